@@ -1,0 +1,17 @@
+"""The kinds of apiextensions.k8s.io."""
+
+from kajitori.api.resource import Resource, Subresource
+
+CUSTOM_RESOURCE_DEFINITION = Resource(
+    group="apiextensions.k8s.io",
+    version="v1",
+    kind="CustomResourceDefinition",
+    plural="customresourcedefinitions",
+    namespaced=False,
+    short_names=("crd", "crds"),
+    categories=("api-extensions",),
+    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    definition="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+)
+
+RESOURCES = (CUSTOM_RESOURCE_DEFINITION,)

@@ -1,0 +1,19 @@
+"""The kinds of certificates.k8s.io."""
+
+from kajitori.api.resource import Resource, Subresource
+
+CERTIFICATE_SIGNING_REQUEST = Resource(
+    group="certificates.k8s.io",
+    version="v1",
+    kind="CertificateSigningRequest",
+    plural="certificatesigningrequests",
+    namespaced=False,
+    short_names=("csr",),
+    subresources=(
+        Subresource(name="approval", verbs=("get", "patch", "update")),
+        Subresource(name="status", verbs=("get", "patch", "update")),
+    ),
+    definition="io.k8s.api.certificates.v1.CertificateSigningRequest",
+)
+
+RESOURCES = (CERTIFICATE_SIGNING_REQUEST,)

@@ -1,0 +1,13 @@
+"""The kinds of coordination.k8s.io."""
+
+from kajitori.api.resource import Resource
+
+LEASE = Resource(
+    group="coordination.k8s.io",
+    version="v1",
+    kind="Lease",
+    plural="leases",
+    definition="io.k8s.api.coordination.v1.Lease",
+)
+
+RESOURCES = (LEASE,)

@@ -1,0 +1,14 @@
+"""The kinds of events.k8s.io."""
+
+from kajitori.api.resource import Resource
+
+EVENT = Resource(
+    group="events.k8s.io",
+    version="v1",
+    kind="Event",
+    plural="events",
+    short_names=("ev",),
+    definition="io.k8s.api.events.v1.Event",
+)
+
+RESOURCES = (EVENT,)

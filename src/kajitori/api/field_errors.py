@@ -1,0 +1,91 @@
+"""One wrong field: where, what, why, in the words of upstream's field.Error."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from kajitori.api.meta import Object
+
+# reason of the cause -> the words its message begins with
+_WORDS = {
+    "FieldValueNotFound": "Not found",
+    "FieldValueRequired": "Required value",
+    "FieldValueDuplicate": "Duplicate value",
+    "FieldValueInvalid": "Invalid value",
+    "FieldValueNotSupported": "Unsupported value",
+    "FieldValueForbidden": "Forbidden",
+    "FieldValueTooLong": "Too long",
+    "FieldValueTooMany": "Too many",
+    "InternalError": "Internal error",
+    "FieldValueTypeInvalid": "Invalid value",
+}
+_WITHOUT_VALUE = {"FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong", "InternalError"}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """`reason` is a metav1.CauseType, `field` a path such as `spec.containers[0].image`."""
+
+    reason: str
+    field: str
+    value: Any = None
+    detail: str = ""
+
+    @property
+    def message(self) -> str:
+        words = _WORDS[self.reason]
+        if self.reason not in _WITHOUT_VALUE:
+            words = f"{words}: {_shown(self.value)}"
+        return f"{words}: {self.detail}" if self.detail else words
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+    def cause(self) -> Object:
+        return {"reason": self.reason, "message": self.message, "field": self.field}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return orjson.dumps(value).decode()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def required(field: str, detail: str = "") -> FieldError:
+    return FieldError("FieldValueRequired", field, "", detail)
+
+
+def invalid(field: str, value: Any, detail: str) -> FieldError:
+    return FieldError("FieldValueInvalid", field, value, detail)
+
+
+def forbidden(field: str, detail: str) -> FieldError:
+    return FieldError("FieldValueForbidden", field, "", detail)
+
+
+def duplicate(field: str, value: Any) -> FieldError:
+    return FieldError("FieldValueDuplicate", field, value)
+
+
+def not_found(field: str, value: Any) -> FieldError:
+    return FieldError("FieldValueNotFound", field, value)
+
+
+def not_supported(field: str, value: Any, supported: list[str]) -> FieldError:
+    listed = ", ".join(_shown(s) for s in sorted(supported))
+    return FieldError("FieldValueNotSupported", field, value, f"supported values: {listed}")
+
+
+def too_long(field: str, value: Any, max_bytes: int) -> FieldError:
+    return FieldError("FieldValueTooLong", field, value, f"may not be more than {max_bytes} bytes")
+
+
+def too_many(field: str, actual: int, most: int) -> FieldError:
+    return FieldError("FieldValueTooMany", field, actual, f"must have at most {most} items")

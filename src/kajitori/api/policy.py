@@ -1,0 +1,15 @@
+"""The kinds of policy."""
+
+from kajitori.api.resource import Resource, Subresource
+
+POD_DISRUPTION_BUDGET = Resource(
+    group="policy",
+    version="v1",
+    kind="PodDisruptionBudget",
+    plural="poddisruptionbudgets",
+    short_names=("pdb",),
+    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    definition="io.k8s.api.policy.v1.PodDisruptionBudget",
+)
+
+RESOURCES = (POD_DISRUPTION_BUDGET,)

@@ -1,0 +1,107 @@
+"""What a kind is: one value from which routing, discovery, OpenAPI, tables, RBAC and storage keys all follow."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kajitori.api.field_errors import FieldError
+from kajitori.api.meta import Object
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a server-side table. `cell(object, now_s)` gives a string, number or None; priority 1: only wide."""
+
+    name: str
+    cell: Callable[[Object, float], Any]
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subresource:
+    """`name` as in the path. Group, version and kind are what travels there; empty means the parent's own."""
+
+    name: str
+    verbs: tuple[str, ...]
+    kind: str = ""
+    group: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalePaths:
+    """Where a kind keeps what `scale` shows. `selector` may be a metav1.LabelSelector, a map or a string."""
+
+    spec_replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str = "spec.selector"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A kind in one version. Hooks change the object they are given in place and hold no state.
+
+    - `default(obj)`: fill in what the user left out.
+    - `validate(obj)`: every semantic error of a new object (the schema has been checked before).
+    - `validate_update(new, old)`: errors of a change, immutability included; `validate` has been run on `new` before.
+    - `prepare_create(obj)`: reset what a client may not set (status).
+    - `prepare_update(new, old)`: keep what this endpoint may not change; counting `generation` is generic
+      (any change outside metadata and status counts).
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str = ""
+    list_kind: str = ""
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    subresources: tuple[Subresource, ...] = ()
+    columns: tuple[Column, ...] = ()
+    scale: ScalePaths | None = None
+    selectable_fields: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
+    default: Callable[[Object], None] | None = None
+    validate: Callable[[Object], list[FieldError]] | None = None
+    validate_update: Callable[[Object, Object], list[FieldError]] | None = None
+    prepare_create: Callable[[Object], None] | None = None
+    prepare_update: Callable[[Object, Object], None] | None = None
+    definition: str = ""
+    """Name of the schema in the OpenAPI document, such as `io.k8s.api.apps.v1.Deployment`."""
+    schema: Object | None = None
+    """A custom resource's structural schema; None for a built-in kind, whose schema is found by `definition`."""
+    stored_as: "Resource | None" = None
+    """The version that is stored, when this one is converted from it (autoscaling/v1, events.k8s.io/v1)."""
+    to_stored: Callable[[Object], Object] | None = None
+    from_stored: Callable[[Object], Object] | None = None
+    counts_generation: bool = False
+    """Whether metadata.generation is kept."""
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified_name(self) -> str:
+        """`deployments.apps`, `pods`: how messages and RBAC name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def has_subresource(self, name: str) -> bool:
+        return any(s.name == name for s in self.subresources)
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The URL path of the collection, an object or its subresource."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        parts = [root]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)

@@ -1,0 +1,15 @@
+"""The kinds of scheduling.k8s.io."""
+
+from kajitori.api.resource import Resource
+
+PRIORITY_CLASS = Resource(
+    group="scheduling.k8s.io",
+    version="v1",
+    kind="PriorityClass",
+    plural="priorityclasses",
+    namespaced=False,
+    short_names=("pc",),
+    definition="io.k8s.api.scheduling.v1.PriorityClass",
+)
+
+RESOURCES = (PRIORITY_CLASS,)

@@ -1,0 +1,1 @@
+"""The gateway: every read and write of the cluster passes here."""

@@ -1,0 +1,1 @@
+"""Control loops: each drives what is observed towards what is desired."""

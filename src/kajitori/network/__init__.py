@@ -1,0 +1,1 @@
+"""Pod network, Services, cluster DNS and Ingress of one node."""

@@ -1,0 +1,1 @@
+"""Decides which node each pod runs on."""

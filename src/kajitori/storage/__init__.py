@@ -1,0 +1,1 @@
+"""etcd's semantics over memory, SQLite or etcd itself. Knows bytes and revisions, nothing of Kubernetes."""

@@ -1,0 +1,128 @@
+"""What every store must do: one global revision, compare-and-swap writes, reads at a revision, watch from a revision.
+
+StorageError
+  Conflict    the key is not at the expected revision
+  Compacted   the asked-for revision is gone
+  FutureRevision  the asked-for revision does not exist yet
+  Unavailable  the store cannot serve now (disk full, lost quorum); nothing was written
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+Key = str
+Revision = int
+
+LATEST: Revision = 0
+ABSENT: Revision = 0
+"""As `expect`: the key must not exist."""
+
+
+class StorageError(Exception):
+    """Anything the store refuses."""
+
+
+class Conflict(StorageError):
+    """`current` is the record as it stands, None when the key does not exist."""
+
+    def __init__(self, key: Key, current: "Record | None") -> None:
+        super().__init__(f"{key} is not at the expected revision")
+        self.current = current
+
+
+class Compacted(StorageError):
+    """`oldest` is the lowest revision that can still be read."""
+
+    def __init__(self, asked: Revision, oldest: Revision) -> None:
+        super().__init__(f"revision {asked} has been compacted; the oldest is {oldest}")
+        self.oldest = oldest
+
+
+class FutureRevision(StorageError):
+    def __init__(self, asked: Revision, current: Revision) -> None:
+        super().__init__(f"revision {asked} is ahead of the current one, {current}")
+        self.current = current
+
+
+class Unavailable(StorageError):
+    """The store cannot serve now; the message names the reason and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    key: Key
+    value: bytes
+    created: Revision
+    modified: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records in key order at `revision`. `more` says whether others follow; `remaining` counts them."""
+
+    records: tuple[Record, ...]
+    revision: Revision
+    more: bool = False
+    remaining: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    key: Key
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    key: Key
+
+
+Change = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One committed change. `record` is None for a deletion; `previous` is what stood there, None for a creation.
+
+    `revision` is the change's own: for a put it equals `record.modified`.
+    """
+
+    key: Key
+    revision: Revision
+    record: Record | None
+    previous: Record | None
+
+
+class Storage(Protocol):
+    """Every method may raise Unavailable. Revisions start at 1 and grow by one with each committed change, for ever."""
+
+    async def read(self, key: Key, at: Revision = LATEST) -> Record | None:
+        """The record at that revision. Raises Compacted, FutureRevision."""
+
+    async def scan(self, prefix: Key, start: Key = "", limit: int = 0, at: Revision = LATEST) -> Page:
+        """Records whose key begins with `prefix`, from `start` (inclusive), at most `limit` (0: all).
+
+        Raises Compacted, FutureRevision.
+        """
+
+    async def commit(self, change: Change, expect: Revision | None = None) -> Revision:
+        """Write durably, then return the new revision.
+
+        `expect` is the `modified` revision the key must be at, ABSENT for "must not exist", None for "whatever".
+        Raises Conflict. Deleting an absent key with expect=None returns the current revision and changes nothing.
+        """
+
+    def watch(self, prefix: Key, after: Revision) -> AsyncIterator[Event]:
+        """Every event of a revision greater than `after`, in order, without end. Raises Compacted on the first step.
+
+        The iterator buffers a bounded number of events; a consumer that falls behind gets Compacted.
+        """
+
+    async def revision(self) -> Revision:
+        """The newest committed revision."""
+
+    async def compact(self, before: Revision) -> None:
+        """Forget what was overwritten or deleted before this revision; current records stay."""
+
+    async def close(self) -> None: ...

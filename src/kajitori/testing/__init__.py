@@ -1,0 +1,1 @@
+"""Fakes and fixtures, for this project and for its users."""
