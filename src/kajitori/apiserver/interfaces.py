@@ -105,7 +105,7 @@ class AdmissionPlugin(Protocol):
 
 Change = Callable[[Object], Object]
 Watcher = Callable[[str, Object], None]
-"""Called with ADDED, MODIFIED or DELETED and the object, in commit order, on the event loop; must not block or change it."""
+"""Called with ADDED, MODIFIED or DELETED and the object, in commit order; must neither block nor change it."""
 
 
 class Objects(Protocol):
