@@ -1,0 +1,192 @@
+"""What travels between the HTTP layer, the pipeline and the handlers: requests, responses, streams, hooks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, User
+
+JSON = "application/json"
+
+
+class Query:
+    """The query string, decoded on first use; most requests have none."""
+
+    __slots__ = ("_values", "text")
+
+    def __init__(self, text: str = "") -> None:
+        self.text = text
+        self._values: dict[str, list[str]] | None = None
+
+    @property
+    def values(self) -> Mapping[str, list[str]]:
+        if self._values is None:
+            values: dict[str, list[str]] = {}
+            for name, value in parse_qsl(self.text, keep_blank_values=True):
+                values.setdefault(name, []).append(value)
+            self._values = values
+        return self._values
+
+    def get(self, name: str, default: str = "") -> str:
+        if not self.text:
+            return default
+        found = self.values.get(name)
+        return found[0] if found else default
+
+    def all(self, name: str) -> list[str]:
+        return list(self.values.get(name, ())) if self.text else []
+
+    def flag(self, name: str) -> bool:
+        """`watch`, `watch=1`, `watch=true` are true; absent, `0` and `false` are not."""
+        if not self.text or name not in self.values:
+            return False
+        return self.values[name][0].lower() not in ("0", "false", "f")
+
+
+class Connection(Protocol):
+    """The connection under a request, for those who need more than a response."""
+
+    async def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]: ...
+
+
+@dataclass(slots=True)
+class Request:
+    """What the wire brought. Header names are lower case; repeated headers are joined with ", "."""
+
+    method: str
+    path: str
+    query: Query = field(default_factory=Query)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    certificate: bytes | None = None
+    """The verified peer certificate in DER."""
+    remote_address: str = ""
+    connection: Connection | None = None
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """A request that has been authenticated and authorized. `resource` is None for a path that is none."""
+
+    request: Request
+    user: User = ANONYMOUS
+    attributes: Attributes = field(default_factory=lambda: Attributes(ANONYMOUS, "get"))
+    resource: Resource | None = None
+    warnings: list[str] = field(default_factory=list)
+    """Texts that travel as Warning headers (299)."""
+
+    @property
+    def method(self) -> str:
+        return self.request.method
+
+    @property
+    def path(self) -> str:
+        return self.request.path
+
+    @property
+    def query(self) -> Query:
+        return self.request.query
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.request.headers
+
+    @property
+    def body(self) -> bytes:
+        return self.request.body
+
+    @property
+    def namespace(self) -> str:
+        return self.attributes.namespace
+
+    @property
+    def name(self) -> str:
+        return self.attributes.name
+
+    async def take_connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The raw connection, bytes already read included. The caller writes the 101 answer (or any other) itself,
+        closes the writer when done, and returns `CONNECTION_TAKEN`."""
+        if self.request.connection is None:
+            raise RuntimeError("this request came without a connection to take (an in-process call)")
+        return await self.request.connection.take()
+
+
+class Sink(Protocol):
+    """Where a push source writes. `write` sends one chunk; `writable` is False while the peer is slow."""
+
+    @property
+    def writable(self) -> bool: ...
+
+    def write(self, chunk: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Source(Protocol):
+    """A body pushed chunk by chunk as things happen, without a task: `start` once, `resume` whenever the sink has
+    become writable again, `stop` when the peer has gone or the server drains."""
+
+    def start(self, sink: Sink) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer: `body`, or a `stream` of chunks pulled from an iterator, or a `source` that pushes them."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+    stream: AsyncIterator[bytes] | None = None
+    source: Source | None = None
+
+
+CONNECTION_TAKEN = Response(status=101)
+"""Returned by a handler that has taken the connection: nothing more is written."""
+
+Handler = Callable[[RequestContext], Awaitable[Response]]
+
+HandlerKey = tuple[str, str, str]
+"""(group, plural, subresource): subresource "" replaces the resource's own verbs (virtual resources)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """What a hook may know of the write. With `dry_run` a hook must leave no trace outside the object."""
+
+    user: User
+    dry_run: bool = False
+    subresource: str = ""
+
+
+class RestHooks:
+    """What a special part does around the writes of one resource. Override what is needed.
+
+    `before_*` run after admission and before the store, may change the (new) object, and may raise a StatusError.
+    When the store then refuses, `rollback` gets the object so that reservations can be returned.
+    `after_*` run once the write is durable, on this server only: what all servers must see uses `Objects.subscribe`.
+    """
+
+    async def before_create(self, obj: Object, context: WriteContext) -> None:
+        """`obj` has its final name, uid and defaults."""
+
+    async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
+        """Called again with a fresh `old` after each conflict in a retried patch."""
+
+    async def before_delete(self, obj: Object, context: WriteContext) -> None: ...
+
+    def rollback(self, obj: Object) -> None: ...
+
+    def after_create(self, obj: Object) -> None: ...
+
+    def after_update(self, new: Object, old: Object) -> None: ...
+
+    def after_delete(self, obj: Object) -> None: ...
