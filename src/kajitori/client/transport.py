@@ -1,0 +1,187 @@
+"""Requests over a small pool of connections to one server, and streams that each have a connection of their own."""
+
+import asyncio
+import ssl
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from kajitori.client.connection import Address, Connection, encode_head
+from kajitori.client.interface import Disconnected
+from kajitori.client.kubeconfig import ClusterAccess
+from kajitori.kit.clock import Clock, within
+
+T = TypeVar("T")
+
+# A kept connection older than this may already be closed by the other side, so it is not used again.
+IDLE_S_MAX = 60.0
+# Projected tokens are rotated by the kubelet well before they expire; upstream's client re-reads as often.
+TOKEN_FILE_AGE_S_MAX = 60.0
+# Requests that may be sent again when a kept connection turned out to be dead (RFC 9110, 9.2.2).
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """`connections` bounds requests at the same time (more wait their turn, within `timeout_s`); watches are extra."""
+
+    connections: int = 8
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Transport:
+    """HTTP to one server as one identity. Everything that goes wrong below HTTP is Disconnected."""
+
+    def __init__(self, access: ClusterAccess, clock: Clock, user_agent: str, settings: TransportSettings) -> None:
+        url = urlsplit(access.server)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError(f"server {access.server!r} is not an http or https URL")
+        tls = tls_context(access) if url.scheme == "https" else None
+        port = url.port or (443 if tls else 80)
+        self.address = Address(url.hostname, port, tls, access.tls_server_name)
+        self._prefix = url.path.rstrip("/")
+        self._headers = {"Host": str(self.address), "User-Agent": user_agent, "Accept": "application/json"}
+        self._token = _Token(access, clock)
+        self._clock = clock
+        self._settings = settings
+        self._idle: list[Connection] = []
+        self._streams: set[Connection] = set()
+        self._slots = asyncio.Semaphore(settings.connections)
+        self._closed = False
+
+    async def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send and read the whole answer. Raises Disconnected."""
+        return await self._in_time(method, target, self._request(method, target, body, headers))
+
+    @asynccontextmanager
+    async def stream(self, target: str, headers: Mapping[str, str]) -> AsyncGenerator[tuple[Connection, int], None]:
+        """GET on a connection of its own, whose body the caller reads as it comes: the connection and the status."""
+        connection = await self._in_time("GET", target, self._open())
+        self._streams.add(connection)
+        try:
+            answer = connection.request(self._head("GET", target, b"", headers), b"")
+            status, _ = await self._in_time("GET", target, answer)
+            yield connection, status
+        finally:
+            self._streams.discard(connection)
+            connection.close()
+
+    def close(self) -> None:
+        self._closed = True
+        for connection in (*self._idle, *self._streams):
+            connection.close()
+        self._idle.clear()
+
+    async def _in_time(self, method: str, target: str, step: Awaitable[T]) -> T:
+        limit_s = self._settings.timeout_s
+        try:
+            return await within(self._clock, limit_s, step)
+        except TimeoutError:
+            raise Disconnected(f"{self.address}: {method} {target}: no answer within {limit_s:g} s") from None
+
+    async def _request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        async with self._slots:
+            while True:
+                connection = self._take_idle() or await self._open()
+                try:
+                    answer = await self._exchange(connection, self._head(method, target, body, headers), body)
+                except Disconnected:
+                    stale = connection.requests > 1 and not connection.answered
+                    connection.close()
+                    if stale and method in SAFE_METHODS:
+                        continue
+                    raise
+                except BaseException:
+                    connection.close()
+                    raise
+                self._keep(connection)
+                return answer
+
+    async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> Answer:
+        status, headers = await connection.request(head, body)
+        return Answer(status, headers, await read_all(connection))
+
+    async def _open(self) -> Connection:
+        if self._closed:
+            raise Disconnected(f"{self.address}: this client is closed")
+        return await Connection.open(self.address)
+
+    def _take_idle(self) -> Connection | None:
+        """The connection used last: it is the least likely to have been closed by the server."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable and self._clock.monotonic() - connection.idle_since_s < IDLE_S_MAX:
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        if connection.reusable and not self._closed:
+            connection.idle_since_s = self._clock.monotonic()
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _head(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        sent = {**self._headers, **headers}
+        if token := self._token.current():
+            sent["Authorization"] = f"Bearer {token}"
+        if body or method not in SAFE_METHODS:
+            sent["Content-Length"] = str(len(body))
+        return encode_head(method, self._prefix + target, sent)
+
+
+async def read_all(connection: Connection) -> bytes:
+    pieces = []
+    while piece := await connection.read():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+class _Token:
+    """The bearer token, read again from its file as it rotates."""
+
+    def __init__(self, access: ClusterAccess, clock: Clock) -> None:
+        self._token = access.token
+        self._file = Path(access.token_file) if access.token_file else None
+        self._clock = clock
+        self._read_at_s = -TOKEN_FILE_AGE_S_MAX
+
+    def current(self) -> str:
+        now_s = self._clock.monotonic()
+        if self._file is not None and (not self._token or now_s - self._read_at_s >= TOKEN_FILE_AGE_S_MAX):
+            try:
+                self._token = self._file.read_text().strip()
+            except OSError as error:
+                if not self._token:
+                    raise Disconnected(f"cannot read the token file {self._file}: {error.strerror}") from error
+            self._read_at_s = now_s
+        return self._token
+
+
+def tls_context(access: ClusterAccess) -> ssl.SSLContext:
+    """Trust the cluster's CA (the system's when none is given) and show the client certificate, if any."""
+    authority = access.certificate_authority.decode() or None
+    context = ssl.create_default_context(cadata=authority)
+    context.set_alpn_protocols(["http/1.1"])
+    if access.insecure_skip_tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if access.client_certificate:
+        # The ssl module loads a key from a file only; this one is private and gone at once.
+        with tempfile.NamedTemporaryFile(prefix="kajitori-") as file:
+            file.write(access.client_certificate + b"\n" + access.client_key)
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
