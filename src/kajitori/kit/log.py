@@ -1,8 +1,13 @@
-"""One line a record on stderr: time, level, part, message. Callers log names, never the values of secrets."""
+"""One line a record: time, level, part, message. Callers log names, never the values of secrets."""
 
 import logging
+import logging.handlers
 import sys
 import time
+from pathlib import Path
+
+FILE_BYTES_MAX = 8 << 20
+"""A log file is moved aside at this size; one older file is kept."""
 
 
 class _Formatter(logging.Formatter):
@@ -13,9 +18,14 @@ class _Formatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def configure(level: int = logging.INFO) -> None:
-    """Send this process's records to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure(level: int = logging.INFO, file: Path | None = None) -> None:
+    """Send this process's records to a file of bounded size, or to stderr."""
+    handler: logging.Handler
+    if file is None:
+        handler = logging.StreamHandler(sys.stderr)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(file, maxBytes=FILE_BYTES_MAX, backupCount=1)
     handler.setFormatter(_Formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -1,0 +1,1 @@
+"""Containers without a registry: OCI archives built from Debian packages and files, loaded into the nodes."""

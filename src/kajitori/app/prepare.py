@@ -1,0 +1,87 @@
+"""Certificates and kubeconfigs of a cluster: everything its processes need to know each other, made before they start."""
+
+import socket
+from pathlib import Path
+
+from kajitori.apiserver import pki
+from kajitori.app.layout import Layout
+from kajitori.app.record import ClusterRecord, node_address
+from kajitori.cli.interface import CommandError
+from kajitori.client.kubeconfig import ClusterAccess, write_kubeconfig
+
+SERVICE_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "localhost",
+)
+SERVICE_ADDRESSES = ("10.96.0.1", "127.0.0.1", "::1")
+
+CONTROL_PLANE = "control-plane"
+PROXY, DNS, INGRESS = "proxy", "dns", "ingress"
+# file name of the identity -> its user
+_USERS = {
+    CONTROL_PLANE: "system:kube-controller-manager",
+    "scheduler": "system:kube-scheduler",
+    PROXY: "system:kube-proxy",
+    DNS: "system:kajitori:dns",
+    INGRESS: "system:kajitori:ingress",
+}
+
+
+def prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
+    """Create what is missing and renew what expires. Raises CommandError."""
+    try:
+        _prepare(layout, record, now_s)
+    except pki.PkiError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(
+            f"{error.filename or layout.root} cannot be written: {error.strerror}; free it or choose another place with --data-dir"
+        ) from error
+
+
+def _prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
+    sans = dict.fromkeys((*SERVICE_NAMES, *SERVICE_ADDRESSES, record.api_address, socket.gethostname()))
+    authority = pki.ensure(layout.pki, tuple(sans), now_s).authority
+    local = f"https://127.0.0.1:{record.port}"
+    shared = f"https://{record.api_address}:{record.port}"
+    identities = layout.pki / "identities"
+    identities.mkdir(mode=0o700, exist_ok=True)
+
+    def identity(name: str, user: str, groups: tuple[str, ...], server: str, path: Path) -> None:
+        pair = pki.ensure_client(identities / name, authority, user, groups, now_s)
+        access = ClusterAccess(
+            server=server,
+            certificate_authority=authority.certificate,
+            client_certificate=pair.certificate,
+            client_key=pair.key,
+        )
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_kubeconfig(path, access, user=name)
+
+    identity("admin", "kubernetes-admin", ("system:masters",), local, layout.kubeconfig)
+    for name, user in _USERS.items():
+        server = local if name in (CONTROL_PLANE, "scheduler") else shared
+        identity(name, user, (), server, layout.identity(name))
+    for node in record.node_names:
+        identity(node, f"system:node:{node}", ("system:nodes",), shared, layout.identity(node))
+        _kubelet_serving(layout, authority, node, now_s)
+
+
+def kubelet_serving(layout: Layout, node: str) -> Path:
+    """The stem of the certificate and key that a node's kubelet serves with."""
+    return layout.pki / "kubelets" / node
+
+
+def _kubelet_serving(layout: Layout, authority: pki.Pair, node: str, now_s: float) -> None:
+    stem, sans = kubelet_serving(layout, node), (node, node_address(node))
+    stem.parent.mkdir(mode=0o700, exist_ok=True)
+    pki.ensure_pair(
+        stem,
+        authority,
+        sans,
+        now_s,
+        lambda: pki.issue_serving(authority, f"system:node:{node}", sans, now_s, "system:nodes"),
+    )

@@ -1,0 +1,85 @@
+"""What `up` was asked for, kept in the data directory: read by every process of the cluster and by later commands."""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kajitori.app.layout import Layout
+from kajitori.cli.interface import CommandError
+
+FORMAT = 1
+"""Grows when a data directory written by one version can no longer be read by the one before."""
+
+NODE_NETWORK = "10.89.0."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRecord:
+    """The cluster as configured. Nodes are named node-1 to node-N; node-1 is the host itself."""
+
+    port: int = 6443
+    nodes: int = 1
+    store: str = "sqlite"
+    disable: tuple[str, ...] = ()
+    http_port: int = 80
+    https_port: int = 443
+    format: int = FORMAT
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return tuple(f"node-{number}" for number in range(1, self.nodes + 1))
+
+    @property
+    def api_address(self) -> str:
+        """Where pods and nodes find the API server."""
+        return f"{NODE_NETWORK}1" if self.nodes else "127.0.0.1"
+
+
+def node_number(name: str) -> int:
+    return int(name.rpartition("-")[2])
+
+
+def node_address(name: str) -> str:
+    return f"{NODE_NETWORK}{node_number(name)}"
+
+
+def read_record(layout: Layout) -> ClusterRecord | None:
+    """None when there is no cluster here yet; raises CommandError for one of another version."""
+    try:
+        document: dict[str, Any] = json.loads(layout.record.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{layout.record} cannot be read ({error}): restore it, or remove {layout.root}") from error
+    if document.get("format") != FORMAT:
+        raise CommandError(
+            f"the data directory {layout.root} has format {document.get('format')} and this version of Kajitori reads "
+            f"format {FORMAT}: use the version that wrote it, or another --data-dir"
+        )
+    known = {field.name for field in dataclasses.fields(ClusterRecord)}
+    values = {key: value for key, value in document.items() if key in known}
+    return ClusterRecord(**values | {"disable": tuple(values.get("disable", ()))})
+
+
+def write_record(layout: Layout, record: ClusterRecord) -> None:
+    write_atomically(layout.record, json.dumps(dataclasses.asdict(record), indent=2).encode())
+
+
+def require_record(layout: Layout) -> ClusterRecord:
+    record = read_record(layout)
+    if record is None:
+        raise CommandError(f"there is no cluster in {layout.root}: start one with `kajitori up`")
+    return record
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file so that a reader sees the old or the new content, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    staged.rename(path)
