@@ -1,1 +1,1 @@
-"""Pod network, Services, cluster DNS and Ingress of one node."""
+"""What a node does to packets: pod routes, CNI, Services in nftables, cluster DNS, Ingress on Envoy."""

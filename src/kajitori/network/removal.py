@@ -1,0 +1,114 @@
+"""Taking everything back that the network parts made on this machine, found by name, so that no record is needed."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from kajitori.network.command import ip_batch, nft, run
+from kajitori.network.errors import CommandFailed, CommandMissing
+from kajitori.network.firewall import close_forwarding
+from kajitori.network.host import read_links
+from kajitori.network.layout import CNI_NETWORK, NETNS_PREFIX, POD_BRIDGE, TABLE_PREFIX, UPLINK_PREFIX, ClusterNetwork
+from kajitori.network.netns import netns_names
+from kajitori.network.routes import PROTOCOL
+
+POD_NETNS_PREFIX = "cni-"
+"""How containerd names the namespaces of its sandboxes."""
+_CNI_RESULTS = (Path("/var/lib/cni/results"), Path("/var/lib/cni/cache/results"))
+_HOSTPORT_CHAINS = ("CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-SETMARK", "CNI-HOSTPORT-MASQ")
+
+
+async def remove_all(network: ClusterNetwork | None = None) -> None:
+    """Delete namespaces, links, routes, nftables tables and what CNI plugins left. What is gone already is no error.
+
+    Stop the containers first: a namespace lives on, unnamed, while a process is in it.
+    """
+    network = network or ClusterNetwork()
+    await _remove_namespaces(network)
+    await _remove_tables()
+    await close_forwarding()
+    await _remove_hostports()
+    await run("ip", "-4", "route", "flush", "proto", str(PROTOCOL))
+    links = plan_link_removal(await read_links(), network)
+    await ip_batch(links, keep_going=True)
+    await asyncio.to_thread(_remove_cni_results)
+
+
+def plan_link_removal(links: Iterable[str], network: ClusterNetwork) -> list[str]:
+    def is_ours(name: str) -> bool:
+        uplink = name.removeprefix(UPLINK_PREFIX)
+        return name in (POD_BRIDGE, network.bridge) or (uplink != name and uplink.isdigit())
+
+    return [f"link delete {name}" for name in sorted(links) if is_ours(name)]
+
+
+async def _remove_namespaces(network: ClusterNetwork) -> None:
+    pods = IPv4Network(network.pod_cidr)
+    doomed = []
+    for name in netns_names():
+        if name.startswith(NETNS_PREFIX) or (name.startswith(POD_NETNS_PREFIX) and await _is_inside(name, pods)):
+            doomed.append(f"netns delete {name}")
+    await ip_batch(doomed, keep_going=True)
+
+
+async def _is_inside(netns: str, pods: IPv4Network) -> bool:
+    """Whether a namespace has an address of a pod."""
+    with contextlib.suppress(CommandFailed):
+        links = await read_links(netns)
+        return any(IPv4Interface(address).ip in pods for addresses in links.values() for address in addresses)
+    # A file that is no longer a namespace is the remains of one.
+    return True
+
+
+async def _remove_tables() -> None:
+    with contextlib.suppress(CommandMissing):
+        listing = json.loads(await run("nft", "-json", "list", "tables"))["nftables"]
+        await nft("".join(f"delete table {family} {name}\n" for family, name in find_tables(listing)))
+
+
+def find_tables(listing: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    tables = (item["table"] for item in listing if "table" in item)
+    return [(table["family"], table["name"]) for table in tables if table["name"].startswith(TABLE_PREFIX)]
+
+
+async def _remove_hostports() -> None:
+    """The portmap plugin leaves its chains behind, and with them iptables' own table if nothing else is in it."""
+    listing = json.loads(await run("nft", "-json", "-a", "list", "ruleset"))["nftables"]
+    await nft("".join(plan_hostport_removal(listing)))
+
+
+def plan_hostport_removal(listing: Iterable[Mapping[str, Any]]) -> list[str]:
+    """nft commands, from `nft -json -a list ruleset`; none while another runtime maps ports through the chains."""
+    listing = list(listing)
+    chains = [item["chain"] for item in listing if "chain" in item and item["chain"]["table"] == "nat"]
+    rules = [item["rule"] for item in listing if "rule" in item and item["rule"]["table"] == "nat"]
+    present = [c for c in chains if c["family"] == "ip" and c["name"] in _HOSTPORT_CHAINS]
+    if not present or any(c["name"].startswith("CNI-DN-") for c in chains):
+        return []
+    jumps = [r for r in rules if _jump_target(r) in _HOSTPORT_CHAINS]
+    others = [r for r in rules if r not in jumps and r["chain"] not in _HOSTPORT_CHAINS]
+    custom = [c for c in chains if c not in present and "hook" not in c]
+    if not others and not custom:
+        return ["delete table ip nat\n"]
+    return (
+        [f"delete rule ip nat {r['chain']} handle {r['handle']}\n" for r in jumps]
+        + [f"flush chain ip nat {c['name']}\n" for c in present]
+        + [f"delete chain ip nat {c['name']}\n" for c in present]
+    )
+
+
+def _jump_target(rule: Mapping[str, Any]) -> str:
+    for expression in rule.get("expr", ()):
+        if "jump" in expression:
+            return str(expression["jump"]["target"])
+    return ""
+
+
+def _remove_cni_results() -> None:
+    for directory in _CNI_RESULTS:
+        for path in directory.glob(f"{CNI_NETWORK}-*"):
+            path.unlink(missing_ok=True)
