@@ -1,5 +1,7 @@
 """The kinds of admissionregistration.k8s.io."""
 
+from kajitori.api.defaults import extensions
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 MUTATING_ADMISSION_POLICY = Resource(
@@ -10,6 +12,8 @@ MUTATING_ADMISSION_POLICY = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+    default=extensions.default_admission_policy,
+    counts_generation=True,
 )
 
 MUTATING_ADMISSION_POLICY_BINDING = Resource(
@@ -20,6 +24,8 @@ MUTATING_ADMISSION_POLICY_BINDING = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
+    default=extensions.default_admission_policy_binding,
+    counts_generation=True,
 )
 
 MUTATING_WEBHOOK_CONFIGURATION = Resource(
@@ -30,6 +36,8 @@ MUTATING_WEBHOOK_CONFIGURATION = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+    default=extensions.default_mutating_webhooks,
+    counts_generation=True,
 )
 
 VALIDATING_ADMISSION_POLICY = Resource(
@@ -41,6 +49,10 @@ VALIDATING_ADMISSION_POLICY = Resource(
     categories=("api-extensions",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+    default=extensions.default_admission_policy,
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 VALIDATING_ADMISSION_POLICY_BINDING = Resource(
@@ -51,6 +63,8 @@ VALIDATING_ADMISSION_POLICY_BINDING = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+    default=extensions.default_admission_policy_binding,
+    counts_generation=True,
 )
 
 VALIDATING_WEBHOOK_CONFIGURATION = Resource(
@@ -61,6 +75,8 @@ VALIDATING_WEBHOOK_CONFIGURATION = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+    default=extensions.default_validating_webhooks,
+    counts_generation=True,
 )
 
 RESOURCES = (

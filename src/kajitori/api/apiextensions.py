@@ -1,5 +1,6 @@
 """The kinds of apiextensions.k8s.io."""
 
+from kajitori.api.defaults import extensions
 from kajitori.api.resource import Resource, Subresource
 
 CUSTOM_RESOURCE_DEFINITION = Resource(
@@ -12,6 +13,10 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     categories=("api-extensions",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+    default=extensions.default_custom_resource_definition,
+    prepare_create=extensions.prepare_custom_resource_definition,
+    prepare_update=extensions.prepare_custom_resource_definition_update,
+    counts_generation=True,
 )
 
 RESOURCES = (CUSTOM_RESOURCE_DEFINITION,)

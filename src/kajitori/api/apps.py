@@ -1,5 +1,7 @@
 """The kinds of apps."""
 
+from kajitori.api.defaults import workloads
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 CONTROLLER_REVISION = Resource(
@@ -19,6 +21,10 @@ DAEMON_SET = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.apps.v1.DaemonSet",
+    default=workloads.default_daemon_set,
+    prepare_create=workloads.prepare_daemon_set,
+    prepare_update=workloads.prepare_daemon_set_update,
+    counts_generation=True,
 )
 
 DEPLOYMENT = Resource(
@@ -33,6 +39,10 @@ DEPLOYMENT = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.apps.v1.Deployment",
+    default=workloads.default_deployment,
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 REPLICA_SET = Resource(
@@ -47,6 +57,10 @@ REPLICA_SET = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.apps.v1.ReplicaSet",
+    default=workloads.default_replica_set,
+    prepare_create=begin_with({"replicas": 0}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 STATEFUL_SET = Resource(
@@ -61,6 +75,10 @@ STATEFUL_SET = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.apps.v1.StatefulSet",
+    default=workloads.default_stateful_set,
+    prepare_create=begin_with({"replicas": 0, "availableReplicas": 0}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 RESOURCES = (

@@ -1,5 +1,7 @@
 """The kinds of autoscaling."""
 
+from kajitori.api.defaults import scaling
+from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
 
 HORIZONTAL_POD_AUTOSCALER = Resource(
@@ -11,6 +13,9 @@ HORIZONTAL_POD_AUTOSCALER = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+    default=scaling.default_autoscaler,
+    prepare_create=scaling.prepare_autoscaler,
+    prepare_update=keep_status,
 )
 
 HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
@@ -22,6 +27,9 @@ HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
+    default=scaling.default_autoscaler_v1,
+    prepare_create=scaling.prepare_autoscaler_v1,
+    prepare_update=keep_status,
 )
 
 RESOURCES = (

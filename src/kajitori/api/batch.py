@@ -1,5 +1,7 @@
 """The kinds of batch."""
 
+from kajitori.api.defaults import workloads
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 CRON_JOB = Resource(
@@ -11,6 +13,10 @@ CRON_JOB = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.batch.v1.CronJob",
+    default=workloads.default_cron_job,
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 JOB = Resource(
@@ -21,6 +27,10 @@ JOB = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.batch.v1.Job",
+    default=workloads.default_job,
+    prepare_create=workloads.prepare_job,
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 RESOURCES = (

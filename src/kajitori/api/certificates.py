@@ -1,5 +1,6 @@
 """The kinds of certificates.k8s.io."""
 
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 CERTIFICATE_SIGNING_REQUEST = Resource(
@@ -14,6 +15,8 @@ CERTIFICATE_SIGNING_REQUEST = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.certificates.v1.CertificateSigningRequest",
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
 )
 
 RESOURCES = (CERTIFICATE_SIGNING_REQUEST,)

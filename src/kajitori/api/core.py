@@ -1,5 +1,7 @@
 """The kinds of the core group (v1)."""
 
+from kajitori.api.defaults import cluster, networks, pods, volumes, workloads
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 BINDING = Resource(
@@ -38,6 +40,7 @@ ENDPOINTS = Resource(
     plural="endpoints",
     short_names=("ep",),
     definition="io.k8s.api.core.v1.Endpoints",
+    default=networks.default_endpoints,
 )
 
 EVENT = Resource(
@@ -47,6 +50,7 @@ EVENT = Resource(
     plural="events",
     short_names=("ev",),
     definition="io.k8s.api.core.v1.Event",
+    default=cluster.default_event,
 )
 
 LIMIT_RANGE = Resource(
@@ -56,6 +60,7 @@ LIMIT_RANGE = Resource(
     plural="limitranges",
     short_names=("limits",),
     definition="io.k8s.api.core.v1.LimitRange",
+    default=cluster.default_limit_range,
 )
 
 NAMESPACE = Resource(
@@ -71,6 +76,9 @@ NAMESPACE = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Namespace",
+    default=cluster.default_namespace,
+    prepare_create=cluster.prepare_namespace,
+    prepare_update=cluster.prepare_namespace_update,
 )
 
 NODE = Resource(
@@ -85,6 +93,8 @@ NODE = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Node",
+    default=cluster.default_node,
+    prepare_update=keep_status,
 )
 
 PERSISTENT_VOLUME_CLAIM = Resource(
@@ -95,6 +105,9 @@ PERSISTENT_VOLUME_CLAIM = Resource(
     short_names=("pvc",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.PersistentVolumeClaim",
+    default=volumes.default_claim,
+    prepare_create=volumes.prepare_claim,
+    prepare_update=keep_status,
 )
 
 PERSISTENT_VOLUME = Resource(
@@ -106,6 +119,9 @@ PERSISTENT_VOLUME = Resource(
     short_names=("pv",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.PersistentVolume",
+    default=volumes.default_volume_of_cluster,
+    prepare_create=volumes.prepare_volume_of_cluster,
+    prepare_update=keep_status,
 )
 
 POD = Resource(
@@ -128,6 +144,10 @@ POD = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Pod",
+    default=pods.default_pod,
+    prepare_create=pods.prepare_pod,
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 POD_TEMPLATE = Resource(
@@ -136,6 +156,8 @@ POD_TEMPLATE = Resource(
     kind="PodTemplate",
     plural="podtemplates",
     definition="io.k8s.api.core.v1.PodTemplate",
+    default=workloads.default_pod_template_object,
+    counts_generation=True,
 )
 
 REPLICATION_CONTROLLER = Resource(
@@ -150,6 +172,10 @@ REPLICATION_CONTROLLER = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.ReplicationController",
+    default=workloads.default_replication_controller,
+    prepare_create=begin_with({"replicas": 0}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 RESOURCE_QUOTA = Resource(
@@ -160,6 +186,8 @@ RESOURCE_QUOTA = Resource(
     short_names=("quota",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.ResourceQuota",
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
 )
 
 SECRET = Resource(
@@ -168,6 +196,7 @@ SECRET = Resource(
     kind="Secret",
     plural="secrets",
     definition="io.k8s.api.core.v1.Secret",
+    default=cluster.default_secret,
 )
 
 SERVICE_ACCOUNT = Resource(
@@ -194,6 +223,9 @@ SERVICE = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Service",
+    default=networks.default_service,
+    prepare_create=networks.prepare_service,
+    prepare_update=keep_status,
 )
 
 RESOURCES = (

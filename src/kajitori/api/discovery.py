@@ -1,5 +1,6 @@
 """The kinds of discovery.k8s.io."""
 
+from kajitori.api.defaults import networks
 from kajitori.api.resource import Resource
 
 ENDPOINT_SLICE = Resource(
@@ -8,6 +9,8 @@ ENDPOINT_SLICE = Resource(
     kind="EndpointSlice",
     plural="endpointslices",
     definition="io.k8s.api.discovery.v1.EndpointSlice",
+    default=networks.default_endpoint_slice,
+    counts_generation=True,
 )
 
 RESOURCES = (ENDPOINT_SLICE,)

@@ -1,5 +1,7 @@
 """The kinds of resource.k8s.io."""
 
+from kajitori.api.defaults import cluster
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 DEVICE_CLASS = Resource(
@@ -9,6 +11,7 @@ DEVICE_CLASS = Resource(
     plural="deviceclasses",
     namespaced=False,
     definition="io.k8s.api.resource.v1.DeviceClass",
+    counts_generation=True,
 )
 
 RESOURCE_CLAIM = Resource(
@@ -18,6 +21,9 @@ RESOURCE_CLAIM = Resource(
     plural="resourceclaims",
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.resource.v1.ResourceClaim",
+    default=cluster.default_resource_claim,
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
 )
 
 RESOURCE_CLAIM_TEMPLATE = Resource(
@@ -26,6 +32,7 @@ RESOURCE_CLAIM_TEMPLATE = Resource(
     kind="ResourceClaimTemplate",
     plural="resourceclaimtemplates",
     definition="io.k8s.api.resource.v1.ResourceClaimTemplate",
+    default=cluster.default_resource_claim_template,
 )
 
 RESOURCE_SLICE = Resource(
@@ -35,6 +42,7 @@ RESOURCE_SLICE = Resource(
     plural="resourceslices",
     namespaced=False,
     definition="io.k8s.api.resource.v1.ResourceSlice",
+    counts_generation=True,
 )
 
 RESOURCES = (

@@ -1,5 +1,7 @@
 """The kinds of flowcontrol.apiserver.k8s.io."""
 
+from kajitori.api.defaults import extensions
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 FLOW_SCHEMA = Resource(
@@ -10,6 +12,10 @@ FLOW_SCHEMA = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.flowcontrol.v1.FlowSchema",
+    default=extensions.default_flow_schema,
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 PRIORITY_LEVEL_CONFIGURATION = Resource(
@@ -20,6 +26,10 @@ PRIORITY_LEVEL_CONFIGURATION = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
+    default=extensions.default_priority_level,
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 RESOURCES = (

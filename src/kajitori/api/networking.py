@@ -1,5 +1,7 @@
 """The kinds of networking.k8s.io."""
 
+from kajitori.api.defaults import networks
+from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 
 INGRESS_CLASS = Resource(
@@ -9,6 +11,8 @@ INGRESS_CLASS = Resource(
     plural="ingressclasses",
     namespaced=False,
     definition="io.k8s.api.networking.v1.IngressClass",
+    default=networks.default_ingress_class,
+    counts_generation=True,
 )
 
 INGRESS = Resource(
@@ -19,6 +23,9 @@ INGRESS = Resource(
     short_names=("ing",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.networking.v1.Ingress",
+    prepare_create=begin_with({"loadBalancer": {}}),
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 IP_ADDRESS = Resource(
@@ -38,6 +45,8 @@ NETWORK_POLICY = Resource(
     plural="networkpolicies",
     short_names=("netpol",),
     definition="io.k8s.api.networking.v1.NetworkPolicy",
+    default=networks.default_network_policy,
+    counts_generation=True,
 )
 
 SERVICE_CIDR = Resource(
@@ -48,6 +57,8 @@ SERVICE_CIDR = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.networking.v1.ServiceCIDR",
+    prepare_create=begin_with({}),
+    prepare_update=keep_status,
 )
 
 RESOURCES = (

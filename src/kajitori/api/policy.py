@@ -1,5 +1,7 @@
 """The kinds of policy."""
 
+from kajitori.api.defaults import scaling
+from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
 
 POD_DISRUPTION_BUDGET = Resource(
@@ -10,6 +12,9 @@ POD_DISRUPTION_BUDGET = Resource(
     short_names=("pdb",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.policy.v1.PodDisruptionBudget",
+    prepare_create=scaling.prepare_disruption_budget,
+    prepare_update=keep_status,
+    counts_generation=True,
 )
 
 RESOURCES = (POD_DISRUPTION_BUDGET,)

@@ -1,5 +1,6 @@
 """The kinds of rbac.authorization.k8s.io."""
 
+from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
 
 CLUSTER_ROLE_BINDING = Resource(
@@ -9,6 +10,7 @@ CLUSTER_ROLE_BINDING = Resource(
     plural="clusterrolebindings",
     namespaced=False,
     definition="io.k8s.api.rbac.v1.ClusterRoleBinding",
+    default=cluster.default_role_binding,
 )
 
 CLUSTER_ROLE = Resource(
@@ -26,6 +28,7 @@ ROLE_BINDING = Resource(
     kind="RoleBinding",
     plural="rolebindings",
     definition="io.k8s.api.rbac.v1.RoleBinding",
+    default=cluster.default_role_binding,
 )
 
 ROLE = Resource(

@@ -1,5 +1,6 @@
 """The kinds of scheduling.k8s.io."""
 
+from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
 
 PRIORITY_CLASS = Resource(
@@ -10,6 +11,8 @@ PRIORITY_CLASS = Resource(
     namespaced=False,
     short_names=("pc",),
     definition="io.k8s.api.scheduling.v1.PriorityClass",
+    default=cluster.default_priority_class,
+    counts_generation=True,
 )
 
 RESOURCES = (PRIORITY_CLASS,)

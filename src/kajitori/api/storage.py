@@ -1,5 +1,7 @@
 """The kinds of storage.k8s.io."""
 
+from kajitori.api.defaults import volumes
+from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
 
 CSI_DRIVER = Resource(
@@ -9,6 +11,7 @@ CSI_DRIVER = Resource(
     plural="csidrivers",
     namespaced=False,
     definition="io.k8s.api.storage.v1.CSIDriver",
+    default=volumes.default_csi_driver,
 )
 
 CSI_NODE = Resource(
@@ -36,6 +39,7 @@ STORAGE_CLASS = Resource(
     namespaced=False,
     short_names=("sc",),
     definition="io.k8s.api.storage.v1.StorageClass",
+    default=volumes.default_storage_class,
 )
 
 VOLUME_ATTACHMENT = Resource(
@@ -46,6 +50,8 @@ VOLUME_ATTACHMENT = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.storage.v1.VolumeAttachment",
+    prepare_create=volumes.prepare_attachment,
+    prepare_update=keep_status,
 )
 
 VOLUME_ATTRIBUTES_CLASS = Resource(

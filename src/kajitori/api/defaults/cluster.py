@@ -1,0 +1,108 @@
+"""Defaults of namespaces, nodes, secrets, limits, events, RBAC, scaling and scheduling."""
+
+import base64
+
+from kajitori.api.defaults.filling import each, fill, fill_zero, part, round_amounts
+from kajitori.api.meta import Object
+
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+RBAC_GROUP = "rbac.authorization.k8s.io"
+
+_NODE_INFO = (
+    "machineID",
+    "systemUUID",
+    "bootID",
+    "kernelVersion",
+    "osImage",
+    "containerRuntimeVersion",
+    "kubeletVersion",
+    "kubeProxyVersion",
+    "operatingSystem",
+    "architecture",
+)
+
+
+def default_namespace(namespace: Object) -> None:
+    """The name is also a label, so that selectors can find it."""
+    metadata = part(namespace, "metadata")
+    if name := metadata.get("name"):
+        part(metadata, "labels")[NAMESPACE_NAME_LABEL] = name
+
+
+def prepare_namespace(namespace: Object) -> None:
+    namespace["status"] = {"phase": "Active"}
+    finalizers = part(namespace, "spec").get("finalizers") or []
+    if "kubernetes" not in finalizers:
+        namespace["spec"]["finalizers"] = [*finalizers, "kubernetes"]
+
+
+def prepare_namespace_update(new: Object, old: Object) -> None:
+    """Finalizers of a namespace change through its `finalize` subresource only."""
+    new["status"] = old.get("status") or {}
+    part(new, "spec")["finalizers"] = (old.get("spec") or {}).get("finalizers") or []
+
+
+def default_node(node: Object) -> None:
+    part(node, "spec")
+    status = part(node, "status")
+    fill_zero(part(status, "daemonEndpoints", "kubeletEndpoint"), Port=0)
+    fill(part(status, "nodeInfo"), **dict.fromkeys(_NODE_INFO, ""))
+    round_amounts(status, "capacity", "allocatable")
+    if status.get("capacity") and not status.get("allocatable"):
+        status["allocatable"] = dict(status["capacity"])
+
+
+def default_secret(secret: Object) -> None:
+    """`stringData` is only a way to write `data`."""
+    for key, text in (secret.pop("stringData", None) or {}).items():
+        part(secret, "data")[key] = base64.b64encode(text.encode()).decode()
+    fill_zero(secret, type="Opaque")
+
+
+def default_limit_range(limit_range: Object) -> None:
+    for item in each(part(limit_range, "spec"), "limits"):
+        if item.get("type") != "Container":
+            continue
+        default = {**(item.get("max") or {}), **(item.get("default") or {})}
+        request = {**(item.get("min") or {}), **default, **(item.get("defaultRequest") or {})}
+        if default:
+            item["default"] = default
+        if request:
+            item["defaultRequest"] = request
+
+
+def default_event(event: Object) -> None:
+    fill(event, source={})
+    for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        event.setdefault(field, None)
+    fill(event, reportingComponent="", reportingInstance="")
+
+
+def default_role_binding(binding: Object) -> None:
+    fill_zero(part(binding, "roleRef"), apiGroup=RBAC_GROUP)
+    for subject in each(binding, "subjects"):
+        if subject.get("kind") in ("User", "Group"):
+            fill_zero(subject, apiGroup=RBAC_GROUP)
+
+
+def default_priority_class(priority_class: Object) -> None:
+    fill(priority_class, preemptionPolicy="PreemptLowerPriority")
+
+
+def default_resource_claim(claim: Object) -> None:
+    default_resource_claim_spec(part(claim, "spec"))
+
+
+def default_resource_claim_template(template: Object) -> None:
+    default_resource_claim_spec(part(template, "spec", "spec"))
+
+
+def default_resource_claim_spec(spec: Object) -> None:
+    for request in each(spec.get("devices") or {}, "requests"):
+        exactly = request.get("exactly")
+        for asked in ([exactly] if exactly is not None else []) + list(each(request, "firstAvailable")):
+            fill_zero(asked, allocationMode="ExactCount")
+            if asked["allocationMode"] == "ExactCount":
+                fill_zero(asked, count=1)
+            for toleration in each(asked, "tolerations"):
+                fill_zero(toleration, operator="Equal")

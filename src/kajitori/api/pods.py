@@ -1,0 +1,151 @@
+"""What a Pod document means to several parts: its resource needs, its quality of service, whether it is ready or over.
+
+Amounts are whole numbers: `cpu` in thousandths of a core, everything else in its own unit (bytes, devices), rounded
+up, as the scheduler counts them.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from kajitori.api.meta import Object, condition_is, is_deleting
+from kajitori.api.quantity import milli, value
+
+Amounts = dict[str, int]
+
+GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
+
+_QOS_RESOURCES = ("cpu", "memory")
+_POD_LEVEL_RESOURCES = ("cpu", "memory")
+
+
+def is_terminal(pod: Object) -> bool:
+    """Whether its containers will never run again."""
+    return phase(pod) in ("Succeeded", "Failed")
+
+
+def phase(pod: Object) -> str:
+    return (pod.get("status") or {}).get("phase") or ""
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the pod may serve: its Ready condition is True."""
+    return condition_is(pod, "Ready")
+
+
+def is_scheduled(pod: Object) -> bool:
+    return bool(node_name(pod))
+
+
+def node_name(pod: Object) -> str:
+    return pod["spec"].get("nodeName") or ""
+
+
+def is_active(pod: Object) -> bool:
+    """Neither over nor on its way out: what a controller counts as one of its own."""
+    return not is_terminal(pod) and not is_deleting(pod)
+
+
+def is_mirror(pod: Object) -> bool:
+    """Whether it only mirrors a static pod of its node."""
+    return "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {})
+
+
+def is_sidecar(container: Object) -> bool:
+    """An init container that keeps running beside the main ones (KEP-753)."""
+    return container.get("restartPolicy") == "Always"
+
+
+def containers_of(pod_spec: Object) -> Iterable[Object]:
+    """Every container that may run: init, main and ephemeral, in that order."""
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        yield from pod_spec.get(field) or ()
+
+
+def amount(resource: str, quantity: str | int | float) -> int:
+    """A quantity in the unit in which its resource is counted."""
+    return milli(quantity) if resource == "cpu" else value(quantity)
+
+
+def amounts(resource_list: Mapping[str, str] | None) -> Amounts:
+    return {name: amount(name, quantity) for name, quantity in (resource_list or {}).items()}
+
+
+def pod_requests(pod: Object) -> Amounts:
+    """What the node must set aside: the larger of running and initialising, and the overhead of its runtime class."""
+    return _needs(pod["spec"], "requests", with_overhead=True)
+
+
+def pod_limits(pod: Object) -> Amounts:
+    """What the pod may use at most. A resource that not every container limits is counted for those that do."""
+    limits = _needs(pod["spec"], "limits", with_overhead=False)
+    for name, extra in amounts(pod["spec"].get("overhead")).items():
+        if name in limits:
+            limits[name] += extra
+    return limits
+
+
+def qos_class(pod: Object) -> str:
+    """The class by which a node chooses whom to evict first.
+
+    Guaranteed when every container limits both CPU and memory and requests exactly that; BestEffort when nothing asks
+    for either; Burstable otherwise. Resources of the whole pod stand in for those of its containers (KEP-2837).
+    """
+    spec = pod["spec"]
+    bearers: list[Object] = [{"resources": spec["resources"]}] if spec.get("resources") else []
+    if not bearers:
+        bearers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    requests: Amounts = {}
+    limits: Amounts = {}
+    all_limited = bool(bearers)
+    for bearer in bearers:
+        resources = bearer.get("resources") or {}
+        _add(requests, _qos_relevant(resources.get("requests")))
+        limited = _qos_relevant(resources.get("limits"))
+        _add(limits, limited)
+        all_limited = all_limited and len(limited) == len(_QOS_RESOURCES)
+    if not requests and not limits:
+        return BEST_EFFORT
+    return GUARANTEED if all_limited and requests == limits else BURSTABLE
+
+
+def _qos_relevant(resource_list: Mapping[str, str] | None) -> Amounts:
+    wanted = {k: v for k, v in (resource_list or {}).items() if k in _QOS_RESOURCES}
+    return {name: number for name, number in amounts(wanted).items() if number > 0}
+
+
+def _needs(spec: Object, side: str, *, with_overhead: bool) -> Amounts:
+    total: Amounts = {}
+    for container in spec.get("containers") or ():
+        _add(total, _side(container, side))
+    sidecars: Amounts = {}
+    peak: Amounts = {}
+    for container in spec.get("initContainers") or ():
+        needed = _side(container, side)
+        if is_sidecar(container):
+            _add(total, needed)
+            _add(sidecars, needed)
+            _raise_to(peak, sidecars)
+        else:
+            _add(needed, sidecars)
+            _raise_to(peak, needed)
+    _raise_to(total, peak)
+    of_pod = amounts((spec.get("resources") or {}).get(side))
+    for name, number in of_pod.items():
+        if name in _POD_LEVEL_RESOURCES or name.startswith("hugepages-"):
+            total[name] = number
+    if with_overhead:
+        _add(total, amounts(spec.get("overhead")))
+    return total
+
+
+def _side(container: Object, side: str) -> Amounts:
+    return amounts((container.get("resources") or {}).get(side))
+
+
+def _add(total: Amounts, more: Amounts) -> None:
+    for name, number in more.items():
+        total[name] = total.get(name, 0) + number
+
+
+def _raise_to(total: Amounts, least: Amounts) -> None:
+    for name, number in least.items():
+        total[name] = max(total.get(name, 0), number)
