@@ -6,7 +6,6 @@ costs one lookup.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from kajitori.api import rbac
 from kajitori.api.meta import Object, name_of, namespace_of
@@ -51,8 +50,8 @@ class RbacAuthorizer:
         self._unsubscribe = [
             objects.subscribe(rbac.CLUSTER_ROLE, self._role_changed),
             objects.subscribe(rbac.ROLE, self._role_changed),
-            objects.subscribe(rbac.CLUSTER_ROLE_BINDING, partial(self._binding_changed)),
-            objects.subscribe(rbac.ROLE_BINDING, partial(self._binding_changed)),
+            objects.subscribe(rbac.CLUSTER_ROLE_BINDING, self._binding_changed),
+            objects.subscribe(rbac.ROLE_BINDING, self._binding_changed),
         ]
 
     def stop(self) -> None:

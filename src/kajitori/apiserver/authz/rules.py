@@ -52,7 +52,7 @@ def _covers_resource(resources: frozenset[str], resource: str, subresource: str)
 
 def path_matches(pattern: str, path: str) -> bool:
     """`*` is everything, `/healthz/*` everything below."""
-    if pattern == path or pattern == ALL:
+    if pattern in (path, ALL):
         return True
     return pattern.endswith(ALL) and path.startswith(pattern[:-1].rstrip(ALL))
 
@@ -107,8 +107,8 @@ def describe(rule: Rule) -> str:
     shown = (
         ("APIGroups", rule.groups),
         ("Resources", rule.resources),
-        ("ResourceNames", rule.names),
         ("NonResourceURLs", rule.paths),
+        ("ResourceNames", rule.names),
         ("Verbs", rule.verbs),
     )
     parts = [f"{field}:{_go_list(values)}" for field, values in shown if values]

@@ -1,0 +1,184 @@
+"""The objects that make this cluster one: namespaces, classes, the `kubernetes` Service and its addresses."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kajitori.api import core, discovery, networking, scheduling, storage
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_PRIORITY_CLASSES = (
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What the objects say of this cluster. `address` is where pods reach the API server; never a loopback one."""
+
+    address: str
+    port: int
+    service_ip: str
+    service_cidr: str
+    client_authority: bytes
+    front_proxy_authority: bytes
+    front_proxy_client: str
+
+
+def namespaces() -> Iterator[tuple[Resource, Object]]:
+    for name in NAMESPACES:
+        labels = {"kubernetes.io/metadata.name": name}
+        yield (
+            core.NAMESPACE,
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": name, "labels": labels},
+                "spec": {"finalizers": ["kubernetes"]},
+                "status": {"phase": "Active"},
+            },
+        )
+
+
+def defaults(facts: ClusterFacts) -> Iterator[tuple[Resource, Object]]:
+    """What is created when it is missing, and a user's own after that."""
+    for name, value, description in _PRIORITY_CLASSES:
+        yield (
+            scheduling.PRIORITY_CLASS,
+            {
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "metadata": {"name": name},
+                "value": value,
+                "description": description,
+                "preemptionPolicy": "PreemptLowerPriority",
+            },
+        )
+    yield (
+        networking.SERVICE_CIDR,
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "ServiceCIDR",
+            "metadata": {"name": "kubernetes", "finalizers": ["networking.k8s.io/service-cidr-finalizer"]},
+            "spec": {"cidrs": [facts.service_cidr]},
+            "status": {},
+        },
+    )
+    yield (
+        networking.INGRESS_CLASS,
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {
+                "name": "kajitori",
+                "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"},
+            },
+            "spec": {"controller": "kajitori.io/ingress"},
+        },
+    )
+    yield (
+        storage.STORAGE_CLASS,
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": "local-path",
+                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            },
+            "provisioner": "kajitori.io/local-path",
+            "reclaimPolicy": "Delete",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        },
+    )
+
+
+def own(facts: ClusterFacts) -> Iterator[tuple[Resource, Object]]:
+    """What follows this server's own facts at every start."""
+    yield core.SERVICE, _service(facts)
+    yield core.ENDPOINTS, _endpoints(facts)
+    yield discovery.ENDPOINT_SLICE, _endpoint_slice(facts)
+    yield core.CONFIG_MAP, _extension_authentication(facts)
+
+
+def _service(facts: ClusterFacts) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": facts.service_ip,
+            "clusterIPs": [facts.service_ip],
+            "internalTrafficPolicy": "Cluster",
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": facts.port}],
+            "sessionAffinity": "None",
+            "type": "ClusterIP",
+        },
+        "status": {"loadBalancer": {}},
+    }
+
+
+def _endpoints(facts: ClusterFacts) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [
+            {
+                "addresses": [{"ip": facts.address}],
+                "ports": [{"name": "https", "port": facts.port, "protocol": "TCP"}],
+            }
+        ],
+    }
+
+
+def _endpoint_slice(facts: ClusterFacts) -> Object:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [facts.address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": facts.port, "protocol": "TCP"}],
+    }
+
+
+def _extension_authentication(facts: ClusterFacts) -> Object:
+    """Where an extension API server learns whom this one trusts."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"},
+        "data": {
+            "client-ca-file": facts.client_authority.decode(),
+            "requestheader-allowed-names": f'["{facts.front_proxy_client}"]',
+            "requestheader-client-ca-file": facts.front_proxy_authority.decode(),
+            "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+            "requestheader-group-headers": '["X-Remote-Group"]',
+            "requestheader-uid-headers": '["X-Remote-Uid"]',
+            "requestheader-username-headers": '["X-Remote-User"]',
+        },
+    }
