@@ -1,0 +1,67 @@
+"""Running the control loops of a process together, on one set of caches."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from kajitori.client.cache import Cache
+from kajitori.client.interface import Client
+from kajitori.controllers.context import Context
+from kajitori.controllers.controller import Controller
+from kajitori.kit.clock import Clock
+
+Factory = Callable[[Context], Controller]
+Lead = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+"""Runs what it is given while this process is the leader; ends (raises) when leadership is lost."""
+
+
+class ControllerManager:
+    """Attaches the loops to shared caches and runs them until cancelled.
+
+    `lead` is leader election for more than one process; None means this process is alone. Caches run before
+    leadership is won, so that a new leader starts warm.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        controllers: Iterable[Factory] | None = None,
+        *,
+        lead: Lead | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        if controllers is None:
+            from kajitori.controllers.catalogue import CONTROLLERS
+
+            controllers = CONTROLLERS
+        self.cache = Cache(client, clock)
+        self.context = Context(client, clock, self.cache, rng)
+        self.controllers: Sequence[Controller] = [make(self.context) for make in controllers]
+        for controller in self.controllers:
+            controller.attach()
+        self._lead = lead
+
+    async def run(self) -> None:
+        caches = asyncio.ensure_future(self.cache.run())
+        loops = asyncio.ensure_future(self._run_loops() if self._lead is None else self._lead(self._run_loops))
+        try:
+            await asyncio.gather(caches, loops)
+        finally:
+            for task in (loops, caches):
+                task.cancel()
+            await asyncio.gather(loops, caches, return_exceptions=True)
+
+    async def synced(self) -> None:
+        """Return when every cache has listed its kind once."""
+        await self.cache.synced()
+
+    async def _run_loops(self) -> None:
+        await self.cache.synced()
+        tasks = [asyncio.ensure_future(controller.run()) for controller in self.controllers]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
