@@ -1,0 +1,235 @@
+"""Making a decoded document what its Go type would have decoded and written back: one walk, in place.
+
+Unknown fields are removed and reported, nulls dropped, optional empty values left out, absent structs filled in,
+quantities and times put in canonical form, and the first value of a wrong type raises BadRequest in upstream's words.
+"""
+
+from typing import Any
+
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.api.schema import decode_errors, scalars
+from kajitori.api.schema.decode_errors import Place, path_of
+from kajitori.api.schema.nodes import (
+    ANY,
+    BOOL,
+    BYTES,
+    FLOAT,
+    INT32,
+    INT64,
+    INT_OR_STRING,
+    LIST,
+    MAP,
+    MICRO_TIME,
+    QUANTITY,
+    SCHEMA_OR_ARRAY,
+    SCHEMA_OR_BOOL,
+    SCHEMA_OR_STRINGS,
+    STRING,
+    STRUCT,
+    TIME,
+    Node,
+    node_of,
+)
+
+_ZERO = {STRING: "", BOOL: False, INT32: 0, INT64: 0, FLOAT: 0, INT_OR_STRING: 0, QUANTITY: "0", BYTES: ""}
+_TEXTS = {TIME: scalars.timestamp, MICRO_TIME: scalars.micro_timestamp, BYTES: scalars.base64_bytes}
+
+
+class _Mismatch(Exception):
+    """Go's message; becomes a BadRequest once the kind is known."""
+
+
+def conform(resource: Resource, obj: Object) -> list[str]:
+    """Paths of the unknown fields, which are gone from `obj` afterwards. For built-in kinds; raises BadRequest."""
+    return conform_definition(resource.definition, obj, kind=resource.kind, version=resource.version)
+
+
+def conform_definition(definition: str, obj: Object, *, kind: str = "", version: str = "v1") -> list[str]:
+    """The same for any definition, such as what travels to a subresource (Scale, Eviction, DeleteOptions)."""
+    unknown: list[str] = []
+    try:
+        _struct(node_of(definition), obj, None, unknown)
+    except _Mismatch as error:
+        raise decode_errors.refuse(kind or definition.rpartition(".")[2], version, str(error)) from None
+    return unknown
+
+
+def fill(definition: str, obj: Object) -> None:
+    """Only fill in and canonicalise an object that our own code made."""
+    conform_definition(definition, obj)
+
+
+def _struct(node: Node, obj: Object, at: Place | None, unknown: list[str]) -> None:
+    fields, definition = node.fields, node.definition
+    for key, value in list(obj.items()):
+        field = fields.get(key)
+        if field is None:
+            unknown.append(path_of((at, key, definition)))
+            del obj[key]
+            continue
+        if value is None:
+            del obj[key]
+            continue
+        child = field.node
+        if child.kind == STRING and type(value) is str:
+            if field.omit_empty and not value:
+                del obj[key]
+            continue
+        new = _value(child, value, (at, key, definition), unknown)
+        if field.omit_empty and _is_empty(new):
+            del obj[key]
+        elif new is not value:
+            obj[key] = new
+    for key, value in node.always:
+        if key not in obj:
+            if type(value) is dict:
+                obj[key] = _empty(fields[key].node)
+            else:
+                obj[key] = value
+
+
+def _empty(node: Node) -> Object:
+    made: Object = {}
+    if node.kind == STRUCT:
+        _struct(node, made, None, [])
+    return made
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is False or value == "" or value == 0 or value == {} or value == []
+
+
+def _value(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
+    kind = node.kind
+    if kind == STRUCT:
+        if type(value) is not dict:
+            raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        _struct(node, value, at, unknown)
+        return value
+    if kind == LIST:
+        return _list(node, value, at, unknown)
+    if kind == MAP:
+        return _map(node, value, at, unknown)
+    if kind == ANY:
+        return value
+    if kind in _SCALARS:
+        return _SCALARS[kind](node, value, at)
+    return _schema_choice(node, value, at, unknown)
+
+
+def _list(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
+    if type(value) is not list:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    element = node.element
+    assert element is not None, "a list has an element type"
+    for index, item in enumerate(value):
+        if element.kind == STRING and type(item) is str:
+            continue
+        new = _absent(element) if item is None else _value(element, item, (at, index, ""), unknown)
+        if new is not item:
+            value[index] = new
+    return value
+
+
+def _map(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
+    if type(value) is not dict:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    element = node.element
+    assert element is not None, "a map has a value type"
+    for key, item in value.items():
+        if element.kind == STRING and type(item) is str:
+            continue
+        new = _absent(element) if item is None else _value(element, item, (at, key, ""), unknown)
+        if new is not item:
+            value[key] = new
+    return value
+
+
+def _absent(node: Node) -> Any:
+    """What Go decodes a null inside a list or map to."""
+    return _empty(node) if node.kind == STRUCT else _ZERO.get(node.kind)
+
+
+def _string(node: Node, value: Any, at: Place) -> Any:
+    if type(value) is not str:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    return value
+
+
+def _bool(node: Node, value: Any, at: Place) -> Any:
+    if type(value) is not bool:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    return value
+
+
+def _int32(node: Node, value: Any, at: Place) -> Any:
+    if type(value) is not int or not scalars.INT32_MIN <= value <= scalars.INT32_MAX:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    return value
+
+
+def _int64(node: Node, value: Any, at: Place) -> Any:
+    if type(value) is not int or not scalars.INT64_MIN <= value <= scalars.INT64_MAX:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    return value
+
+
+def _float(node: Node, value: Any, at: Place) -> Any:
+    if type(value) is not int and type(value) is not float:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    return value
+
+
+def _int_or_string(node: Node, value: Any, at: Place) -> Any:
+    return value if type(value) is str else _int32(node, value, at)
+
+
+def _text(node: Node, value: Any, at: Place) -> Any:
+    if type(value) is not str:
+        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+    try:
+        return _TEXTS[node.kind](value)
+    except ValueError as error:
+        raise _Mismatch(str(error)) from None
+
+
+def _quantity(node: Node, value: Any, at: Place) -> Any:
+    try:
+        return scalars.quantity_text(value)
+    except ValueError as error:
+        raise _Mismatch(str(error)) from None
+
+
+_SCALARS = {
+    STRING: _string,
+    BOOL: _bool,
+    INT32: _int32,
+    INT64: _int64,
+    FLOAT: _float,
+    INT_OR_STRING: _int_or_string,
+    TIME: _text,
+    MICRO_TIME: _text,
+    BYTES: _text,
+    QUANTITY: _quantity,
+}
+
+
+def _schema_choice(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
+    """JSONSchemaPropsOrBool and its sisters have decoders of their own, which are not strict inside."""
+    schema = node.element
+    assert schema is not None, "the choice is between a schema and something else"
+    if type(value) is dict:
+        _struct(schema, value, at, [])
+        return value
+    if node.kind == SCHEMA_OR_BOOL and type(value) is bool:
+        return value
+    if node.kind == SCHEMA_OR_ARRAY and type(value) is list:
+        for index, item in enumerate(value):
+            _value(schema, item, (at, index, ""), [])
+        return value
+    if node.kind == SCHEMA_OR_STRINGS and type(value) is list:
+        return value
+    if node.kind == SCHEMA_OR_BOOL:
+        raise _Mismatch("boolean or JSON schema expected")
+    raise _Mismatch(decode_errors.wrong_type(at, value, schema))

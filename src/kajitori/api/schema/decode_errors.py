@@ -1,0 +1,102 @@
+"""The words of Go's JSON decoder for a value of the wrong type, as upstream passes them on.
+
+They name Go structs and types, which OpenAPI does not; `go_shapes.json` fills the gap. Built only for a refusal.
+"""
+
+from typing import Any
+
+from kajitori.api.errors import BadRequest
+from kajitori.api.meta import Object
+from kajitori.api.schema.definitions import definitions, go_shapes, reference, type_of
+from kajitori.api.schema.nodes import INT_OR_STRING, MICRO_TIME, TIME, Node
+
+Place = tuple[Any, Any, str]
+"""Where the walk is: place of the parent or None; field name, map key or list index; definition of the struct or ""."""
+
+_LITERALS: dict[type, str] = {
+    str: "string",
+    bool: "bool",
+    dict: "object",
+    list: "array",
+    int: "number",
+    float: "number",
+}
+_INTEGERS = {"int32", "int64", "int", "uint16"}
+_OWN_DECODER = {TIME: "string", MICRO_TIME: "string", INT_OR_STRING: "int32"}
+
+
+def path_of(place: Place | None) -> str:
+    """`spec.containers[0].image`."""
+    parts: list[str] = []
+    while place is not None:
+        parent, key, _ = place
+        parts.append(f"[{key}]" if isinstance(key, int) else f".{key}")
+        place = parent
+    return "".join(reversed(parts)).removeprefix(".")
+
+
+def wrong_type(place: Place, value: Any, node: Node) -> str:
+    """`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`."""
+    go_type = _OWN_DECODER.get(node.kind) or _go_type(place)
+    literal = _LITERALS.get(type(value), "null")
+    if literal == "number" and go_type in _INTEGERS:
+        literal = f"number {value}"
+    names, struct = _field_names(place)
+    return f"json: cannot unmarshal {literal} into Go struct field {struct}.{'.'.join(names)} of type {go_type}"
+
+
+def refuse(kind: str, version: str, why: str) -> BadRequest:
+    return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+
+
+def _field_names(place: Place | None) -> tuple[list[str], str]:
+    names: list[str] = []
+    struct = ""
+    while place is not None:
+        parent, key, definition = place
+        if definition:
+            struct = struct or definition.rpartition(".")[2]
+            names.append(key)
+            if embedded := go_shapes().get(definition, {}).get("embedded", {}).get(key):
+                names.append(embedded)
+        place = parent
+    return names[::-1], struct
+
+
+def _go_type(place: Place) -> str:
+    """The Go type of a field; of a list's item or a map's value when the place is inside one."""
+    depth = 0
+    at: Place | None = place
+    while at is not None and not at[2]:
+        depth += 1
+        at = at[0]
+    assert at is not None, "every place is inside a struct"
+    _, key, definition = at
+    schema = definitions()[definition]["properties"][key]
+    shown = go_shapes().get(definition, {}).get("types", {}).get(key) or _derived(schema)
+    for _ in range(depth):
+        schema = schema.get("items") or schema.get("additionalProperties") or {}
+        if shown.startswith("[]"):
+            shown = shown[2:]
+        elif shown.startswith("map["):
+            shown = shown.partition("]")[2]
+        else:
+            shown = _derived(schema)
+    return shown.removeprefix("*")
+
+
+def _derived(schema: Object) -> str:
+    if name := reference(schema):
+        return ".".join(name.split(".")[-2:])
+    match type_of(schema):
+        case "array":
+            return f"[]{_derived(schema.get('items', {}))}"
+        case "object":
+            return f"map[string]{_derived(schema.get('additionalProperties') or {})}"
+        case "boolean":
+            return "bool"
+        case "integer":
+            return str(schema.get("format", "int64"))
+        case "number":
+            return "float64"
+    return "[]uint8" if schema.get("format") == "byte" else "string"
