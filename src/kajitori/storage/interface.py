@@ -4,6 +4,7 @@ StorageError
   Conflict    the key is not at the expected revision
   Compacted   the asked-for revision is gone
   FutureRevision  the asked-for revision does not exist yet
+  CannotOpen  in use by another process, of another format, damaged
   Unavailable  the store cannot serve now (disk full, lost quorum); nothing was written
 """
 
@@ -14,6 +15,8 @@ from typing import Protocol
 Key = str
 Revision = int
 
+FIRST: Revision = 1
+"""The revision of a store in which nothing has been written, as in etcd: the first write makes 2."""
 LATEST: Revision = 0
 ABSENT: Revision = 0
 """As `expect`: the key must not exist."""
@@ -43,6 +46,10 @@ class FutureRevision(StorageError):
     def __init__(self, asked: Revision, current: Revision) -> None:
         super().__init__(f"revision {asked} is ahead of the current one, {current}")
         self.current = current
+
+
+class CannotOpen(StorageError):
+    """The store cannot be opened; the message names its place, the reason and the remedy."""
 
 
 class Unavailable(StorageError):
@@ -95,7 +102,7 @@ class Event:
 
 
 class Storage(Protocol):
-    """Every method may raise Unavailable. Revisions start at 1 and grow by one with each committed change, for ever."""
+    """Every method may raise Unavailable. Revisions start at FIRST and grow by one with each change, for ever."""
 
     async def read(self, key: Key, at: Revision = LATEST) -> Record | None:
         """The record at that revision. Raises Compacted, FutureRevision."""
@@ -116,7 +123,8 @@ class Storage(Protocol):
     def watch(self, prefix: Key, after: Revision) -> AsyncIterator[Event]:
         """Every event of a revision greater than `after`, in order, without end. Raises Compacted on the first step.
 
-        The iterator buffers a bounded number of events; a consumer that falls behind gets Compacted.
+        A consumer that falls behind the kept history gets Compacted later on. `after` may lie ahead of the current
+        revision: then the events follow once they exist.
         """
 
     async def revision(self) -> Revision:

@@ -1,0 +1,141 @@
+"""The store in a SQLite file: durable (WAL, synchronous=FULL), one fsync for all writes that wait, bounded history.
+
+The loop's thread never touches the disk: one thread writes, one reads, and the newest events are kept in memory.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from kajitori.storage.event_log import EventLog
+from kajitori.storage.interface import (
+    LATEST,
+    Change,
+    Event,
+    FutureRevision,
+    Key,
+    Page,
+    Record,
+    Revision,
+    StorageError,
+    Unavailable,
+)
+from kajitori.storage.sqlite_file import FileLock, open_reader, open_writer, unavailable
+from kajitori.storage.sqlite_reader import Reader
+from kajitori.storage.sqlite_writer import Commit, Compact, Outcome, Request, Stop, Writer
+
+# Revisions that stay readable and watchable. Five minutes of history at 30 writes a second.
+HISTORY_REVISIONS = 10_000
+# Requests the writer has not answered; more callers wait their turn.
+UNANSWERED_MAX = 4_096
+
+T = TypeVar("T")
+
+
+class SqliteStorage:
+    """Implements `kajitori.storage.interface.Storage`. Belongs to the event loop that opened it."""
+
+    def __init__(self, path: Path, history_revisions: int) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._lock = FileLock(path)
+        try:
+            writer = open_writer(path)
+            self._reader = Reader(open_reader(path))
+        except BaseException:
+            self._lock.release()
+            raise
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._writer = Writer(path, writer, self._publish, history_revisions)
+        self._log = EventLog(self._writer.newest, self._older)
+        self._room = asyncio.Semaphore(UNANSWERED_MAX)
+        self._unanswered: deque[asyncio.Future[Revision]] = deque()
+        self._closed: Unavailable | None = None
+        self._writer.start()
+
+    @classmethod
+    async def open(cls, path: Path, *, history_revisions: int = HISTORY_REVISIONS) -> "SqliteStorage":
+        """Raises CannotOpen: in use by another process, of another format, damaged, not writable."""
+        return cls(path, history_revisions)
+
+    async def read(self, key: Key, at: Revision = LATEST) -> Record | None:
+        return await self._read(lambda: self._reader.read(key, at))
+
+    async def scan(self, prefix: Key, start: Key = "", limit: int = 0, at: Revision = LATEST) -> Page:
+        return await self._read(lambda: self._reader.scan(prefix, start, limit, at))
+
+    async def commit(self, change: Change, expect: Revision | None = None) -> Revision:
+        return await self._write(Commit(change, expect))
+
+    def watch(self, prefix: Key, after: Revision) -> AsyncIterator[Event]:
+        return self._log.watch(prefix, after)
+
+    async def revision(self) -> Revision:
+        if self._closed is not None:
+            raise self._closed
+        return self._log.newest
+
+    async def compact(self, before: Revision) -> None:
+        if before > self._log.newest:
+            raise FutureRevision(before, self._log.newest)
+        await self._write(Compact(before))
+        self._log.forget(before)
+
+    async def close(self) -> None:
+        """Finish what was asked, then let go of the file."""
+        if self._closed is not None:
+            return
+        self._closed = Unavailable(f"{self._path}: the store is closed")
+        self._log.close(self._closed)
+        await self._submit(Stop())
+        await self._loop.run_in_executor(self._reading, self._reader.close)
+        self._reading.shutdown(wait=False)
+        self._lock.release()
+
+    async def _read(self, query: Callable[[], T]) -> T:
+        if self._closed is not None:
+            raise self._closed
+        return await self._loop.run_in_executor(self._reading, self._translated, query)
+
+    def _translated(self, query: Callable[[], T]) -> T:
+        with unavailable(self._path):
+            return query()
+
+    async def _older(self, prefix: Key, after: Revision) -> tuple[Sequence[Event], Revision]:
+        return await self._read(lambda: self._reader.events(prefix, after))
+
+    async def _write(self, request: Request) -> Revision:
+        await self._room.acquire()
+        if self._closed is not None:
+            self._room.release()
+            raise self._closed
+        return await self._submit(request)
+
+    def _submit(self, request: Request) -> asyncio.Future[Revision]:
+        answer: asyncio.Future[Revision] = self._loop.create_future()
+        self._unanswered.append(answer)
+        self._writer.submit(request)
+        return answer
+
+    def _publish(self, outcomes: Sequence[Outcome]) -> None:
+        """In the writer's thread: hand the outcomes over to the loop's."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._answer, outcomes)
+
+    def _answer(self, outcomes: Sequence[Outcome]) -> None:
+        """Events first, so that who has written and then watches or asks for the revision finds it."""
+        for outcome in outcomes:
+            if outcome.event is not None:
+                self._log.append(outcome.event)
+        for outcome in outcomes:
+            self._room.release()
+            answer = self._unanswered.popleft()
+            if answer.cancelled():
+                continue
+            if isinstance(outcome.result, StorageError):
+                answer.set_exception(outcome.result)
+            else:
+                answer.set_result(outcome.result)
