@@ -1,5 +1,6 @@
 """The kinds of admissionregistration.k8s.io."""
 
+from kajitori.api.columns import extensions as extensions_columns
 from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -12,6 +13,7 @@ MUTATING_ADMISSION_POLICY = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+    columns=extensions_columns.MUTATING_POLICY,
     default=extensions.default_admission_policy,
     counts_generation=True,
 )
@@ -24,6 +26,7 @@ MUTATING_ADMISSION_POLICY_BINDING = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
+    columns=extensions_columns.POLICY_BINDING,
     default=extensions.default_admission_policy_binding,
     counts_generation=True,
 )
@@ -36,6 +39,7 @@ MUTATING_WEBHOOK_CONFIGURATION = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+    columns=extensions_columns.WEBHOOKS,
     default=extensions.default_mutating_webhooks,
     counts_generation=True,
 )
@@ -49,6 +53,7 @@ VALIDATING_ADMISSION_POLICY = Resource(
     categories=("api-extensions",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+    columns=extensions_columns.VALIDATING_POLICY,
     default=extensions.default_admission_policy,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
@@ -63,6 +68,7 @@ VALIDATING_ADMISSION_POLICY_BINDING = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+    columns=extensions_columns.POLICY_BINDING,
     default=extensions.default_admission_policy_binding,
     counts_generation=True,
 )
@@ -75,6 +81,7 @@ VALIDATING_WEBHOOK_CONFIGURATION = Resource(
     namespaced=False,
     categories=("api-extensions",),
     definition="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+    columns=extensions_columns.WEBHOOKS,
     default=extensions.default_validating_webhooks,
     counts_generation=True,
 )

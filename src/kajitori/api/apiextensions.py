@@ -1,5 +1,6 @@
 """The kinds of apiextensions.k8s.io."""
 
+from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import extensions
 from kajitori.api.resource import Resource, Subresource
 
@@ -13,6 +14,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     categories=("api-extensions",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+    columns=WITHOUT_OWN_COLUMNS,
     default=extensions.default_custom_resource_definition,
     prepare_create=extensions.prepare_custom_resource_definition,
     prepare_update=extensions.prepare_custom_resource_definition_update,

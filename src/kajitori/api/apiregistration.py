@@ -1,5 +1,6 @@
 """The kinds of apiregistration.k8s.io."""
 
+from kajitori.api.columns import extensions as extensions_columns
 from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -13,6 +14,7 @@ API_SERVICE = Resource(
     categories=("api-extensions",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
+    columns=extensions_columns.API_SERVICE,
     default=extensions.default_api_service,
     prepare_create=begin_with({}),
     prepare_update=keep_status,

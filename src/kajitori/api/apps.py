@@ -1,5 +1,6 @@
 """The kinds of apps."""
 
+from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -10,6 +11,7 @@ CONTROLLER_REVISION = Resource(
     kind="ControllerRevision",
     plural="controllerrevisions",
     definition="io.k8s.api.apps.v1.ControllerRevision",
+    columns=workloads_columns.CONTROLLER_REVISION,
 )
 
 DAEMON_SET = Resource(
@@ -21,6 +23,7 @@ DAEMON_SET = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.apps.v1.DaemonSet",
+    columns=workloads_columns.DAEMON_SET,
     default=workloads.default_daemon_set,
     prepare_create=workloads.prepare_daemon_set,
     prepare_update=workloads.prepare_daemon_set_update,
@@ -39,6 +42,7 @@ DEPLOYMENT = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.apps.v1.Deployment",
+    columns=workloads_columns.DEPLOYMENT,
     default=workloads.default_deployment,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
@@ -57,6 +61,7 @@ REPLICA_SET = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.apps.v1.ReplicaSet",
+    columns=workloads_columns.REPLICA_SET,
     default=workloads.default_replica_set,
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
@@ -75,6 +80,7 @@ STATEFUL_SET = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.apps.v1.StatefulSet",
+    columns=workloads_columns.STATEFUL_SET,
     default=workloads.default_stateful_set,
     prepare_create=begin_with({"replicas": 0, "availableReplicas": 0}),
     prepare_update=keep_status,

@@ -1,5 +1,6 @@
 """The kinds of autoscaling."""
 
+from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import scaling
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -13,6 +14,7 @@ HORIZONTAL_POD_AUTOSCALER = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+    columns=workloads_columns.AUTOSCALER,
     default=scaling.default_autoscaler,
     prepare_create=scaling.prepare_autoscaler,
     prepare_update=keep_status,
@@ -27,6 +29,7 @@ HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
+    columns=workloads_columns.AUTOSCALER_V1,
     default=scaling.default_autoscaler_v1,
     prepare_create=scaling.prepare_autoscaler_v1,
     prepare_update=keep_status,

@@ -1,5 +1,6 @@
 """The kinds of batch."""
 
+from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -13,6 +14,7 @@ CRON_JOB = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.batch.v1.CronJob",
+    columns=workloads_columns.CRON_JOB,
     default=workloads.default_cron_job,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
@@ -27,6 +29,7 @@ JOB = Resource(
     categories=("all",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.batch.v1.Job",
+    columns=workloads_columns.JOB,
     default=workloads.default_job,
     prepare_create=workloads.prepare_job,
     prepare_update=keep_status,

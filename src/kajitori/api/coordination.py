@@ -1,5 +1,6 @@
 """The kinds of coordination.k8s.io."""
 
+from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.resource import Resource
 
 LEASE = Resource(
@@ -8,6 +9,7 @@ LEASE = Resource(
     kind="Lease",
     plural="leases",
     definition="io.k8s.api.coordination.v1.Lease",
+    columns=cluster_columns.LEASE,
 )
 
 RESOURCES = (LEASE,)

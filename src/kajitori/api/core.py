@@ -1,5 +1,11 @@
 """The kinds of the core group (v1)."""
 
+from kajitori.api.columns import cluster as cluster_columns
+from kajitori.api.columns import networks as networks_columns
+from kajitori.api.columns import pods as pods_columns
+from kajitori.api.columns import volumes as volumes_columns
+from kajitori.api.columns import workloads as workloads_columns
+from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster, networks, pods, volumes, workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -22,6 +28,7 @@ COMPONENT_STATUS = Resource(
     short_names=("cs",),
     verbs=("get", "list"),
     definition="io.k8s.api.core.v1.ComponentStatus",
+    columns=cluster_columns.COMPONENT_STATUS,
 )
 
 CONFIG_MAP = Resource(
@@ -31,6 +38,7 @@ CONFIG_MAP = Resource(
     plural="configmaps",
     short_names=("cm",),
     definition="io.k8s.api.core.v1.ConfigMap",
+    columns=cluster_columns.CONFIG_MAP,
 )
 
 ENDPOINTS = Resource(
@@ -40,6 +48,7 @@ ENDPOINTS = Resource(
     plural="endpoints",
     short_names=("ep",),
     definition="io.k8s.api.core.v1.Endpoints",
+    columns=networks_columns.ENDPOINTS,
     default=networks.default_endpoints,
 )
 
@@ -50,6 +59,7 @@ EVENT = Resource(
     plural="events",
     short_names=("ev",),
     definition="io.k8s.api.core.v1.Event",
+    columns=cluster_columns.EVENT,
     default=cluster.default_event,
 )
 
@@ -60,6 +70,7 @@ LIMIT_RANGE = Resource(
     plural="limitranges",
     short_names=("limits",),
     definition="io.k8s.api.core.v1.LimitRange",
+    columns=WITHOUT_OWN_COLUMNS,
     default=cluster.default_limit_range,
 )
 
@@ -76,6 +87,7 @@ NAMESPACE = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Namespace",
+    columns=cluster_columns.NAMESPACE,
     default=cluster.default_namespace,
     prepare_create=cluster.prepare_namespace,
     prepare_update=cluster.prepare_namespace_update,
@@ -93,6 +105,7 @@ NODE = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Node",
+    columns=cluster_columns.NODE,
     default=cluster.default_node,
     prepare_update=keep_status,
 )
@@ -105,6 +118,7 @@ PERSISTENT_VOLUME_CLAIM = Resource(
     short_names=("pvc",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.PersistentVolumeClaim",
+    columns=volumes_columns.CLAIM,
     default=volumes.default_claim,
     prepare_create=volumes.prepare_claim,
     prepare_update=keep_status,
@@ -119,6 +133,7 @@ PERSISTENT_VOLUME = Resource(
     short_names=("pv",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.PersistentVolume",
+    columns=volumes_columns.VOLUME,
     default=volumes.default_volume_of_cluster,
     prepare_create=volumes.prepare_volume_of_cluster,
     prepare_update=keep_status,
@@ -144,6 +159,7 @@ POD = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Pod",
+    columns=pods_columns.POD,
     default=pods.default_pod,
     prepare_create=pods.prepare_pod,
     prepare_update=keep_status,
@@ -156,6 +172,7 @@ POD_TEMPLATE = Resource(
     kind="PodTemplate",
     plural="podtemplates",
     definition="io.k8s.api.core.v1.PodTemplate",
+    columns=workloads_columns.POD_TEMPLATE,
     default=workloads.default_pod_template_object,
     counts_generation=True,
 )
@@ -172,6 +189,7 @@ REPLICATION_CONTROLLER = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.ReplicationController",
+    columns=workloads_columns.REPLICATION_CONTROLLER,
     default=workloads.default_replication_controller,
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
@@ -186,6 +204,7 @@ RESOURCE_QUOTA = Resource(
     short_names=("quota",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.ResourceQuota",
+    columns=cluster_columns.RESOURCE_QUOTA,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )
@@ -196,6 +215,7 @@ SECRET = Resource(
     kind="Secret",
     plural="secrets",
     definition="io.k8s.api.core.v1.Secret",
+    columns=cluster_columns.SECRET,
     default=cluster.default_secret,
 )
 
@@ -209,6 +229,7 @@ SERVICE_ACCOUNT = Resource(
         Subresource(name="token", verbs=("create",), kind="TokenRequest", group="authentication.k8s.io", version="v1"),
     ),
     definition="io.k8s.api.core.v1.ServiceAccount",
+    columns=cluster_columns.NAME_AND_AGE,
 )
 
 SERVICE = Resource(
@@ -223,6 +244,7 @@ SERVICE = Resource(
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Service",
+    columns=networks_columns.SERVICE,
     default=networks.default_service,
     prepare_create=networks.prepare_service,
     prepare_update=keep_status,

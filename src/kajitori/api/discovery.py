@@ -1,5 +1,6 @@
 """The kinds of discovery.k8s.io."""
 
+from kajitori.api.columns import networks as networks_columns
 from kajitori.api.defaults import networks
 from kajitori.api.resource import Resource
 
@@ -9,6 +10,7 @@ ENDPOINT_SLICE = Resource(
     kind="EndpointSlice",
     plural="endpointslices",
     definition="io.k8s.api.discovery.v1.EndpointSlice",
+    columns=networks_columns.ENDPOINT_SLICE,
     default=networks.default_endpoint_slice,
     counts_generation=True,
 )

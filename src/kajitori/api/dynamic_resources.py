@@ -1,5 +1,6 @@
 """The kinds of resource.k8s.io."""
 
+from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.defaults import cluster
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -11,6 +12,7 @@ DEVICE_CLASS = Resource(
     plural="deviceclasses",
     namespaced=False,
     definition="io.k8s.api.resource.v1.DeviceClass",
+    columns=cluster_columns.NAME_AND_AGE,
     counts_generation=True,
 )
 
@@ -21,6 +23,7 @@ RESOURCE_CLAIM = Resource(
     plural="resourceclaims",
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.resource.v1.ResourceClaim",
+    columns=cluster_columns.RESOURCE_CLAIM,
     default=cluster.default_resource_claim,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
@@ -32,6 +35,7 @@ RESOURCE_CLAIM_TEMPLATE = Resource(
     kind="ResourceClaimTemplate",
     plural="resourceclaimtemplates",
     definition="io.k8s.api.resource.v1.ResourceClaimTemplate",
+    columns=cluster_columns.NAME_AND_AGE,
     default=cluster.default_resource_claim_template,
 )
 
@@ -42,6 +46,7 @@ RESOURCE_SLICE = Resource(
     plural="resourceslices",
     namespaced=False,
     definition="io.k8s.api.resource.v1.ResourceSlice",
+    columns=cluster_columns.RESOURCE_SLICE,
     counts_generation=True,
 )
 

@@ -1,5 +1,6 @@
 """The kinds of flowcontrol.apiserver.k8s.io."""
 
+from kajitori.api.columns import extensions as extensions_columns
 from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -12,6 +13,7 @@ FLOW_SCHEMA = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.flowcontrol.v1.FlowSchema",
+    columns=extensions_columns.FLOW_SCHEMA,
     default=extensions.default_flow_schema,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
@@ -26,6 +28,7 @@ PRIORITY_LEVEL_CONFIGURATION = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
+    columns=extensions_columns.PRIORITY_LEVEL,
     default=extensions.default_priority_level,
     prepare_create=begin_with({}),
     prepare_update=keep_status,

@@ -1,5 +1,6 @@
 """The kinds of networking.k8s.io."""
 
+from kajitori.api.columns import networks as networks_columns
 from kajitori.api.defaults import networks
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -11,6 +12,7 @@ INGRESS_CLASS = Resource(
     plural="ingressclasses",
     namespaced=False,
     definition="io.k8s.api.networking.v1.IngressClass",
+    columns=networks_columns.INGRESS_CLASS,
     default=networks.default_ingress_class,
     counts_generation=True,
 )
@@ -23,6 +25,7 @@ INGRESS = Resource(
     short_names=("ing",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.networking.v1.Ingress",
+    columns=networks_columns.INGRESS,
     prepare_create=begin_with({"loadBalancer": {}}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -36,6 +39,7 @@ IP_ADDRESS = Resource(
     namespaced=False,
     short_names=("ip",),
     definition="io.k8s.api.networking.v1.IPAddress",
+    columns=networks_columns.IP_ADDRESS,
 )
 
 NETWORK_POLICY = Resource(
@@ -45,6 +49,7 @@ NETWORK_POLICY = Resource(
     plural="networkpolicies",
     short_names=("netpol",),
     definition="io.k8s.api.networking.v1.NetworkPolicy",
+    columns=networks_columns.NETWORK_POLICY,
     default=networks.default_network_policy,
     counts_generation=True,
 )
@@ -57,6 +62,7 @@ SERVICE_CIDR = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.networking.v1.ServiceCIDR",
+    columns=networks_columns.SERVICE_CIDR,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )

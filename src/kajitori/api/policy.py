@@ -1,5 +1,6 @@
 """The kinds of policy."""
 
+from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import scaling
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -12,6 +13,7 @@ POD_DISRUPTION_BUDGET = Resource(
     short_names=("pdb",),
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.policy.v1.PodDisruptionBudget",
+    columns=workloads_columns.DISRUPTION_BUDGET,
     prepare_create=scaling.prepare_disruption_budget,
     prepare_update=keep_status,
     counts_generation=True,

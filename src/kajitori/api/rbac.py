@@ -1,5 +1,7 @@
 """The kinds of rbac.authorization.k8s.io."""
 
+from kajitori.api.columns import cluster as cluster_columns
+from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
 
@@ -10,6 +12,7 @@ CLUSTER_ROLE_BINDING = Resource(
     plural="clusterrolebindings",
     namespaced=False,
     definition="io.k8s.api.rbac.v1.ClusterRoleBinding",
+    columns=cluster_columns.ROLE_BINDING,
     default=cluster.default_role_binding,
 )
 
@@ -20,6 +23,7 @@ CLUSTER_ROLE = Resource(
     plural="clusterroles",
     namespaced=False,
     definition="io.k8s.api.rbac.v1.ClusterRole",
+    columns=WITHOUT_OWN_COLUMNS,
 )
 
 ROLE_BINDING = Resource(
@@ -28,6 +32,7 @@ ROLE_BINDING = Resource(
     kind="RoleBinding",
     plural="rolebindings",
     definition="io.k8s.api.rbac.v1.RoleBinding",
+    columns=cluster_columns.ROLE_BINDING,
     default=cluster.default_role_binding,
 )
 
@@ -37,6 +42,7 @@ ROLE = Resource(
     kind="Role",
     plural="roles",
     definition="io.k8s.api.rbac.v1.Role",
+    columns=WITHOUT_OWN_COLUMNS,
 )
 
 RESOURCES = (

@@ -1,5 +1,6 @@
 """The kinds of scheduling.k8s.io."""
 
+from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
 
@@ -11,6 +12,7 @@ PRIORITY_CLASS = Resource(
     namespaced=False,
     short_names=("pc",),
     definition="io.k8s.api.scheduling.v1.PriorityClass",
+    columns=cluster_columns.PRIORITY_CLASS,
     default=cluster.default_priority_class,
     counts_generation=True,
 )

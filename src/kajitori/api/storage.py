@@ -1,5 +1,7 @@
 """The kinds of storage.k8s.io."""
 
+from kajitori.api.columns import volumes as volumes_columns
+from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import volumes
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -11,6 +13,7 @@ CSI_DRIVER = Resource(
     plural="csidrivers",
     namespaced=False,
     definition="io.k8s.api.storage.v1.CSIDriver",
+    columns=volumes_columns.CSI_DRIVER,
     default=volumes.default_csi_driver,
 )
 
@@ -21,6 +24,7 @@ CSI_NODE = Resource(
     plural="csinodes",
     namespaced=False,
     definition="io.k8s.api.storage.v1.CSINode",
+    columns=volumes_columns.CSI_NODE,
 )
 
 CSI_STORAGE_CAPACITY = Resource(
@@ -29,6 +33,7 @@ CSI_STORAGE_CAPACITY = Resource(
     kind="CSIStorageCapacity",
     plural="csistoragecapacities",
     definition="io.k8s.api.storage.v1.CSIStorageCapacity",
+    columns=WITHOUT_OWN_COLUMNS,
 )
 
 STORAGE_CLASS = Resource(
@@ -39,6 +44,7 @@ STORAGE_CLASS = Resource(
     namespaced=False,
     short_names=("sc",),
     definition="io.k8s.api.storage.v1.StorageClass",
+    columns=volumes_columns.STORAGE_CLASS,
     default=volumes.default_storage_class,
 )
 
@@ -50,6 +56,7 @@ VOLUME_ATTACHMENT = Resource(
     namespaced=False,
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.storage.v1.VolumeAttachment",
+    columns=volumes_columns.ATTACHMENT,
     prepare_create=volumes.prepare_attachment,
     prepare_update=keep_status,
 )
@@ -62,6 +69,7 @@ VOLUME_ATTRIBUTES_CLASS = Resource(
     namespaced=False,
     short_names=("vac",),
     definition="io.k8s.api.storage.v1.VolumeAttributesClass",
+    columns=volumes_columns.ATTRIBUTES_CLASS,
 )
 
 RESOURCES = (
