@@ -46,10 +46,16 @@ STOP_MARGIN_S = 30.0
 """How much longer than the grace period a stop may take."""
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
-_RUNTIME = ["Version", "Status", "RunPodSandbox", "StopPodSandbox", "RemovePodSandbox", "PodSandboxStatus", "ListPodSandbox", "CreateContainer", "StartContainer", "StopContainer", "RemoveContainer", "ListContainers", "ContainerStatus", "UpdateContainerResources", "ReopenContainerLog", "ExecSync", "Exec", "Attach", "PortForward", "ListContainerStats"]  # fmt: skip
-_IMAGE = ["ListImages", "ImageStatus", "PullImage", "RemoveImage", "ImageFsInfo"]
+_METHODS = {
+    "RuntimeService": (
+        "Version Status RunPodSandbox StopPodSandbox RemovePodSandbox PodSandboxStatus ListPodSandbox CreateContainer",
+        "StartContainer StopContainer RemoveContainer ListContainers ContainerStatus UpdateContainerResources",
+        "ReopenContainerLog ExecSync Exec Attach PortForward ListContainerStats",
+    ),
+    "ImageService": ("ListImages ImageStatus PullImage RemoveImage ImageFsInfo",),
+}
 
-_TOPICS = {
+_TOPICS: dict[str, tuple[RuntimeEventKind, Any]] = {
     "/tasks/start": (RuntimeEventKind.STARTED, events_pb2.TaskStart),
     "/tasks/exit": (RuntimeEventKind.EXITED, events_pb2.TaskExit),
     "/tasks/oom": (RuntimeEventKind.OUT_OF_MEMORY, events_pb2.TaskOOM),
@@ -87,8 +93,8 @@ class CriRuntime:
             ],
         )
         self._methods: dict[str, Callable[..., Awaitable[Any]]] = {}
-        for service, names in (("RuntimeService", _RUNTIME), ("ImageService", _IMAGE)):
-            for name in names:
+        for service, names in _METHODS.items():
+            for name in " ".join(names).split():
                 self._methods[name] = self._channel.unary_unary(
                     f"/runtime.v1.{service}/{name}",
                     request_serializer=getattr(pb, f"{name}Request").SerializeToString,
@@ -233,7 +239,7 @@ class CriRuntime:
                 kind, message = _TOPICS.get(envelope.topic, (None, None))
                 if kind is None or message is None:
                     continue
-                body: Any = message.FromString(envelope.event.value)
+                body = message.FromString(envelope.event.value)
                 if getattr(body, "id", "") in ("", body.container_id):
                     yield RuntimeEvent(kind, body.container_id)
         except grpc.aio.AioRpcError as error:

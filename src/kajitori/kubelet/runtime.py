@@ -1,7 +1,7 @@
-"""What the node agent asks of a container runtime, in its own words, so that deciding needs no gRPC and tests no containerd.
+"""What the node agent asks of a container runtime, in its own words: deciding needs no gRPC, and tests no containerd.
 
-Errors: RuntimeFailure (the runtime refused; its message), of which RuntimeUnavailable (cannot be reached; try later) and
-RuntimeNotFound (no such sandbox, container or image) are kinds.
+Errors: RuntimeFailure (the runtime refused; its message), of which RuntimeUnavailable (cannot be reached; try later),
+RuntimeNotFound (no such sandbox, container or image) and RuntimeDeadline (too slow) are kinds.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
