@@ -1,0 +1,182 @@
+"""A pod as the scheduler sees it: parsed once, compared often."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kajitori.api.meta import Object, labels_of, name_of, namespace_of, uid_of
+from kajitori.api.pods import Amounts, is_sidecar, pod_requests
+from kajitori.api.selectors import LabelSelector, from_label_selector
+
+# What a container that asks for nothing counts as in scores, so that such pods spread too (upstream's util.non_zero).
+SMALL_CPU_MILLI, SMALL_MEMORY_BYTES = 100, 200 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityTerm:
+    """Pods in these namespaces that match the selector, counted per domain of a label. Equal terms share counts.
+
+    `namespaces` is None for all; `namespace_selector` (on the labels of namespaces) adds to it.
+    """
+
+    namespaces: frozenset[str] | None
+    namespace_selector: LabelSelector | None
+    selector: LabelSelector
+    topology_key: str = ""
+
+    def matches(self, pod: "PodView", namespaces: Mapping[str, Mapping[str, str]]) -> bool:
+        """`namespaces` gives each namespace's labels."""
+        if self.namespaces is not None and pod.namespace not in self.namespaces:
+            labels = namespaces.get(pod.namespace)
+            if self.namespace_selector is None or labels is None or not self.namespace_selector.matches(labels):
+                return False
+        return self.selector.matches(pod.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadConstraint:
+    """One of `topologySpreadConstraints`; `term` counts the pods that it spreads."""
+
+    term: AffinityTerm
+    max_skew: int
+    hard: bool
+    min_domains: int
+    honours_affinity: bool
+    honours_taints: bool
+
+
+class PodView:
+    """Wraps the document; never changes it."""
+
+    def __init__(self, pod: Object) -> None:
+        self.document = pod
+        self.uid = uid_of(pod)
+        self.name = name_of(pod)
+        self.namespace = namespace_of(pod)
+        self.labels = dict(labels_of(pod))
+        self.spec: Object = pod["spec"]
+        self.priority: int = self.spec.get("priority") or 0
+
+    @cached_property
+    def requests(self) -> Amounts:
+        """One pod among them, so that the room for pods is a resource like the others."""
+        return {**pod_requests(self.document), "pods": 1}
+
+    @cached_property
+    def scored_requests(self) -> Amounts:
+        containers = list(self.spec.get("containers") or ())
+        containers += [c for c in self.spec.get("initContainers") or () if is_sidecar(c)]
+        asked = [(c.get("resources") or {}).get("requests") or {} for c in containers]
+        return {
+            "cpu": self.requests.get("cpu", 0) + SMALL_CPU_MILLI * sum("cpu" not in a for a in asked),
+            "memory": self.requests.get("memory", 0) + SMALL_MEMORY_BYTES * sum("memory" not in a for a in asked),
+        }
+
+    @cached_property
+    def host_ports(self) -> frozenset[tuple[str, str, int]]:
+        """Protocol, host IP, port."""
+        return frozenset(
+            (port.get("protocol") or "TCP", port.get("hostIP") or "0.0.0.0", port["hostPort"])  # noqa: S104
+            for container in self.spec.get("containers") or ()
+            for port in container.get("ports") or ()
+            if port.get("hostPort")
+        )
+
+    @cached_property
+    def tolerations(self) -> tuple[Object, ...]:
+        return tuple(self.spec.get("tolerations") or ())
+
+    def tolerates(self, key: str, value: str, effect: str) -> bool:
+        return any(_tolerates(toleration, key, value, effect) for toleration in self.tolerations)
+
+    @cached_property
+    def _affinity(self) -> Object:
+        return self.spec.get("affinity") or {}
+
+    @cached_property
+    def node_affinity(self) -> Object:
+        return self._affinity.get("nodeAffinity") or {}
+
+    @cached_property
+    def required_affinity(self) -> tuple[AffinityTerm, ...]:
+        return self._required("podAffinity")
+
+    @cached_property
+    def required_anti_affinity(self) -> tuple[AffinityTerm, ...]:
+        return self._required("podAntiAffinity")
+
+    @cached_property
+    def preferred_affinity(self) -> tuple[tuple[int, AffinityTerm], ...]:
+        """Weight and term; weights of anti-affinity are negative."""
+        return tuple(self._preferred("podAffinity", 1)) + tuple(self._preferred("podAntiAffinity", -1))
+
+    @cached_property
+    def spread(self) -> tuple[SpreadConstraint, ...]:
+        return tuple(self._spread(c) for c in self.spec.get("topologySpreadConstraints") or ())
+
+    @cached_property
+    def claims(self) -> tuple[str, ...]:
+        """Names of the PersistentVolumeClaims it mounts; an ephemeral volume's is pod-volume."""
+        names = []
+        for volume in self.spec.get("volumes") or ():
+            if claim := volume.get("persistentVolumeClaim"):
+                names.append(claim["claimName"])
+            elif "ephemeral" in volume:
+                names.append(f"{self.name}-{volume['name']}")
+        return tuple(names)
+
+    def _required(self, kind: str) -> tuple[AffinityTerm, ...]:
+        terms = (self._affinity.get(kind) or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        return tuple(self._term(term) for term in terms)
+
+    def _preferred(self, kind: str, sign: int) -> list[tuple[int, AffinityTerm]]:
+        terms = (self._affinity.get(kind) or {}).get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        return [(sign * t["weight"], self._term(t["podAffinityTerm"])) for t in terms]
+
+    def _term(self, term: Object) -> AffinityTerm:
+        names, selector = term.get("namespaces") or (), term.get("namespaceSelector")
+        namespaces = frozenset(names) if names or selector is not None else frozenset({self.namespace})
+        return AffinityTerm(
+            namespaces=namespaces,
+            namespace_selector=None if selector is None else from_label_selector(selector),
+            selector=self._with_label_keys(term),
+            topology_key=term["topologyKey"],
+        )
+
+    def _spread(self, constraint: Object) -> SpreadConstraint:
+        selector, key = self._with_label_keys(constraint), constraint["topologyKey"]
+        return SpreadConstraint(
+            AffinityTerm(frozenset({self.namespace}), None, selector, key),
+            max_skew=constraint["maxSkew"],
+            hard=constraint["whenUnsatisfiable"] == "DoNotSchedule",
+            min_domains=constraint.get("minDomains") or 1,
+            honours_affinity=constraint.get("nodeAffinityPolicy", "Honor") == "Honor",
+            honours_taints=constraint.get("nodeTaintsPolicy", "Ignore") == "Honor",
+        )
+
+    def _with_label_keys(self, term: Object) -> LabelSelector:
+        """The term's selector, narrowed to pods that agree (mismatch: do not) with this one in the listed labels."""
+        document: dict[str, Any] = dict(term.get("labelSelector") or {})
+        if term.get("labelSelector") is None:
+            return from_label_selector(None)
+        extra = [
+            {"key": key, "operator": operator, "values": [self.labels[key]]}
+            for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
+            for key in term.get(field) or ()
+            if key in self.labels
+        ]
+        if extra:
+            document["matchExpressions"] = [*(document.get("matchExpressions") or ()), *extra]
+        return from_label_selector(document)
+
+
+def _tolerates(toleration: Object, key: str, value: str, effect: str) -> bool:
+    if toleration.get("effect") and toleration["effect"] != effect:
+        return False
+    if toleration.get("key") and toleration["key"] != key:
+        return False
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
+        return True
+    return bool(toleration.get("key")) and operator == "Equal" and (toleration.get("value") or "") == value

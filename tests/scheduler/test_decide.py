@@ -1,0 +1,263 @@
+"""What the default profile decides, plugin by plugin, and what it says when nothing fits."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kajitori.api.meta import ObjectKey
+from kajitori.scheduler.pod_view import PodView
+
+ZONE = "topology.kubernetes.io/zone"
+
+
+def _term(labels, key="kubernetes.io/hostname", **more):
+    return {"labelSelector": {"matchLabels": labels}, "topologyKey": key, **more}
+
+
+def _spread(labels, key, when="DoNotSchedule", skew=1):
+    return {"maxSkew": skew, "whenUnsatisfiable": when, **_term(labels, key)}
+
+
+def test_no_nodes(world, pod):
+    assert world.decide(pod()).message == "no nodes available to schedule pods"
+
+
+def test_a_pod_that_is_too_large_is_told_what_is_short(world, pod):
+    world.node("a", cpu="1", memory="1Gi")
+    world.node("b", cpu="8", memory="1Gi")
+    decision = world.decide(pod(cpu="2", memory="2Gi"))
+    assert decision.message == "0/2 nodes are available: 1 Insufficient cpu, 2 Insufficient memory."
+    assert decision.plugins == {"NodeResourcesFit"}
+
+
+def test_room_is_used_up_and_given_back(world, pod):
+    world.node("a", cpu="1")
+    first = pod(cpu="600m")
+    assert world.place(first) == "a"
+    assert world.decide(pod(cpu="600m")).node == ""
+    world.nodes.remove_pod(first["metadata"]["uid"])
+    assert world.decide(pod(cpu="600m")).node == "a"
+
+
+def test_the_number_of_pods_is_limited(world, pod):
+    world.node("a", pods="2")
+    assert [world.place(pod()) for _ in range(3)] == ["a", "a", ""]
+    assert world.decide(pod()).message == "0/1 nodes are available: 1 Too many pods."
+
+
+def test_empty_pods_spread_evenly(world, pod):
+    for name in "abc":
+        world.node(name)
+    assert Counter(world.place(pod()) for _ in range(9)) == {"a": 3, "b": 3, "c": 3}
+
+
+@pytest.mark.parametrize(
+    ("toleration", "fits"),
+    [
+        (None, False),
+        ({"key": "k", "operator": "Exists"}, True),
+        ({"key": "k", "value": "v", "effect": "NoSchedule"}, True),
+        ({"key": "k", "value": "w", "effect": "NoSchedule"}, False),
+        ({"key": "k", "value": "v", "effect": "NoExecute"}, False),
+        ({"operator": "Exists"}, True),
+    ],
+)
+def test_taints_need_tolerations(world, pod, toleration, fits):
+    world.node("a", taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}])
+    decision = world.decide(pod(tolerations=[toleration] if toleration else []))
+    assert bool(decision.node) is fits
+    if not fits:
+        assert decision.message == "0/1 nodes are available: 1 node(s) had untolerated taint {k: v}."
+
+
+def test_soft_taints_are_avoided_while_there_is_another_node(world, pod):
+    world.node("a", taints=[{"key": "k", "effect": "PreferNoSchedule"}])
+    world.node("b")
+    assert {world.place(pod()) for _ in range(5)} == {"b"}
+
+
+def test_cordoned_nodes_take_no_pods(world, pod):
+    world.node("a", unschedulable=True)
+    assert world.decide(pod()).message == "0/1 nodes are available: 1 node(s) were unschedulable."
+
+
+def test_node_selector(world, pod):
+    world.node("a", labels={"disk": "ssd"})
+    world.node("b", labels={"disk": "hdd"})
+    assert world.decide(pod(nodeSelector={"disk": "hdd"})).node == "b"
+    refusal = world.decide(pod(nodeSelector={"disk": "tape"}))
+    assert refusal.message == "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "expected"),
+    [
+        ("In", ["1", "2"], {"a", "b"}),
+        ("NotIn", ["1"], {"b", "c", "d"}),
+        ("Exists", [], {"a", "b", "c"}),
+        ("DoesNotExist", [], {"d"}),
+        ("Gt", ["1"], {"b", "c"}),
+        ("Lt", ["2"], {"a"}),
+    ],
+)
+def test_operators_of_node_affinity(world, pod, operator, values, expected):
+    for name, number in (("a", "1"), ("b", "2"), ("c", "10")):
+        world.node(name, labels={"n": number})
+    world.node("d")
+    term = {"matchExpressions": [{"key": "n", "operator": operator, "values": values}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    asking = pod(affinity={"nodeAffinity": required})
+    mask = world.profile._filters[3].filter(PodView(asking), world.cluster)
+    assert {world.nodes.names[row] for row in np.flatnonzero(mask)} == expected
+
+
+def test_preferred_node_affinity_wins_over_room(world, pod):
+    world.node("a", cpu="64")
+    world.node("b", cpu="2", labels={"near": "yes"})
+    preferred = [{"weight": 100, "preference": {"matchExpressions": [{"key": "near", "operator": "Exists"}]}}]
+    asking = pod(affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}})
+    assert world.decide(asking).node == "b"
+
+
+def test_host_ports_clash_only_on_the_same_address(world, pod):
+    world.node("a")
+
+    def asking(address=None):
+        document = pod()
+        port = {"containerPort": 80, "hostPort": 80, **({"hostIP": address} if address else {})}
+        document["spec"]["containers"][0]["ports"] = [port]
+        return document
+
+    assert world.place(asking("127.0.0.1")) == "a"
+    assert world.place(asking("127.0.0.2")) == "a"
+    assert "free ports" in world.decide(asking("127.0.0.1")).message
+    assert "free ports" in world.decide(asking()).message
+
+
+def test_anti_affinity_keeps_replicas_apart_in_both_directions(world, pod):
+    for name in "ab":
+        world.node(name)
+    anti = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_term({"app": "x"})]}}
+    placed = {world.place(pod(labels={"app": "x"}, affinity=anti)) for _ in range(2)}
+    assert placed == {"a", "b"}
+    refusal = world.decide(pod(labels={"app": "x"}, affinity=anti))
+    assert refusal.message == "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules."
+    indifferent = world.decide(pod(labels={"app": "x"}))
+    assert indifferent.message == "0/2 nodes are available: 2 node(s) didn't satisfy existing pods anti-affinity rules."
+
+
+def test_affinity_follows_the_other_pod_into_its_zone(world, pod):
+    for name, zone in (("a", "1"), ("b", "2"), ("c", "2")):
+        world.node(name, labels={ZONE: zone})
+    world.run(pod(labels={"app": "db"}), "b")
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_term({"app": "db"}, ZONE)]}}
+    assert world.decide(pod(affinity=affinity)).node in ("b", "c")
+    world.namespaces["default"] = {}
+    lonely = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_term({"app": "none"}, ZONE)]}}
+    assert "didn't match pod affinity rules" in world.decide(pod(affinity=lonely)).message
+
+
+def test_the_first_pod_of_a_group_may_start_anywhere(world, pod):
+    world.node("a")
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_term({"app": "x"})]}}
+    assert world.decide(pod(labels={"app": "x"}, affinity=affinity)).node == "a"
+
+
+def test_terms_reach_other_namespaces_by_name_and_by_label(world, pod):
+    world.node("a")
+    elsewhere = pod(labels={"app": "x"})
+    elsewhere["metadata"]["namespace"] = "other"
+    world.run(elsewhere, "a")
+    for reach in ({"namespaces": ["other"]}, {"namespaceSelector": {"matchLabels": {"team": "b"}}}):
+        anti = {"requiredDuringSchedulingIgnoredDuringExecution": [_term({"app": "x"}, **reach)]}
+        assert world.decide(pod(affinity={"podAntiAffinity": anti})).node == ""
+    own = {"requiredDuringSchedulingIgnoredDuringExecution": [_term({"app": "x"})]}
+    assert world.decide(pod(affinity={"podAntiAffinity": own})).node == "a"
+
+
+def test_hard_spread_keeps_the_skew(world, pod):
+    for name, zone in (("a", "1"), ("b", "1"), ("c", "2")):
+        world.node(name, labels={ZONE: zone})
+    world.node("d")
+    constraint = [_spread({"app": "x"}, ZONE)]
+    where = Counter()
+    for _ in range(6):
+        node = world.place(pod(labels={"app": "x"}, topologySpreadConstraints=constraint))
+        where["1" if node in "ab" else "2"] += 1
+    assert where == {"1": 3, "2": 3}
+    assert not world.nodes.pods[world.nodes.row("d")]
+
+
+def test_soft_spread_is_a_preference(world, pod):
+    for name in "abc":
+        world.node(name)
+    constraint = [_spread({"app": "x"}, "kubernetes.io/hostname", "ScheduleAnyway")]
+    placed = Counter(world.place(pod(labels={"app": "x"}, topologySpreadConstraints=constraint)) for _ in range(6))
+    assert placed == {"a": 2, "b": 2, "c": 2}
+
+
+def test_claims(world, pod):
+    world.node("a")
+    world.node("b")
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    asking = pod(volumes=volumes)
+    assert 'persistentvolumeclaim "data" not found' in world.decide(asking).message
+    claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": {"storageClassName": "slow"}}
+    world.cluster.claims[ObjectKey("default", "data")] = claim
+    assert "unbound immediate" in world.decide(asking).message
+    world.cluster.storage_classes[ObjectKey("", "slow")] = {"volumeBindingMode": "WaitForFirstConsumer"}
+    assert world.decide(asking).node in ("a", "b")
+    claim["spec"]["volumeName"] = "pv"
+    expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["b"]}
+    terms = [{"matchExpressions": [expression]}]
+    affinity = {"required": {"nodeSelectorTerms": terms}}
+    world.cluster.volumes[ObjectKey("", "pv")] = {"metadata": {"name": "pv"}, "spec": {"nodeAffinity": affinity}}
+    assert world.decide(asking).node == "b"
+
+
+def test_rows_grow_and_are_reused(world, pod):
+    constraint = [_spread({"app": "x"}, "kubernetes.io/hostname")]
+    asking = pod(labels={"app": "x"}, topologySpreadConstraints=constraint)
+    for number in range(200):
+        world.node(f"n{number}")
+    assert world.place(asking)
+    for number in range(200):
+        world.nodes.remove_node(f"n{number}")
+    assert len(world.nodes) == 0
+    world.node("again")
+    assert world.decide(pod()).node == "again"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_counts_kept_equal_counts_made_anew(new_world, pod, data):
+    """Whatever comes and goes, the kept counts are what counting from scratch gives."""
+    world, running = new_world(), {}
+    for name in "abc":
+        world.node(name, labels={ZONE: name})
+    anti = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_term({"app": "x"}, ZONE)]}}
+    term = PodView(pod(labels={"app": "x"}, affinity=anti)).required_anti_affinity[0]
+    world.cluster.counts.matching(term)
+    for _ in range(data.draw(st.integers(1, 20))):
+        if running and data.draw(st.booleans()):
+            world.nodes.remove_pod(running.popitem()[0])
+        else:
+            new = pod(labels={"app": data.draw(st.sampled_from("xy"))})
+            node = data.draw(st.sampled_from("abc"))
+            world.run(new, node)
+            running[new["metadata"]["uid"]] = (new, node)
+    expected = Counter(node for new, node in running.values() if new["metadata"]["labels"]["app"] == "x")
+    counts = world.cluster.counts.matching(term)
+    assert {name: int(counts[world.nodes.row(name)]) for name in "abc"} == {n: expected[n] for n in "abc"}
+
+
+def test_the_same_random_gives_the_same_node(world, pod):
+    for number in range(10):
+        world.node(f"n{number}")
+    asking = PodView(pod())
+    choices = {world.profile.decide(asking, world.cluster, random.Random(7)).node for _ in range(5)}
+    assert len(choices) == 1
