@@ -1,0 +1,142 @@
+"""Everything around the plain store, put together: who may, what admission changes, the special endpoints.
+
+`build` wires the parts on `Objects`; `Security.start` brings the cluster's own objects into being and begins what runs
+in the background. The server's core takes the fields as they are.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kajitori.api import core, rbac
+from kajitori.api.registry import Registry
+from kajitori.apiserver.authn.chain import AuthenticatorChain
+from kajitori.apiserver.authn.reviews import IdentityReviews
+from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, SigningKey, TokenIssuer
+from kajitori.apiserver.authn.tokens import BootstrapTokens, StaticTokens
+from kajitori.apiserver.authn.x509 import CertificateAuthenticator
+from kajitori.apiserver.authz.aggregation import Aggregator
+from kajitori.apiserver.authz.escalation import BindingHooks, RoleHooks
+from kajitori.apiserver.authz.node import NodeAuthorizer
+from kajitori.apiserver.authz.node_graph import NodeGraph
+from kajitori.apiserver.authz.rbac import RbacAuthorizer
+from kajitori.apiserver.authz.reviews import AccessReviews
+from kajitori.apiserver.authz.union import PrivilegedGroup, UnionAuthorizer
+from kajitori.apiserver.bootstrap.apply import bootstrap
+from kajitori.apiserver.bootstrap.cluster import ClusterFacts
+from kajitori.apiserver.bootstrap.policy import node_rules
+from kajitori.apiserver.http_types import Handler, HandlerKey, RestHooks
+from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects, User
+from kajitori.apiserver.pki import FRONT_PROXY_CLIENT, Pki
+from kajitori.apiserver.special.bindings import Bindings
+from kajitori.apiserver.special.evictions import Evictions
+from kajitori.apiserver.special.services import ServiceHooks
+from kajitori.apiserver.special.token_requests import TokenRequests
+from kajitori.kit.clock import Clock
+
+log = logging.getLogger(__name__)
+
+CLUSTER_ISSUER = "https://kubernetes.default.svc.cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityConfig:
+    """`advertised_address` is where pods reach this server, never a loopback address."""
+
+    pki: Pki
+    advertised_address: str
+    port: int = 6443
+    service_cidr: str = "10.96.0.0/16"
+    service_ip: str = "10.96.0.1"
+    issuer: str = CLUSTER_ISSUER
+    audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
+    static_tokens: Mapping[str, User] = field(default_factory=dict)
+    allow_anonymous: bool = True
+
+
+@dataclass(slots=True)
+class Security:
+    """`handlers` and `hooks` are the tables that the server's core dispatches by; `hooks` by (group, plural)."""
+
+    authenticator: AuthenticatorChain
+    authorizer: Authorizer
+    plugins: Sequence[AdmissionPlugin]
+    handlers: Mapping[HandlerKey, Handler]
+    hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
+    _begin: Callable[[], "asyncio.Future[None]"]
+    _aggregator: Aggregator
+    _stops: Sequence[Callable[[], None]]
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Write what is missing, then keep aggregated roles current. The store must be readable and writable."""
+        await self._begin()
+        self._tasks.append(asyncio.create_task(self._aggregator.run(), name="cluster-role-aggregation"))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for stop in self._stops:
+            stop()
+
+
+def build(
+    config: SecurityConfig, objects: Objects, registry: Registry, clock: Clock, rng: random.Random | None = None
+) -> Security:
+    """Wire everything; reads nothing but `objects`' memory, writes nothing before `start`."""
+    rng = rng or random.SystemRandom()
+    key = SigningKey(config.pki.service_account_key)
+    authenticator = AuthenticatorChain(
+        CertificateAuthenticator(clock),
+        ServiceAccountAuthenticator(key, config.issuer, config.audiences, objects, clock),
+        StaticTokens(config.static_tokens),
+        BootstrapTokens(objects, clock),
+        allow_anonymous=config.allow_anonymous,
+    )
+    roles, graph = RbacAuthorizer(objects), NodeGraph(objects)
+    authorizer = UnionAuthorizer([PrivilegedGroup(), NodeAuthorizer(graph, node_rules()), roles])
+    services = ServiceHooks(objects, config.service_cidr, rng)
+    issuer = TokenIssuer(key, config.issuer)
+    return Security(
+        authenticator,
+        authorizer,
+        (),
+        {
+            **IdentityReviews(authenticator).handlers(),
+            **AccessReviews(authorizer, roles).handlers(),
+            **Bindings(objects, clock).handlers(),
+            **Evictions(objects, clock).handlers(),
+            **TokenRequests(objects, issuer, config.audiences, clock).handlers(),
+        },
+        {
+            **_hooks_of(authorizer, roles),
+            (core.SERVICE.group, core.SERVICE.plural): [services],
+        },
+        lambda: asyncio.ensure_future(bootstrap(objects, _facts(config))),
+        Aggregator(objects, clock),
+        [roles.stop, graph.stop, services.stop],
+    )
+
+
+def _hooks_of(authorizer: Authorizer, roles: RbacAuthorizer) -> Mapping[tuple[str, str], Sequence[RestHooks]]:
+    hooks: dict[tuple[str, str], Sequence[RestHooks]] = {}
+    for resource in (rbac.ROLE, rbac.CLUSTER_ROLE):
+        hooks[resource.group, resource.plural] = [RoleHooks(resource, authorizer, roles)]
+    for resource in (rbac.ROLE_BINDING, rbac.CLUSTER_ROLE_BINDING):
+        hooks[resource.group, resource.plural] = [BindingHooks(resource, authorizer, roles)]
+    return hooks
+
+
+def _facts(config: SecurityConfig) -> ClusterFacts:
+    return ClusterFacts(
+        config.advertised_address,
+        config.port,
+        config.service_ip,
+        config.service_cidr,
+        config.pki.authority.certificate,
+        config.pki.front_proxy_authority.certificate,
+        FRONT_PROXY_CLIENT,
+    )

@@ -1,0 +1,1 @@
+"""Endpoints and writes that are more than storage: addresses, bindings, evictions, tokens, custom resources."""

@@ -1,0 +1,250 @@
+"""What a Service gets from the cluster: its cluster IP, its node ports, its IP families.
+
+Ranges and bands: KEP-3070 (IPs), KEP-3668 (ports). This cluster has one family, IPv4.
+"""
+
+import random
+from ipaddress import IPv4Address, IPv4Network, ip_address
+
+from kajitori.api import core
+from kajitori.api.errors import InternalError, Invalid, StatusError
+from kajitori.api.field_errors import FieldError, invalid, required
+from kajitori.api.meta import Object, name_of, uid_of
+from kajitori.apiserver.http_types import RestHooks, WriteContext
+from kajitori.apiserver.interfaces import Objects
+from kajitori.apiserver.special.number_pool import Exhausted, NumberPool, Taken
+
+NODE_PORTS = (30000, 2768)
+_NONE = "None"
+_WITH_CLUSTER_IP = ("ClusterIP", "NodePort", "LoadBalancer")
+
+
+def _band(size: int, divisor: int, least: int, most: int) -> int:
+    return 0 if size <= least else min(max(least, size // divisor), most)
+
+
+class ServiceHooks(RestHooks):
+    """Reserves before the write and follows the stored services; so a restart repairs, and a failed write returns."""
+
+    def __init__(self, objects: Objects, service_cidr: str, rng: random.Random) -> None:
+        self._network = IPv4Network(service_cidr)
+        # Neither the network's own address nor the broadcast address is given out.
+        addresses = self._network.num_addresses - 2
+        first = int(self._network.network_address) + 1
+        self._ips = NumberPool(first, addresses, _band(self._network.num_addresses, 16, 16, 256), rng)
+        self._ports = NumberPool(*NODE_PORTS, _band(NODE_PORTS[1], 32, 16, 128), rng)
+        self._unsubscribe = objects.subscribe(core.SERVICE, self._stored)
+
+    def stop(self) -> None:
+        self._unsubscribe()
+
+    async def before_create(self, obj: Object, context: WriteContext) -> None:
+        self._allocate(obj, None, context.dry_run)
+
+    async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
+        if context.subresource:
+            return
+        _keep_allocated(new["spec"], old["spec"])
+        _drop_of_former_type(new["spec"], old["spec"])
+        _check_immutable(new, old)
+        self._allocate(new, old, context.dry_run)
+
+    def rollback(self, obj: Object) -> None:
+        spec = obj.get("spec") or {}
+        self._ips.roll_back(uid_of(obj), _addresses(spec))
+        self._ports.roll_back(uid_of(obj), _node_ports(spec))
+
+    def _stored(self, event: str, service: Object) -> None:
+        spec = {} if event == "DELETED" else service["spec"]
+        self._ips.commit(uid_of(service), _addresses(spec))
+        self._ports.commit(uid_of(service), _node_ports(spec))
+
+    def _allocate(self, service: Object, old: Object | None, dry_run: bool) -> None:
+        spec = service["spec"]
+        _set_families(spec)
+        try:
+            self._allocate_ip(service, dry_run)
+            self._allocate_ports(service, old, dry_run)
+        except StatusError:
+            self.rollback(service)
+            raise
+
+    def _allocate_ip(self, service: Object, dry_run: bool) -> None:
+        spec, owner = service["spec"], uid_of(service)
+        if spec["type"] not in _WITH_CLUSTER_IP:
+            for field in ("clusterIP", "clusterIPs"):
+                spec.pop(field, None)
+            return
+        asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
+        if asked == _NONE:
+            spec["clusterIP"], spec["clusterIPs"] = _NONE, [_NONE]
+            return
+        if asked:
+            self._take_ip(service, asked, dry_run)
+        elif dry_run:
+            asked = str(self._network.network_address)
+        else:
+            try:
+                asked = str(IPv4Address(self._ips.take_any(owner)))
+            except Exhausted:
+                raise InternalError(f"failed to allocate a serviceIP: range {self._network} is full") from None
+        spec["clusterIP"], spec["clusterIPs"] = asked, [asked]
+
+    def _take_ip(self, service: Object, asked: str, dry_run: bool) -> None:
+        def refused(why: str) -> Invalid:
+            return _invalid(service, [invalid("spec.clusterIPs", [asked], f"failed to allocate IP {asked}: {why}")])
+
+        try:
+            address = ip_address(asked)
+        except ValueError:
+            detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+            raise _invalid(service, [invalid("spec.clusterIPs[0]", asked, detail)]) from None
+        if not isinstance(address, IPv4Address) or int(address) not in self._ips:
+            valid = f"the provided IP ({asked}) is not in the valid range. The range of valid IPs is {self._network}"
+            raise refused(valid)
+        try:
+            self._ips.take(int(address), uid_of(service), hold=not dry_run)
+        except Taken:
+            raise refused("provided IP is already allocated") from None
+
+    def _allocate_ports(self, service: Object, old: Object | None, dry_run: bool) -> None:
+        spec, owner = service["spec"], uid_of(service)
+        if not _wants_node_ports(spec):
+            return
+        before = _node_ports(old["spec"]) if old is not None else frozenset()
+        asked = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+        by_number: dict[int, int] = {}
+        for index, port in enumerate(spec.get("ports") or ()):
+            if number := port.get("nodePort"):
+                if number not in before:
+                    self._take_port(service, f"spec.ports[{index}].nodePort", number, dry_run)
+            elif port["port"] in by_number and port.get("protocol") not in _protocols(spec, by_number[port["port"]]):
+                # The same port under TCP and UDP (DNS) gets one node port for both.
+                port["nodePort"] = by_number[port["port"]]
+            else:
+                port["nodePort"] = self._any_port(owner, dry_run, asked)
+                asked.add(port["nodePort"])
+            by_number.setdefault(port["port"], port["nodePort"])
+        if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+            if not spec.get("healthCheckNodePort"):
+                spec["healthCheckNodePort"] = self._any_port(owner, dry_run, asked)
+            elif spec["healthCheckNodePort"] not in before:
+                self._take_port(service, "spec.healthCheckNodePort", spec["healthCheckNodePort"], dry_run)
+
+    def _take_port(self, service: Object, field: str, number: int, dry_run: bool) -> None:
+        if number not in self._ports:
+            first, size = NODE_PORTS
+            valid = f"The range of valid ports is {first}-{first + size - 1}"
+            raise _invalid(service, [invalid(field, number, f"provided port is not in the valid range. {valid}")])
+        try:
+            self._ports.take(number, uid_of(service), hold=not dry_run)
+        except Taken:
+            raise _invalid(service, [invalid(field, number, "provided port is already allocated")]) from None
+
+    def _any_port(self, owner: str, dry_run: bool, besides: set[int]) -> int:
+        if dry_run:
+            # What upstream shows for a port that nobody reserved: just past the range.
+            beyond = sum(NODE_PORTS)
+            return next(n for n in range(beyond + 1, beyond + 1000) if n not in besides)
+        try:
+            return self._ports.take_any(owner, besides=besides)
+        except Exhausted:
+            raise InternalError("failed to allocate a nodePort: range is full") from None
+
+
+def _invalid(service: Object, errors: list[FieldError]) -> Invalid:
+    return Invalid.of("", "Service", name_of(service), errors)
+
+
+def _addresses(spec: Object) -> frozenset[int]:
+    found = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    return frozenset(int(ip_address(ip)) for ip in found if ip and ip != _NONE)
+
+
+def _node_ports(spec: Object) -> frozenset[int]:
+    ports = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+    return frozenset(ports | {spec["healthCheckNodePort"]}) if spec.get("healthCheckNodePort") else frozenset(ports)
+
+
+def _protocols(spec: Object, node_port: int) -> set[str]:
+    return {port.get("protocol", "TCP") for port in spec["ports"] if port.get("nodePort") == node_port}
+
+
+def _wants_node_ports(spec: Object) -> bool:
+    kind = spec["type"]
+    return kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
+
+
+def _set_families(spec: Object) -> None:
+    if spec["type"] not in _WITH_CLUSTER_IP:
+        for field in ("ipFamilies", "ipFamilyPolicy"):
+            spec.pop(field, None)
+        return
+    headless_without_selector = spec.get("clusterIP") == _NONE and not spec.get("selector")
+    if headless_without_selector and not spec.get("ipFamilyPolicy") and not spec.get("ipFamilies"):
+        # Its endpoints are given by hand, of whatever family.
+        spec["ipFamilies"], spec["ipFamilyPolicy"] = ["IPv4", "IPv6"], "RequireDualStack"
+    if not spec.get("ipFamilies"):
+        spec["ipFamilies"] = ["IPv4"]
+    if not spec.get("ipFamilyPolicy"):
+        spec["ipFamilyPolicy"] = "SingleStack"
+
+
+def _keep_allocated(new: Object, old: Object) -> None:
+    """An update that leaves out what the cluster gave means to keep it."""
+    if new["type"] in _WITH_CLUSTER_IP and old["type"] in _WITH_CLUSTER_IP:
+        if not new.get("clusterIP") and not new.get("clusterIPs"):
+            for field in ("clusterIP", "clusterIPs"):
+                if field in old:
+                    new[field] = old[field]
+        for field in ("ipFamilies", "ipFamilyPolicy"):
+            if not new.get(field) and field in old:
+                new[field] = old[field]
+    if _wants_node_ports(new) and _wants_node_ports(old):
+        given = {port["nodePort"] for port in new.get("ports") or () if port.get("nodePort")}
+        before = {(port.get("protocol"), port["port"]): port.get("nodePort") for port in old.get("ports") or ()}
+        for port in new.get("ports") or ():
+            kept = before.get((port.get("protocol"), port["port"]))
+            if not port.get("nodePort") and kept and kept not in given:
+                port["nodePort"] = kept
+        if new.get("externalTrafficPolicy") == "Local" and not new.get("healthCheckNodePort"):
+            new["healthCheckNodePort"] = old.get("healthCheckNodePort")
+            if not new["healthCheckNodePort"]:
+                del new["healthCheckNodePort"]
+
+
+def _drop_of_former_type(new: Object, old: Object) -> None:
+    """What only the former type had, and the update repeats unchanged, goes with it."""
+    if old["type"] in _WITH_CLUSTER_IP and new["type"] not in _WITH_CLUSTER_IP:
+        if new.get("clusterIP") == old.get("clusterIP"):
+            new.pop("clusterIP", None)
+            new.pop("clusterIPs", None)
+        for field in ("internalTrafficPolicy", "externalTrafficPolicy"):
+            if new.get(field) == old.get(field):
+                new.pop(field, None)
+    if _wants_node_ports(old) and not _wants_node_ports(new):
+        before = _node_ports(old)
+        for port in new.get("ports") or ():
+            if port.get("nodePort") in before and new["type"] != "LoadBalancer":
+                del port["nodePort"]
+    local = new["type"] == "LoadBalancer" and new.get("externalTrafficPolicy") == "Local"
+    if not local and new.get("healthCheckNodePort") == old.get("healthCheckNodePort"):
+        new.pop("healthCheckNodePort", None)
+    closed = new["type"] == "ClusterIP" and old["type"] != "ClusterIP" and not new.get("externalIPs")
+    if closed and new.get("externalTrafficPolicy") == old.get("externalTrafficPolicy"):
+        new.pop("externalTrafficPolicy", None)
+    if old["type"] == "LoadBalancer" and new["type"] != "LoadBalancer":
+        new.pop("allocateLoadBalancerNodePorts", None)
+
+
+def _check_immutable(new: Object, old: Object) -> None:
+    before, after = old["spec"], new["spec"]
+    if before["type"] not in _WITH_CLUSTER_IP or after["type"] not in _WITH_CLUSTER_IP:
+        return
+    had, has = before.get("clusterIPs") or [], after.get("clusterIPs") or [after.get("clusterIP")]
+    if had and has[0] == had[0] and after.get("clusterIP") not in (None, "", had[0]):
+        has = [after["clusterIP"]]
+    if had and not has[0]:
+        raise _invalid(new, [required("spec.clusterIPs[0]", "primary clusterIP can not be unset")])
+    if had and has[0] != had[0]:
+        raise _invalid(new, [invalid("spec.clusterIPs[0]", has, "may not change once set")])

@@ -1,0 +1,94 @@
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from kajitori.api import rbac
+from kajitori.api.errors import Forbidden, Invalid, NotFound
+from kajitori.apiserver.authz.escalation import BindingHooks, RoleHooks
+from kajitori.apiserver.authz.rbac import RbacAuthorizer
+from kajitori.apiserver.authz.reviews import AccessReviews
+from kajitori.apiserver.http_types import Request, RequestContext, WriteContext
+from kajitori.apiserver.interfaces import Attributes, User
+from kajitori.testing.objects import FakeObjects
+
+JANE = User("jane", ("dev",))
+BOSS = User("boss", ("system:masters",))
+
+
+def world() -> RbacAuthorizer:
+    objects = FakeObjects()
+    rule = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}
+    objects.put(rbac.CLUSTER_ROLE, {"metadata": {"name": "reader"}, "rules": [rule]})
+    wide = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+    objects.put(rbac.CLUSTER_ROLE, {"metadata": {"name": "everything"}, "rules": [wide]})
+    objects.put(
+        rbac.CLUSTER_ROLE_BINDING,
+        {
+            "metadata": {"name": "b"},
+            "roleRef": {"kind": "ClusterRole", "name": "reader"},
+            "subjects": [{"kind": "User", "name": "jane"}],
+        },
+    )
+    return RbacAuthorizer(objects)
+
+
+def review(kind: str, spec: dict[str, Any], user: User = JANE, namespace: str = "") -> dict[str, Any]:
+    authorizer = world()
+    reviews = AccessReviews(authorizer, authorizer).handlers()
+    handler = reviews["authorization.k8s.io", f"{kind.lower()}s", ""]
+    request = Request("POST", "/", body=orjson.dumps({"kind": kind, "spec": spec}))
+    context = RequestContext(request, user, Attributes(user, "create", namespace=namespace))
+    response = asyncio.run(handler(context))  # type: ignore[arg-type]
+    assert response.status == 201
+    return orjson.loads(response.body)  # type: ignore[no-any-return]
+
+
+def test_can_i() -> None:
+    pods = {"verb": "get", "resource": "pods", "namespace": "default"}
+    assert review("SelfSubjectAccessReview", {"resourceAttributes": pods})["status"]["allowed"] is True
+    secrets = {**pods, "resource": "secrets"}
+    assert review("SelfSubjectAccessReview", {"resourceAttributes": secrets})["status"] == {"allowed": False}
+    about = {"user": "jane", "resourceAttributes": pods}
+    assert review("SubjectAccessReview", about, BOSS)["status"]["allowed"] is True
+    assert review("LocalSubjectAccessReview", about, BOSS, "default")["status"]["allowed"] is True
+    with pytest.raises(Invalid, match=r"must match metadata\.namespace"):
+        review("LocalSubjectAccessReview", about, BOSS, "other")
+    with pytest.raises(Invalid, match="at least one of user or group"):
+        review("SubjectAccessReview", {"resourceAttributes": pods})
+
+
+def test_rules_review_lists_what_holds_in_the_namespace() -> None:
+    status = review("SelfSubjectRulesReview", {"namespace": "default"})["status"]
+    assert status["resourceRules"] == [{"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}]
+    assert status["incomplete"] is False
+
+
+def test_nobody_grants_what_he_does_not_hold() -> None:
+    authorizer = world()
+    hooks = RoleHooks(rbac.ROLE, authorizer, authorizer)
+    rules = [{"verbs": ["get", "delete"], "apiGroups": [""], "resources": ["pods"]}]
+    role = {"metadata": {"name": "r", "namespace": "default"}, "rules": rules}
+    with pytest.raises(Forbidden) as refused:
+        asyncio.run(hooks.before_create(role, WriteContext(JANE)))
+    assert refused.value.message == (
+        'roles.rbac.authorization.k8s.io "r" is forbidden: user "jane" (groups=["dev"]) is attempting to grant RBAC '
+        'permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}'
+    )
+    asyncio.run(hooks.before_create(role, WriteContext(BOSS)))
+    asyncio.run(hooks.before_update(role, role, WriteContext(JANE)))
+
+
+def test_nobody_binds_what_he_does_not_hold() -> None:
+    authorizer = world()
+    hooks = BindingHooks(rbac.ROLE_BINDING, authorizer, authorizer)
+
+    def bind(role: str) -> dict[str, Any]:
+        return {"metadata": {"name": "b", "namespace": "x"}, "roleRef": {"kind": "ClusterRole", "name": role}}
+
+    asyncio.run(hooks.before_create(bind("reader"), WriteContext(JANE)))
+    with pytest.raises(Forbidden, match="not currently held"):
+        asyncio.run(hooks.before_create(bind("everything"), WriteContext(JANE)))
+    with pytest.raises(NotFound):
+        asyncio.run(hooks.before_create(bind("absent"), WriteContext(JANE)))
