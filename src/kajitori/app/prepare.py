@@ -1,4 +1,4 @@
-"""Certificates and kubeconfigs of a cluster: everything its processes need to know each other, made before they start."""
+"""Certificates and kubeconfigs of a cluster: what its processes need to know each other, made before they start."""
 
 import socket
 from pathlib import Path
@@ -18,12 +18,12 @@ SERVICE_NAMES = (
 )
 SERVICE_ADDRESSES = ("10.96.0.1", "127.0.0.1", "::1")
 
-CONTROL_PLANE = "control-plane"
+CONTROL_PLANE, SCHEDULER = "control-plane", "scheduler"
 PROXY, DNS, INGRESS = "proxy", "dns", "ingress"
 # file name of the identity -> its user
 _USERS = {
     CONTROL_PLANE: "system:kube-controller-manager",
-    "scheduler": "system:kube-scheduler",
+    SCHEDULER: "system:kube-scheduler",
     PROXY: "system:kube-proxy",
     DNS: "system:kajitori:dns",
     INGRESS: "system:kajitori:ingress",
@@ -37,8 +37,9 @@ def prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
     except pki.PkiError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
+        where = error.filename or layout.root
         raise CommandError(
-            f"{error.filename or layout.root} cannot be written: {error.strerror}; free it or choose another place with --data-dir"
+            f"{where} cannot be written ({error.strerror}): mend that, or choose another place with --data-dir"
         ) from error
 
 
@@ -63,7 +64,7 @@ def _prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
 
     identity("admin", "kubernetes-admin", ("system:masters",), local, layout.kubeconfig)
     for name, user in _USERS.items():
-        server = local if name in (CONTROL_PLANE, "scheduler") else shared
+        server = local if name in (CONTROL_PLANE, SCHEDULER) else shared
         identity(name, user, (), server, layout.identity(name))
     for node in record.node_names:
         identity(node, f"system:node:{node}", ("system:nodes",), shared, layout.identity(node))

@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kajitori.app.layout import Layout
 from kajitori.app.locks import lock_data_dir, lock_host
@@ -43,9 +44,10 @@ class Part:
 def parts_of(record: ClusterRecord) -> tuple[Part, ...]:
     """Every process of this cluster."""
     parts = [Part("apiserver", ("apiserver",))]
+    disable = ("--disable", ",".join(record.disable)) if record.disable else ()
     if not {"controllers", "scheduler"} <= set(record.disable):
-        parts.append(Part("controllers", ("controllers",)))
-    parts += [Part(name, ("node", "--node", name)) for name in record.node_names]
+        parts.append(Part("controllers", ("controllers", *disable)))
+    parts += [Part(name, ("node", "--node", name, *disable)) for name in record.node_names]
     return tuple(parts)
 
 
@@ -105,24 +107,32 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         exited: asyncio.Future[int] = loop.create_future()
         descriptor = os.pidfd_open(process.pid)
-        loop.add_reader(descriptor, lambda: exited.done() or exited.set_result(process.wait()))
+        loop.add_reader(descriptor, self._on_exit, process, exited)
         loop.add_reader(reader, self._on_notice, part, reader)
-        stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait({exited, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not exited.done():
+            if not await self._ended_before_stop(exited):
                 process.send_signal(signal.SIGTERM)
-                done, _ = await asyncio.wait({exited}, timeout=STOP_LIMIT_S)
-                if not done:
+                await asyncio.wait({exited}, timeout=STOP_LIMIT_S)
+                if not exited.done():
                     logger.warning("%s did not stop within %.0f s; killing it", part.name, STOP_LIMIT_S)
                     process.kill()
             return await exited
         finally:
-            stopping.cancel()
             loop.remove_reader(descriptor)
             loop.remove_reader(reader)
             os.close(descriptor)
             os.close(reader)
+
+    async def _ended_before_stop(self, exited: asyncio.Future[int]) -> bool:
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        waited: set[asyncio.Future[Any]] = {exited, stopping}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        return exited.done()
+
+    def _on_exit(self, process: subprocess.Popen[bytes], exited: asyncio.Future[int]) -> None:
+        if not exited.done():
+            exited.set_result(process.wait())
 
     def _spawn(self, part: Part, notify: int) -> subprocess.Popen[bytes]:
         self._layout.logs.mkdir(parents=True, exist_ok=True)

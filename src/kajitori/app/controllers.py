@@ -1,0 +1,46 @@
+"""The control loops and the scheduler as one process, on one set of caches; or the scheduler alone."""
+
+import asyncio
+
+from kajitori.app.access import client_of
+from kajitori.app.notify import notify_ready
+from kajitori.app.prepare import CONTROL_PLANE, SCHEDULER
+from kajitori.app.running import run_until
+from kajitori.cli.interface import PartOptions
+from kajitori.client.cache import Cache
+from kajitori.client.events import EventRecorder
+from kajitori.client.interface import Client
+from kajitori.controllers.run import ControllerManager
+from kajitori.kit.clock import Clock, SystemClock
+from kajitori.scheduler.scheduler import NAME, Scheduler
+
+
+def _scheduler(client: Client, cache: Cache, clock: Clock) -> Scheduler:
+    return Scheduler(client, cache, clock, EventRecorder(client, clock, NAME))
+
+
+async def _notify_when(cache: Cache) -> None:
+    await cache.synced()
+    notify_ready()
+    await asyncio.Event().wait()
+
+
+async def run_controllers(options: PartOptions, stopping: asyncio.Event) -> None:
+    """Everything that `--disable` does not leave out."""
+    clock = SystemClock()
+    client = client_of(options, CONTROL_PLANE, clock)
+    loops = () if "controllers" in options.disable else None
+    manager = ControllerManager(client, clock, loops)
+    services = [manager.run(), _notify_when(manager.cache)]
+    if "scheduler" not in options.disable:
+        services.append(_scheduler(client_of(options, SCHEDULER, clock), manager.cache, clock).run())
+    await run_until(stopping, *services)
+
+
+async def run_scheduler(options: PartOptions, stopping: asyncio.Event) -> None:
+    """The scheduler alone, on any Kubernetes."""
+    clock = SystemClock()
+    client = client_of(options, SCHEDULER, clock)
+    cache = Cache(client, clock)
+    scheduler = _scheduler(client, cache, clock)
+    await run_until(stopping, cache.run(), scheduler.run(), _notify_when(cache))
