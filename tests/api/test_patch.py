@@ -1,0 +1,259 @@
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kajitori.api.apps import DEPLOYMENT
+from kajitori.api.core import CONFIG_MAP, NODE, POD, SERVICE
+from kajitori.api.errors import BadRequest, Invalid, RequestEntityTooLarge, StatusError, UnsupportedMediaType
+from kajitori.api.patch import json_patch, merge, strategic
+from kajitori.api.patch.refusals import bad_result, bad_strategic_result
+from kajitori.api.resource import Resource
+
+
+def pod(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p", "labels": {"a": "1"}}, "spec": spec}
+
+
+def containers(obj: dict[str, Any]) -> list[str]:
+    return [c["name"] for c in obj["spec"]["containers"]]
+
+
+def test_json_patch_applies_all_operations() -> None:
+    operations = [
+        {"op": "test", "path": "/metadata/labels/a", "value": "1"},
+        {"op": "move", "from": "/metadata/labels/a", "path": "/metadata/labels/b"},
+        {"op": "add", "path": "/spec/x", "value": [1]},
+        {"op": "add", "path": "/spec/x/-", "value": 2},
+        {"op": "replace", "path": "/metadata/name", "value": "q"},
+    ]
+    obj = pod()
+    assert json_patch.apply(obj, operations) == {
+        "metadata": {"name": "q", "labels": {"b": "1"}},
+        "spec": {"x": [1, 2]},
+    }
+    assert obj == pod(), "the original stays as it was"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/metadata/name", "value": "other"},
+        {"op": "remove", "path": "/metadata/nothing"},
+        {"op": "replace", "path": "/no/where", "value": 1},
+        {"op": "frob", "path": "/x"},
+        {"path": "/x"},
+        {"op": "add", "path": "x", "value": 1},
+        {"op": "replace", "path": "", "value": 1},
+    ],
+)
+def test_json_patch_that_does_not_apply(operation: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as caught:
+        json_patch.apply(pod(), [operation])
+    assert caught.value.status() == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "the server rejected our request due to an error in our request",
+        "reason": "Invalid",
+        "details": {},
+        "code": 422,
+    }
+
+
+def test_json_patch_must_be_a_list_of_a_bearable_length() -> None:
+    with pytest.raises(BadRequest, match=r"cannot unmarshal object into Go value of type jsonpatch\.Patch"):
+        json_patch.apply(pod(), {"op": "add"})
+    with pytest.raises(RequestEntityTooLarge, match="maximum operations in a JSON patch is 10000, got 10001"):
+        json_patch.apply(pod(), [{"op": "test", "path": ""}] * 10_001)
+
+
+def test_merge_patch() -> None:
+    obj = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    assert merge.apply(obj, {"a": {"b": None, "c": [3], "x": {"y": None}}, "d": {"e": 1}}) == {
+        "a": {"c": [3], "x": {}},
+        "d": {"e": 1},
+    }
+
+
+json_values = st.recursive(
+    st.integers(0, 3) | st.booleans() | st.text("ab", max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+documents = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
+
+
+def merge_patch_between(old: Any, new: Any) -> Any:
+    patch = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            patch[key] = merge_patch_between(old[key], value)
+        elif value != old.get(key) or type(value) is not type(old.get(key)):
+            patch[key] = value
+    return patch
+
+
+@given(documents, documents)
+def test_merge_patch_turns_one_document_into_another(old: dict[str, Any], new: dict[str, Any]) -> None:
+    patch = merge_patch_between(old, new)
+    assert merge.apply(old, patch) == new
+    assert merge.apply(new, patch) == new, "a second time changes nothing"
+
+
+def test_strategic_merges_containers_by_name() -> None:
+    obj = pod(containers=[{"name": "a", "image": "a:1", "args": ["x"]}, {"name": "b", "image": "b:1"}])
+    patch = {"spec": {"containers": [{"name": "a", "image": "a:2"}, {"name": "new", "image": "n"}]}}
+    patched = strategic.apply(obj, patch, POD)
+    assert patched["spec"]["containers"] == [
+        {"name": "a", "image": "a:2", "args": ["x"]},
+        {"name": "new", "image": "n"},
+        {"name": "b", "image": "b:1"},
+    ]
+
+
+def test_strategic_deletes_and_replaces_items() -> None:
+    obj = pod(containers=[{"name": "a"}, {"name": "b"}])
+    delete = {"spec": {"containers": [{"name": "a", "$patch": "delete"}]}}
+    assert containers(strategic.apply(obj, delete, POD)) == ["b"]
+    replace = {"spec": {"containers": [{"name": "z"}, {"$patch": "replace"}]}}
+    assert containers(strategic.apply(obj, replace, POD)) == ["z"]
+
+
+def test_strategic_directives_on_maps() -> None:
+    replaced = strategic.apply(pod(), {"metadata": {"labels": {"$patch": "replace", "only": "1"}}}, POD)
+    assert replaced["metadata"]["labels"] == {"only": "1"}
+    deleted = strategic.apply(pod(), {"metadata": {"labels": {"$patch": "delete"}}}, POD)
+    assert deleted["metadata"]["labels"] == {}
+    with pytest.raises(StatusError, match="unknown patch type found: frob"):
+        strategic.apply(pod(), {"metadata": {"$patch": "frob"}}, POD)
+
+
+def test_strategic_null_removes() -> None:
+    patched = strategic.apply(pod(hostname="h"), {"spec": {"hostname": None, "subdomain": None}}, POD)
+    assert patched["spec"] == {}
+
+
+def test_strategic_replaces_atomic_lists() -> None:
+    obj = pod(tolerations=[{"key": "a"}], containers=[{"name": "c", "command": ["x", "y"]}])
+    patch = {"spec": {"tolerations": [{"key": "b"}], "containers": [{"name": "c", "command": ["z"]}]}}
+    patched = strategic.apply(obj, patch, POD)
+    assert patched["spec"] == {"tolerations": [{"key": "b"}], "containers": [{"name": "c", "command": ["z"]}]}
+
+
+def test_strategic_primitive_lists() -> None:
+    obj = {"metadata": {"name": "m", "finalizers": ["f"]}}
+    merged = strategic.apply(obj, {"metadata": {"finalizers": ["g"]}}, CONFIG_MAP)
+    assert merged["metadata"]["finalizers"] == ["g", "f"]
+    patch = {
+        "metadata": {
+            "$deleteFromPrimitiveList/finalizers": ["f"],
+            "$setElementOrder/finalizers": ["h", "g"],
+            "finalizers": ["h"],
+        }
+    }
+    assert strategic.apply(merged, patch, CONFIG_MAP)["metadata"]["finalizers"] == ["h", "g"]
+
+
+def test_strategic_element_order() -> None:
+    obj = pod(containers=[{"name": "a"}, {"name": "server"}, {"name": "b"}])
+    patch = {
+        "spec": {
+            "$setElementOrder/containers": [{"name": "b"}, {"name": "a"}, {"name": "c"}],
+            "containers": [{"name": "c", "image": "i"}],
+        }
+    }
+    assert containers(strategic.apply(obj, patch, POD)) == ["server", "b", "a", "c"]
+    only_order = {"spec": {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]}}
+    assert containers(strategic.apply(obj, only_order, POD)) == ["server", "b", "a"]
+    added = {"spec": {"$setElementOrder/initContainers": [{"name": "i"}], "initContainers": [{"name": "i"}]}}
+    assert strategic.apply(obj, added, POD)["spec"]["initContainers"] == [{"name": "i"}]
+
+
+def test_strategic_element_order_that_contradicts_the_patch() -> None:
+    obj = pod(containers=[{"name": "a"}])
+    patch = {"spec": {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "zzz"}]}}
+    with pytest.raises(StatusError, match="The order in patch list"):
+        strategic.apply(obj, patch, POD)
+
+
+def test_strategic_retain_keys() -> None:
+    obj = {"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}}
+    patch = {"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}
+    assert strategic.apply(obj, patch, DEPLOYMENT) == {"spec": {"strategy": {"type": "Recreate"}}}
+    volumes = pod(volumes=[{"name": "v", "emptyDir": {}}])
+    swap = {"spec": {"volumes": [{"name": "v", "$retainKeys": ["name", "hostPath"], "hostPath": {"path": "/x"}}]}}
+    assert strategic.apply(volumes, swap, POD)["spec"]["volumes"] == [{"name": "v", "hostPath": {"path": "/x"}}]
+    with pytest.raises(BadRequest, match="invalid patch format of retainKeys"):
+        strategic.apply(obj, {"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}}, DEPLOYMENT)
+
+
+def test_strategic_list_item_without_its_key() -> None:
+    with pytest.raises(StatusError) as caught:
+        strategic.apply(pod(containers=[{"name": "a"}]), {"spec": {"containers": [{"image": "x"}]}}, POD)
+    assert caught.value.message == "map: map[image:x] does not contain declared merge key: name"
+    assert caught.value.status()["code"] == 500
+
+
+def test_strategic_keys_may_be_numbers() -> None:
+    obj = {"spec": {"ports": [{"port": 80, "name": "a"}, {"port": 81}]}}
+    patched = strategic.apply(obj, {"spec": {"ports": [{"port": 80, "name": "b"}]}}, SERVICE)
+    assert patched["spec"]["ports"] == [{"port": 80, "name": "b"}, {"port": 81}]
+
+
+def test_strategic_conditions_merge_by_type() -> None:
+    obj = {"status": {"conditions": [{"type": "Ready", "status": "False"}, {"type": "Disk", "status": "False"}]}}
+    patch = {
+        "status": {
+            "$setElementOrder/conditions": [{"type": "Ready"}, {"type": "Disk"}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+    }
+    assert strategic.apply(obj, patch, NODE)["status"]["conditions"] == [
+        {"type": "Ready", "status": "True"},
+        {"type": "Disk", "status": "False"},
+    ]
+
+
+def test_strategic_values_that_are_new_lose_their_directives() -> None:
+    patch = {"spec": {"securityContext": {"$retainKeys": ["fsGroup"], "fsGroup": 1, "runAsUser": None}}}
+    assert strategic.apply(pod(), patch, POD)["spec"] == {"securityContext": {"fsGroup": 1}}
+
+
+def test_strategic_is_refused_for_custom_resources() -> None:
+    custom = Resource(group="g", version="v1", kind="Foo", plural="foos", schema={"type": "object"})
+    with pytest.raises(UnsupportedMediaType) as caught:
+        strategic.apply({}, {}, custom)
+    assert caught.value.message == (
+        "the body of the request was in an unknown format - accepted media types include: "
+        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    )
+
+
+names = st.sampled_from("abcde")
+items = st.fixed_dictionaries({"name": names}, optional={"image": st.sampled_from(["x", "y"])})
+container_lists = st.lists(items, max_size=5, unique_by=lambda c: c["name"])
+
+
+@given(container_lists, container_lists)
+def test_strategic_patch_holds_and_holds_again(present: list[Any], wanted: list[Any]) -> None:
+    obj = pod(containers=copy.deepcopy(present))
+    patch = {"spec": {"containers": wanted, "$setElementOrder/containers": [{"name": c["name"]} for c in wanted]}}
+    patched = strategic.apply(obj, patch, POD)
+    assert obj == pod(containers=present)
+    merged = {c["name"]: c for c in patched["spec"]["containers"]}
+    assert set(merged) == {c["name"] for c in [*present, *wanted]}
+    assert all(merged[c["name"]].items() >= c.items() for c in wanted)
+    assert [n for n in merged if n in {c["name"] for c in wanted}] == [c["name"] for c in wanted]
+    assert strategic.apply(patched, patch, POD) == patched
+
+
+def test_refusals_show_the_patch() -> None:
+    error = bad_strategic_result({"spec": {"replicas": "three"}}, "unrecognized type: int32")
+    assert error.message == (
+        ' "" is invalid: patch: Invalid value: "map[spec:map[replicas:three]]": unrecognized type: int32'
+    )
+    assert bad_result({"a": 1}, "why").message == ' "" is invalid: patch: Invalid value: "{\\"a\\":1}": why'
