@@ -1,9 +1,10 @@
 """The kinds of apps."""
 
+from kajitori.api import selectable
 from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
-from kajitori.api.resource import Resource, Subresource
+from kajitori.api.resource import Resource, ScalePaths, Subresource
 
 CONTROLLER_REVISION = Resource(
     group="apps",
@@ -43,6 +44,7 @@ DEPLOYMENT = Resource(
     ),
     definition="io.k8s.api.apps.v1.Deployment",
     columns=workloads_columns.DEPLOYMENT,
+    scale=ScalePaths(),
     default=workloads.default_deployment,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
@@ -62,6 +64,8 @@ REPLICA_SET = Resource(
     ),
     definition="io.k8s.api.apps.v1.ReplicaSet",
     columns=workloads_columns.REPLICA_SET,
+    scale=ScalePaths(),
+    selectable_fields=selectable.REPLICAS,
     default=workloads.default_replica_set,
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
@@ -81,6 +85,7 @@ STATEFUL_SET = Resource(
     ),
     definition="io.k8s.api.apps.v1.StatefulSet",
     columns=workloads_columns.STATEFUL_SET,
+    scale=ScalePaths(),
     default=workloads.default_stateful_set,
     prepare_create=begin_with({"replicas": 0, "availableReplicas": 0}),
     prepare_update=keep_status,

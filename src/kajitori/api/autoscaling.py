@@ -1,6 +1,7 @@
 """The kinds of autoscaling."""
 
 from kajitori.api.columns import workloads as workloads_columns
+from kajitori.api.conversions.autoscaling import from_v2, to_v2
 from kajitori.api.defaults import scaling
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -33,6 +34,9 @@ HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     default=scaling.default_autoscaler_v1,
     prepare_create=scaling.prepare_autoscaler_v1,
     prepare_update=keep_status,
+    stored_as=HORIZONTAL_POD_AUTOSCALER,
+    to_stored=to_v2,
+    from_stored=from_v2,
 )
 
 RESOURCES = (

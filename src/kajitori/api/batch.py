@@ -1,5 +1,6 @@
 """The kinds of batch."""
 
+from kajitori.api import selectable
 from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
@@ -30,6 +31,7 @@ JOB = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.batch.v1.Job",
     columns=workloads_columns.JOB,
+    selectable_fields=selectable.JOB,
     default=workloads.default_job,
     prepare_create=workloads.prepare_job,
     prepare_update=keep_status,

@@ -1,5 +1,6 @@
 """The kinds of certificates.k8s.io."""
 
+from kajitori.api import selectable
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
@@ -17,6 +18,7 @@ CERTIFICATE_SIGNING_REQUEST = Resource(
     ),
     definition="io.k8s.api.certificates.v1.CertificateSigningRequest",
     columns=cluster_columns.CERTIFICATE_SIGNING_REQUEST,
+    selectable_fields=selectable.CERTIFICATE_SIGNING_REQUEST,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )

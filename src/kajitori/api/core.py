@@ -1,5 +1,6 @@
 """The kinds of the core group (v1)."""
 
+from kajitori.api import selectable
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.columns import networks as networks_columns
 from kajitori.api.columns import pods as pods_columns
@@ -8,7 +9,7 @@ from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster, networks, pods, volumes, workloads
 from kajitori.api.defaults.status import begin_with, keep_status
-from kajitori.api.resource import Resource, Subresource
+from kajitori.api.resource import Resource, ScalePaths, Subresource
 
 BINDING = Resource(
     group="",
@@ -60,6 +61,7 @@ EVENT = Resource(
     short_names=("ev",),
     definition="io.k8s.api.core.v1.Event",
     columns=cluster_columns.EVENT,
+    selectable_fields=selectable.EVENT,
     default=cluster.default_event,
 )
 
@@ -88,6 +90,7 @@ NAMESPACE = Resource(
     ),
     definition="io.k8s.api.core.v1.Namespace",
     columns=cluster_columns.NAMESPACE,
+    selectable_fields=selectable.NAMESPACE,
     default=cluster.default_namespace,
     prepare_create=cluster.prepare_namespace,
     prepare_update=cluster.prepare_namespace_update,
@@ -106,6 +109,7 @@ NODE = Resource(
     ),
     definition="io.k8s.api.core.v1.Node",
     columns=cluster_columns.NODE,
+    selectable_fields=selectable.NODE,
     default=cluster.default_node,
     prepare_update=keep_status,
 )
@@ -134,6 +138,7 @@ PERSISTENT_VOLUME = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.PersistentVolume",
     columns=volumes_columns.VOLUME,
+    selectable_fields=selectable.PERSISTENT_VOLUME,
     default=volumes.default_volume_of_cluster,
     prepare_create=volumes.prepare_volume_of_cluster,
     prepare_update=keep_status,
@@ -160,6 +165,7 @@ POD = Resource(
     ),
     definition="io.k8s.api.core.v1.Pod",
     columns=pods_columns.POD,
+    selectable_fields=selectable.POD,
     default=pods.default_pod,
     prepare_create=pods.prepare_pod,
     prepare_update=keep_status,
@@ -190,6 +196,8 @@ REPLICATION_CONTROLLER = Resource(
     ),
     definition="io.k8s.api.core.v1.ReplicationController",
     columns=workloads_columns.REPLICATION_CONTROLLER,
+    scale=ScalePaths(),
+    selectable_fields=selectable.REPLICAS,
     default=workloads.default_replication_controller,
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
@@ -216,6 +224,7 @@ SECRET = Resource(
     plural="secrets",
     definition="io.k8s.api.core.v1.Secret",
     columns=cluster_columns.SECRET,
+    selectable_fields=selectable.SECRET,
     default=cluster.default_secret,
 )
 
@@ -245,6 +254,7 @@ SERVICE = Resource(
     ),
     definition="io.k8s.api.core.v1.Service",
     columns=networks_columns.SERVICE,
+    selectable_fields=selectable.SERVICE,
     default=networks.default_service,
     prepare_create=networks.prepare_service,
     prepare_update=keep_status,

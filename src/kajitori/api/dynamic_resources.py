@@ -1,5 +1,6 @@
 """The kinds of resource.k8s.io."""
 
+from kajitori.api import selectable
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.defaults import cluster
 from kajitori.api.defaults.status import begin_with, keep_status
@@ -47,6 +48,7 @@ RESOURCE_SLICE = Resource(
     namespaced=False,
     definition="io.k8s.api.resource.v1.ResourceSlice",
     columns=cluster_columns.RESOURCE_SLICE,
+    selectable_fields=selectable.RESOURCE_SLICE,
     counts_generation=True,
 )
 

@@ -1,6 +1,8 @@
 """The kinds of events.k8s.io."""
 
+from kajitori.api import core, selectable
 from kajitori.api.columns import cluster as cluster_columns
+from kajitori.api.conversions.events import from_core, to_core
 from kajitori.api.resource import Resource
 
 EVENT = Resource(
@@ -11,6 +13,10 @@ EVENT = Resource(
     short_names=("ev",),
     definition="io.k8s.api.events.v1.Event",
     columns=cluster_columns.EVENT,
+    selectable_fields=selectable.EVENT_OF_EVENTS,
+    stored_as=core.EVENT,
+    to_stored=to_core,
+    from_stored=from_core,
 )
 
 RESOURCES = (EVENT,)

@@ -1,0 +1,1 @@
+"""Kinds that two versions serve over one stored document."""

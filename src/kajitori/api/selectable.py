@@ -1,0 +1,74 @@
+"""By which fields objects can be selected, beside `metadata.name` and `metadata.namespace` that every kind has."""
+
+from collections.abc import Callable, Mapping
+
+from kajitori.api.meta import Object
+
+Fields = Mapping[str, Callable[[Object], str]]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _at(*path: str, absent: str = "") -> Callable[[Object], str]:
+    def read(obj: Object) -> str:
+        found: object = obj
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return absent if found is None else _text(found)
+
+    return read
+
+
+def _paths(*paths: str, absent: str = "") -> Fields:
+    return {path: _at(*path.split("."), absent=absent) for path in paths}
+
+
+def _pod_ip(pod: Object) -> str:
+    status = pod.get("status") or {}
+    addresses = status.get("podIPs") or ()
+    return (addresses[0].get("ip") if addresses else status.get("podIP")) or ""
+
+
+POD: Fields = {
+    **_paths("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName"),
+    **_paths("spec.hostNetwork", absent="false"),
+    **_paths("status.phase", "status.nominatedNodeName"),
+    "status.podIP": _pod_ip,
+    "status.podIPs": _pod_ip,
+}
+
+_REFERENCE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+
+def _event_source(event: Object) -> str:
+    return (event.get("source") or {}).get("component") or event.get("reportingComponent") or ""
+
+
+EVENT: Fields = {
+    **_paths(*(f"involvedObject.{field}" for field in _REFERENCE)),
+    **_paths("reason", "type", "reportingComponent"),
+    "source": _event_source,
+}
+
+EVENT_OF_EVENTS: Fields = {
+    **EVENT,
+    **{f"regarding.{field}": _at("involvedObject", field) for field in _REFERENCE},
+    "reportingController": _at("reportingComponent"),
+}
+"""Read from the stored core/v1 Event."""
+
+SECRET = _paths("type")
+NODE = _paths("spec.unschedulable", absent="false")
+NAMESPACE: Fields = {"name": _at("metadata", "name"), **_paths("status.phase")}
+PERSISTENT_VOLUME: Fields = {"name": _at("metadata", "name")}
+SERVICE = _paths("spec.clusterIP", "spec.type")
+REPLICAS = _paths("status.replicas", absent="0")
+JOB: Fields = {"status.successful": _at("status", "succeeded", absent="0")}
+CERTIFICATE_SIGNING_REQUEST = _paths("spec.signerName")
+RESOURCE_SLICE = _paths("spec.nodeName", "spec.driver")
