@@ -20,6 +20,7 @@ def test_a_bridge_that_stands_is_kept() -> None:
 def test_an_uplink_that_stands_is_only_attached() -> None:
     assert plan_uplink({"kajitori-n2": frozenset()}, NETWORK, 2) == [
         "link set kajitori-n2 master kajitori0",
+        "link set kajitori-n2 type bridge_slave hairpin on",
         "link set kajitori-n2 up",
     ]
 

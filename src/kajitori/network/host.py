@@ -73,7 +73,13 @@ def plan_uplink(links: Links, network: ClusterNetwork, number: int) -> list[str]
         mac = mac_of(network.node_ip(number))
         peer = f"name eth0 address {mac} mtu {network.mtu} netns {netns_of(number)}"
         commands.append(f"link add {uplink} mtu {network.mtu} type veth peer {peer}")
-    return [*commands, f"link set {uplink} master {network.bridge}", f"link set {uplink} up"]
+    return [
+        *commands,
+        f"link set {uplink} master {network.bridge}",
+        # A node port of the host may lead back to a pod of the node that asked: out where it came in.
+        f"link set {uplink} type bridge_slave hairpin on",
+        f"link set {uplink} up",
+    ]
 
 
 def plan_namespace(network: ClusterNetwork, number: int) -> list[str]:

@@ -28,14 +28,22 @@ async def remove_all(network: ClusterNetwork | None = None) -> None:
     Stop the containers first: a namespace lives on, unnamed, while a process is in it.
     """
     network = network or ClusterNetwork()
+    await _remove_links(network)
     await _remove_namespaces(network)
     await _remove_tables()
     await close_forwarding()
     await _remove_hostports()
     await run("ip", "-4", "route", "flush", "proto", str(PROTOCOL))
-    links = plan_link_removal(await read_links(), network)
-    await ip_batch(links, keep_going=True)
     await asyncio.to_thread(_remove_cni_results)
+
+
+async def _remove_links(network: ClusterNetwork) -> None:
+    try:
+        await ip_batch(plan_link_removal(await read_links(), network), keep_going=True)
+    except CommandFailed:
+        # A veth also goes with the namespace at its other end, perhaps just now: only what is still there failed.
+        if plan_link_removal(await read_links(), network):
+            raise
 
 
 def plan_link_removal(links: Iterable[str], network: ClusterNetwork) -> list[str]:
