@@ -8,7 +8,7 @@ from typing import Any
 
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.api.schema import decode_errors, scalars
+from kajitori.api.schema import decode_errors, scalars, structural
 from kajitori.api.schema.decode_errors import Place, path_of
 from kajitori.api.schema.nodes import (
     ANY,
@@ -41,7 +41,12 @@ class _Mismatch(Exception):
 
 
 def conform(resource: Resource, obj: Object) -> list[str]:
-    """Paths of the unknown fields, which are gone from `obj` afterwards. For built-in kinds; raises BadRequest."""
+    """Paths of the unknown fields, which are gone from `obj` afterwards; raises BadRequest.
+
+    A custom resource is pruned by its own schema; defaults and validation of it are `structural`'s.
+    """
+    if resource.schema is not None:
+        return _conform_custom(resource, resource.schema, obj)
     return conform_definition(resource.definition, obj, kind=resource.kind, version=resource.version)
 
 
@@ -53,6 +58,19 @@ def conform_definition(definition: str, obj: Object, *, kind: str = "", version:
     except _Mismatch as error:
         raise decode_errors.refuse(kind or definition.rpartition(".")[2], version, str(error)) from None
     return unknown
+
+
+def _conform_custom(resource: Resource, schema: Object, obj: Object) -> list[str]:
+    unknown: list[str] = []
+    metadata = obj.get("metadata")
+    if metadata is not None:
+        try:
+            if type(metadata) is not dict:
+                raise _Mismatch("metadata must be an object")
+            _struct(node_of(structural.OBJECT_META), metadata, (None, "metadata", ""), unknown)
+        except _Mismatch as error:
+            raise decode_errors.refuse(resource.kind, resource.version, str(error)) from None
+    return unknown + structural.prune(schema, obj)
 
 
 def fill(definition: str, obj: Object) -> None:

@@ -1,0 +1,122 @@
+"""Structural schemas of custom resources: what is pruned, what is filled in, and the same as a `Node` for patches.
+
+A structural schema is the `openAPIV3Schema` of one version of a CustomResourceDefinition. Of its extensions these count
+here: preserve-unknown-fields, embedded-resource, int-or-string, list-type, list-map-keys, map-type.
+"""
+
+from typing import Any
+
+import orjson
+
+from kajitori.api.meta import Object
+from kajitori.api.schema import nodes
+from kajitori.api.schema.decode_errors import Place, path_of
+from kajitori.api.schema.nodes import ANY, INT_OR_STRING, LIST, MAP, STRUCT, Field, Node, node_of
+
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_PRESERVE, _EMBEDDED = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"
+_SCALARS = {"string": nodes.STRING, "boolean": nodes.BOOL, "integer": nodes.INT64, "number": nodes.FLOAT}
+
+
+def prune(schema: Object, obj: Object) -> list[str]:
+    """Remove what the schema does not specify, in place; paths of what went. metadata is not looked at."""
+    unknown: list[str] = []
+    _prune_object(schema, obj, None, unknown, resource=True)
+    return unknown
+
+
+def _prune(schema: Object | None, value: Any, at: Place, unknown: list[str]) -> None:
+    if schema is None:
+        return
+    if isinstance(value, dict):
+        _prune_object(schema, value, at, unknown, resource=schema.get(_EMBEDDED, False))
+    elif isinstance(value, list):
+        items = schema.get("items")
+        for index, item in enumerate(value):
+            _prune(items if isinstance(items, dict) else None, item, (at, index, ""), unknown)
+
+
+def _prune_object(schema: Object, obj: Object, at: Place | None, unknown: list[str], *, resource: bool) -> None:
+    properties: Object = schema.get("properties") or {}
+    values = schema.get("additionalProperties")
+    for key in list(obj):
+        if resource and key in ("apiVersion", "kind", "metadata"):
+            continue
+        place = (at, key, "")
+        if key in properties:
+            _prune(properties[key], obj[key], place, unknown)
+        elif isinstance(values, dict):
+            _prune(values, obj[key], place, unknown)
+        elif not values and not schema.get(_PRESERVE):
+            unknown.append(path_of(place))
+            del obj[key]
+
+
+def default(schema: Object, obj: Any) -> None:
+    """Fill in defaults, in place. A null where null is not allowed counts as absent."""
+    if isinstance(obj, dict):
+        properties: Object = schema.get("properties") or {}
+        for key, child in properties.items():
+            if obj.get(key) is None and not (key in obj and child.get("nullable")):
+                obj.pop(key, None)
+                if "default" in child:
+                    obj[key] = orjson.loads(orjson.dumps(child["default"]))
+            if key in obj:
+                default(child, obj[key])
+        values = schema.get("additionalProperties")
+        if isinstance(values, dict):
+            for key in [key for key in obj if key not in properties]:
+                if obj[key] is None and not values.get("nullable"):
+                    del obj[key]
+                    if "default" in values:
+                        obj[key] = orjson.loads(orjson.dumps(values["default"]))
+                if key in obj:
+                    default(values, obj[key])
+    elif isinstance(obj, list) and isinstance(schema.get("items"), dict):
+        items = schema["items"]
+        for index, item in enumerate(obj):
+            if item is None and not items.get("nullable") and "default" in items:
+                obj[index] = orjson.loads(orjson.dumps(items["default"]))
+            default(items, obj[index])
+
+
+def compile_schema(schema: Object) -> Node:
+    """The whole resource as a Node: what server-side apply and managed fields walk."""
+    node = _compile(schema)
+    if node.kind != STRUCT:
+        node = Node(STRUCT, preserve_unknown=True)
+    node.fields |= {
+        "apiVersion": Field(Node(nodes.STRING)),
+        "kind": Field(Node(nodes.STRING)),
+        "metadata": Field(node_of(OBJECT_META)),
+    }
+    return node
+
+
+def _compile(schema: Object) -> Node:
+    if schema.get("x-kubernetes-int-or-string"):
+        return Node(INT_OR_STRING)
+    kind = schema.get("type", "")
+    if kind == "array":
+        items = schema.get("items")
+        list_type = schema.get("x-kubernetes-list-type", "atomic")
+        element = _compile(items) if isinstance(items, dict) else Node(ANY)
+        keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
+        return Node(LIST, element=element, list_type=list_type, list_keys=keys, atomic=list_type == "atomic")
+    if kind == "object":
+        return _compile_object(schema)
+    return Node(_SCALARS.get(kind, ANY))
+
+
+def _compile_object(schema: Object) -> Node:
+    atomic = schema.get("x-kubernetes-map-type") == "atomic"
+    properties: Object = schema.get("properties") or {}
+    values = schema.get("additionalProperties")
+    if isinstance(values, dict) and not properties:
+        return Node(MAP, element=_compile(values), atomic=atomic)
+    if not properties and not schema.get(_EMBEDDED):
+        return Node(ANY, atomic=atomic)
+    fields = {key: Field(_compile(child)) for key, child in properties.items()}
+    defaults = {key: child["default"] for key, child in properties.items() if "default" in child}
+    preserve = bool(schema.get(_PRESERVE) or values)
+    return Node(STRUCT, fields=fields, atomic=atomic, key_defaults=defaults, preserve_unknown=preserve)

@@ -1,0 +1,149 @@
+from typing import Any
+
+import pytest
+
+from kajitori.api.errors import BadRequest
+from kajitori.api.resource import Resource
+from kajitori.api.schema import conform, strict_error
+from kajitori.api.schema.structural import compile_schema, default, prune
+from kajitori.api.schema.structural_validation import validate
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["spec"],
+    "properties": {
+        "spec": {
+            "type": "object",
+            "required": ["size"],
+            "properties": {
+                "size": {"type": "integer", "minimum": 1, "maximum": 9},
+                "mode": {"type": "string", "enum": ["a", "b"], "default": "a"},
+                "name": {"type": "string", "maxLength": 3, "minLength": 1, "pattern": "^x"},
+                "port": {"x-kubernetes-int-or-string": True},
+                "when": {"type": "string", "format": "date-time", "nullable": True},
+                "free": {
+                    "type": "object",
+                    "x-kubernetes-preserve-unknown-fields": True,
+                    "properties": {"known": {"type": "object", "properties": {"a": {"type": "string"}}}},
+                },
+                "env": {"type": "object", "additionalProperties": {"type": "string"}},
+                "pod": {
+                    "type": "object",
+                    "x-kubernetes-embedded-resource": True,
+                    "properties": {"spec": {"type": "object"}},
+                },
+                "items": {
+                    "type": "array",
+                    "maxItems": 2,
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                    "items": {
+                        "type": "object",
+                        "properties": {"name": {"type": "string"}, "level": {"type": "integer", "default": 3}},
+                    },
+                },
+            },
+        },
+    },
+}
+WIDGET = Resource(group="g.example", version="v1", kind="Widget", plural="widgets", schema=SCHEMA)
+
+
+def messages(spec: Any) -> list[str]:
+    return [str(error) for error in validate(SCHEMA, {"spec": spec})]
+
+
+def test_prune_reports_and_removes_what_is_not_specified() -> None:
+    obj: dict[str, Any] = {
+        "apiVersion": "g.example/v1",
+        "kind": "Widget",
+        "metadata": {"name": "w", "bogus": 1},
+        "extra": 1,
+        "spec": {
+            "size": 1,
+            "other": {},
+            "free": {"any": {"thing": 1}, "known": {"a": "x", "b": 1}},
+            "env": {"A": "1"},
+            "pod": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {}, "status": {}},
+            "items": [{"name": "n", "no": 1}],
+        },
+    }
+    assert conform(WIDGET, obj) == [
+        "metadata.bogus",
+        "extra",
+        "spec.other",
+        "spec.free.known.b",
+        "spec.pod.status",
+        "spec.items[0].no",
+    ]
+    assert obj["spec"]["free"] == {"any": {"thing": 1}, "known": {"a": "x"}}
+    assert prune(SCHEMA, obj) == []
+    assert strict_error(WIDGET, ["spec.other"], []).message == 'strict decoding error: unknown field "spec.other"'
+
+
+def test_metadata_of_the_wrong_type() -> None:
+    with pytest.raises(BadRequest):
+        conform(WIDGET, {"metadata": {"labels": {"a": 1}}})
+
+
+def test_defaults() -> None:
+    obj = {"spec": {"size": 1, "mode": None, "name": None, "when": None, "items": [{"name": "a"}]}}
+    default(SCHEMA, obj)
+    assert obj == {"spec": {"size": 1, "mode": "a", "when": None, "items": [{"name": "a", "level": 3}]}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"size": 1, "port": "http", "when": None}, []),
+        ({}, ["spec.size: Required value"]),
+        (
+            {"size": "x"},
+            ['spec.size: Invalid value: "string": spec.size in body must be of type integer: "string"'],
+        ),
+        ({"size": 0}, ["spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1"]),
+        ({"size": 10}, ["spec.size: Invalid value: 10: spec.size in body should be less than or equal to 9"]),
+        ({"size": 1, "mode": "c"}, ['spec.mode: Unsupported value: "c": supported values: "a", "b"']),
+        ({"size": 1, "name": "xxxx"}, ["spec.name: Too long: may not be more than 3 bytes"]),
+        (
+            {"size": 1, "name": ""},
+            [
+                'spec.name: Invalid value: "": spec.name in body should be at least 1 chars long',
+                "spec.name: Invalid value: \"\": spec.name in body should match '^x'",
+            ],
+        ),
+        (
+            {"size": 1, "port": True},
+            ['spec.port: Invalid value: "boolean": spec.port in body must be of type integer: "boolean"'],
+        ),
+        (
+            {"size": 1, "when": "now"},
+            ['spec.when: Invalid value: "now": spec.when in body must be of type date-time: "now"'],
+        ),
+        (
+            {"size": 1, "items": [{"name": "a"}, {"name": "b"}, {"name": "a"}]},
+            [
+                "spec.items: Too many: 3: must have at most 2 items",
+                'spec.items[2]: Duplicate value: {"name":"a"}',
+            ],
+        ),
+    ],
+)
+def test_validation(spec: dict[str, Any], expected: list[str]) -> None:
+    assert messages(spec) == expected
+
+
+def test_junctors() -> None:
+    one = {"oneOf": [{"required": ["a"]}, {"required": ["b"]}], "type": "object"}
+    assert not validate({"properties": {"s": one}}, {"s": {"a": 1}})
+    both = validate({"properties": {"s": one}}, {"s": {"a": 1, "b": 1}})
+    assert both[0].detail == "s in body must validate one and only one schema (oneOf). Found valid 2 alternatives"
+    assert validate({"properties": {"s": {"not": {"type": "string"}}}}, {"s": "x"})
+    assert validate({"properties": {"s": {"anyOf": [{"type": "string"}, {"type": "integer"}]}}}, {"s": []})
+
+
+def test_compiled_schema_knows_lists_by_key() -> None:
+    node = compile_schema(SCHEMA)
+    items = node.fields["spec"].node.fields["items"].node
+    assert items.list_keys == ("name",) and not items.atomic
+    assert node.fields["metadata"].node.fields["labels"].node.kind == "map"
