@@ -3,8 +3,12 @@
 Each method of the service is a path and a response type in one table; nothing here decides anything.
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
+
+# Children are only ever spawned (fork and exec at once); gRPC's handlers for plain forks would warn at each of them.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 import grpc
 import grpc.aio
