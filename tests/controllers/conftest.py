@@ -5,6 +5,7 @@ import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import orjson
 import pytest
 
 from kajitori.api.core import POD
@@ -15,6 +16,7 @@ from kajitori.api.selectors import parse_label_selector
 from kajitori.api.times import timestamp
 from kajitori.client.interface import ObjectList, PatchType, WatchEvent, WatchEventType
 from kajitori.controllers.run import ControllerManager
+from kajitori.controllers.settings import Settings
 from kajitori.kit.clock import VirtualClock
 
 GRACEFUL = {"pods"}
@@ -31,7 +33,7 @@ class FakeClient:
         self.log: list[tuple[WatchEvent, str]] = []
         self.refuse: Callable[[str, Resource, Object | None], None] = lambda verb, resource, obj: None
         self.calls: list[tuple[str, str, str]] = []
-        self.unlisted: dict[tuple[str, str], bytes] = {}
+        self.kinds: list[Resource] = []
 
     # What a test does and asks.
 
@@ -182,6 +184,7 @@ class FakeClient:
         return obj
 
     async def delete_collection(self, resource: Resource, namespace: str | None = None, **_: Any) -> None:
+        await asyncio.sleep(0)
         for obj in self.all(resource, namespace):
             await self.delete(resource, obj["metadata"]["name"], namespace)
 
@@ -205,9 +208,23 @@ class FakeClient:
     async def raw(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        if (method, path) in self.unlisted:
-            return 200, {}, self.unlisted[method, path]
-        return 404, {}, b""
+        document = self._discovery(path)
+        return (404, {}, b"") if document is None else (200, {}, orjson.dumps(document))
+
+    def _discovery(self, path: str) -> Object | None:
+        if path == "/apis":
+            groups = sorted({r.group for r in self.kinds if r.group})
+            versions = {g: [{"groupVersion": r.api_version} for r in self.kinds if r.group == g][:1] for g in groups}
+            return {
+                "groups": [{"name": g, "versions": versions[g], "preferredVersion": versions[g][0]} for g in groups]
+            }
+        group_version = path.removeprefix("/apis/").removeprefix("/api/")
+        found = [r for r in self.kinds if r.api_version == group_version]
+        return {
+            "resources": [
+                {"name": r.plural, "kind": r.kind, "namespaced": r.namespaced, "verbs": list(r.verbs)} for r in found
+            ]
+        }
 
     async def close(self) -> None: ...
 
@@ -296,11 +313,13 @@ class Loops:
     def now(self) -> str:
         return timestamp(self.clock.now())
 
-    def run(self, controllers: list[Any], scenario: Callable[[], Awaitable[None]]) -> ControllerManager:
+    def run(
+        self, controllers: list[Any], scenario: Callable[[], Awaitable[None]], settings: Settings | None = None
+    ) -> ControllerManager:
         """Run the scenario while the loops run; returns after both ended."""
 
         async def main() -> ControllerManager:
-            manager = ControllerManager(self.api, self.clock, controllers)
+            manager = ControllerManager(self.api, self.clock, controllers, settings=settings)
             task = asyncio.ensure_future(manager.run())
             await self.settle()
             try:

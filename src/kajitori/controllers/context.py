@@ -7,6 +7,8 @@ from kajitori.api.resource import Resource
 from kajitori.client.cache import Cache, Informer
 from kajitori.client.events import EventRecorder
 from kajitori.client.interface import Client
+from kajitori.controllers.kinds import Kinds
+from kajitori.controllers.settings import Settings
 from kajitori.controllers.writes import Writes
 from kajitori.kit.clock import Clock
 
@@ -16,12 +18,21 @@ BY_CONTROLLER = "controller uid"
 class Context:
     """One for all loops of a process, so that a kind is listed, watched and indexed once."""
 
-    def __init__(self, client: Client, clock: Clock, cache: Cache, rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        cache: Cache,
+        rng: random.Random | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
         self.client = client
         self.clock = clock
         self.cache = cache
         self.rng = rng or random.Random()
         self.writes = Writes(client, cache, clock)
+        self.kinds = Kinds(client, self.informer, cache)
 
     def informer(self, resource: Resource) -> Informer:
         informer = self.cache.informer(resource)

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from kajitori.api.errors import AlreadyExists, Conflict, Forbidden, NotFound, StatusError
 from kajitori.api.meta import Object, ObjectKey, controller_of, key_of, namespace_of
@@ -15,6 +15,8 @@ from kajitori.client.interface import Disconnected, WatchEventType
 from kajitori.controllers.context import Context
 from kajitori.kit.backoff import Backoff
 from kajitori.kit.workqueue import WorkQueue
+
+K = TypeVar("K", bound=Hashable)
 
 log = logging.getLogger("kajitori.controllers")
 
@@ -53,8 +55,8 @@ def mapped(resource: Resource, keys: Keys, changed: Callable[[Object, Object], b
     return Source(resource, keys, changed)
 
 
-class Controller:
-    """A control loop. A subclass says what wakes it (`sources`) and brings one key to its wanted state (`reconcile`).
+class Loop(Generic[K]):
+    """Keys of any type wait in a queue, workers reconcile them.
 
     The queue holds a key once, so it is bounded by the number of objects; a key that fails waits 5 ms to 60 s.
     """
@@ -67,32 +69,15 @@ class Controller:
         self.client = context.client
         self.clock = context.clock
         self.writes = context.writes
-        self.queue: WorkQueue[ObjectKey] = WorkQueue(context.clock, Backoff(initial_s=0.005, max_s=60.0))
+        self.queue: WorkQueue[K] = WorkQueue(context.clock, Backoff(initial_s=0.005, max_s=60.0))
 
-    def sources(self) -> Iterable[Source]:
-        raise NotImplementedError
-
-    async def reconcile(self, key: ObjectKey) -> float | None:
+    async def reconcile(self, key: K) -> float | None:
         """Bring `key` nearer to what is wanted. Returns after how many seconds to look again, None for never."""
         raise NotImplementedError
 
     def attach(self) -> None:
-        """Subscribe to every source; called once, before the caches run."""
-        for source in self.sources():
-            self.context.informer(source.resource).subscribe(self._handler(source))
-
-    def _handler(self, source: Source) -> Handler:
-        def handle(kind: WatchEventType, obj: Object, old: Object | None) -> None:
-            if kind is WatchEventType.MODIFIED and old is not None:
-                if source.changed is not None and not source.changed(obj, old):
-                    return
-                for key in {*source.keys(obj), *source.keys(old)}:
-                    self.queue.add(key)
-                return
-            for key in source.keys(obj):
-                self.queue.add(key)
-
-        return handle
+        """Subscribe to what wakes it; called once, before the caches run."""
+        raise NotImplementedError
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -114,7 +99,7 @@ class Controller:
             finally:
                 self.queue.done(key)
 
-    async def _reconcile_once(self, key: ObjectKey) -> None:
+    async def _reconcile_once(self, key: K) -> None:
         try:
             again_s = await self.reconcile(key)
         except (Conflict, NotFound, AlreadyExists) as error:
@@ -133,6 +118,31 @@ class Controller:
             self.queue.forget(key)
             if again_s is not None:
                 self.queue.add_after(key, again_s)
+
+
+class Controller(Loop[ObjectKey]):
+    """A loop over objects by namespace and name. `sources` says what wakes it."""
+
+    def sources(self) -> Iterable[Source]:
+        raise NotImplementedError
+
+    def attach(self) -> None:
+        """Subscribe to every source; called once, before the caches run."""
+        for source in self.sources():
+            self.context.informer(source.resource).subscribe(self._handler(source))
+
+    def _handler(self, source: Source) -> Handler:
+        def handle(kind: WatchEventType, obj: Object, old: Object | None) -> None:
+            if kind is WatchEventType.MODIFIED and old is not None:
+                if source.changed is not None and not source.changed(obj, old):
+                    return
+                for key in {*source.keys(obj), *source.keys(old)}:
+                    self.queue.add(key)
+                return
+            for key in source.keys(obj):
+                self.queue.add(key)
+
+        return handle
 
 
 def is_namespace_terminating(error: Exception) -> bool:

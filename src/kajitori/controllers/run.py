@@ -3,14 +3,16 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 from kajitori.client.cache import Cache
 from kajitori.client.interface import Client
 from kajitori.controllers.context import Context
-from kajitori.controllers.controller import Controller
+from kajitori.controllers.controller import Loop
+from kajitori.controllers.settings import Settings
 from kajitori.kit.clock import Clock
 
-Factory = Callable[[Context], Controller]
+Factory = Callable[[Context], Loop[Any]]
 Lead = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 """Runs what it is given while this process is the leader; ends (raises) when leadership is lost."""
 
@@ -30,14 +32,15 @@ class ControllerManager:
         *,
         lead: Lead | None = None,
         rng: random.Random | None = None,
+        settings: Settings | None = None,
     ) -> None:
         if controllers is None:
             from kajitori.controllers.catalogue import CONTROLLERS
 
             controllers = CONTROLLERS
         self.cache = Cache(client, clock)
-        self.context = Context(client, clock, self.cache, rng)
-        self.controllers: Sequence[Controller] = [make(self.context) for make in controllers]
+        self.context = Context(client, clock, self.cache, rng, settings)
+        self.controllers: Sequence[Loop[Any]] = [make(self.context) for make in controllers]
         for controller in self.controllers:
             controller.attach()
         self._lead = lead

@@ -83,10 +83,9 @@ def status_of(deployment: Object, rollout: Rollout, *, judge_progress: bool) -> 
 
 
 def is_complete(deployment: Object, status: Object) -> bool:
-    wanted = replicas_of(deployment)
-    return status.get("updatedReplicas", 0) == status.get("replicas", 0) == status.get(
-        "availableReplicas", 0
-    ) == wanted and status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    counts = {status.get(field, 0) for field in ("updatedReplicas", "replicas", "availableReplicas")}
+    observed = int(status.get("observedGeneration", 0))
+    return counts == {replicas_of(deployment)} and observed >= deployment["metadata"].get("generation", 0)
 
 
 def with_progressing(deployment: Object, status: str, reason: str, message: str, now_s: float) -> Object:

@@ -1,0 +1,1 @@
+"""Garbage collection by owner reference (background, foreground, orphan): `graph` decides, `collector` acts."""
