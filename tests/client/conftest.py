@@ -62,7 +62,7 @@ def make_authority() -> type[Authority]:
 
 
 class FakeServer:
-    """As much of `Client` as informers, events and leases use. `calls` remembers verbs; what is in `fail` is raised next.
+    """As much of `Client` as informers, events and leases use; `calls` remembers verbs, `fail` is raised next.
 
     Watches send what `send` is told; `hang_up` ends them, `compact` makes old resource versions unknown.
     """
