@@ -23,6 +23,16 @@ _WORDS = {
 _WITHOUT_VALUE = {"FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong", "InternalError"}
 
 
+class Verbatim(str):
+    """A value that is shown as it is, without quotes: upstream's quantities."""
+
+    __slots__ = ()
+
+
+OMITTED = Verbatim()
+"""The value of an error that names none."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """`reason` is a metav1.CauseType, `field` a path such as `spec.containers[0].image`."""
@@ -35,7 +45,7 @@ class FieldError:
     @property
     def message(self) -> str:
         words = _WORDS[self.reason]
-        if self.reason not in _WITHOUT_VALUE:
+        if self.reason not in _WITHOUT_VALUE and self.value is not OMITTED:
             words = f"{words}: {_shown(self.value)}"
         return f"{words}: {self.detail}" if self.detail else words
 
@@ -49,6 +59,8 @@ class FieldError:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
+    if isinstance(value, Verbatim):
+        return str(value)
     if isinstance(value, str):
         return orjson.dumps(value).decode()
     if isinstance(value, bool):
