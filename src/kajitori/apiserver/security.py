@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from kajitori.api import core, rbac
 from kajitori.api.registry import Registry
+from kajitori.apiserver.admission.default_plugins import default_plugins
 from kajitori.apiserver.authn.chain import AuthenticatorChain
 from kajitori.apiserver.authn.reviews import IdentityReviews
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, SigningKey, TokenIssuer
@@ -103,7 +104,7 @@ def build(
     return Security(
         authenticator,
         authorizer,
-        (),
+        (default_plugins(objects, authorizer, clock, rng),),
         {
             **IdentityReviews(authenticator).handlers(),
             **AccessReviews(authorizer, roles).handlers(),

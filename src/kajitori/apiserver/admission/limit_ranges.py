@@ -1,0 +1,155 @@
+"""LimitRanger: a namespace's default and permitted amounts for containers, pods and claims.
+
+Source: the "Limit Ranges" page, and the field documentation of LimitRangeItem.
+"""
+
+from collections.abc import Callable, Iterator
+
+from kajitori.api import core, quantity
+from kajitori.api.meta import Object
+from kajitori.api.quantity import Quantity
+from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
+from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
+
+_CLAIMS: Kind = ("", "persistentvolumeclaims")
+_ANNOTATION = "kubernetes.io/limit-ranger"
+
+Amounts = dict[str, Quantity]
+
+
+class LimitRanger(Plugin):
+    kinds = frozenset((PODS, _CLAIMS))
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        if kind_of(request) == PODS and request.operation is Operation.CREATE and not request.subresource:
+            for item in self._items(request, "Container"):
+                set_defaults(subject(request), item)
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        if request.subresource or request.operation not in (Operation.CREATE, Operation.UPDATE):
+            return
+        if kind_of(request) == PODS:
+            if request.operation is Operation.UPDATE:
+                return
+            spec = subject(request)["spec"]
+            containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+            errors = [e for i in self._items(request, "Container") for c in containers for e in _of_container(i, c)]
+            errors += [error for item in self._items(request, "Pod") for error in _of_pod(item, spec)]
+        else:
+            wanted = _amounts((subject(request)["spec"].get("resources") or {}).get("requests"))
+            errors = [
+                error
+                for item in self._items(request, "PersistentVolumeClaim")
+                for error in _broken(item, "PersistentVolumeClaim", wanted, None)
+            ]
+        if errors:
+            raise refusal(request, errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
+
+    def _items(self, request: AdmissionRequest, kind: str) -> Iterator[Object]:
+        for limit_range in self._objects.cached_list(core.LIMIT_RANGE, request.namespace):
+            for item in limit_range["spec"].get("limits") or ():
+                if item.get("type") == kind:
+                    yield item
+
+
+def set_defaults(pod: Object, item: Object) -> None:
+    """Fill in the requests and limits that a pod's containers leave out, and note in an annotation what was set."""
+    notes = []
+    for field, title in (("containers", "container"), ("initContainers", "init container")):
+        for container in pod["spec"].get(field) or ():
+            for side, source, word in (("limits", "default", "limit"), ("requests", "defaultRequest", "request")):
+                added = _fill(container, side, item.get(source) or {})
+                if added:
+                    notes.append(f"{', '.join(sorted(added))} {word} for {title} {container['name']}")
+    if notes:
+        annotations = pod["metadata"].get("annotations") or {}
+        before = annotations.get(_ANNOTATION)
+        text = "; ".join(notes)
+        pod["metadata"]["annotations"] = {
+            **annotations,
+            _ANNOTATION: f"{before}; {text}" if before else f"LimitRanger plugin set: {text}",
+        }
+
+
+def _fill(container: Object, side: str, defaults: Object) -> list[str]:
+    resources = container.setdefault("resources", {})
+    present = resources.get(side) or {}
+    missing = {name: value for name, value in defaults.items() if name not in present}
+    if missing:
+        resources[side] = {**present, **missing}
+    return list(missing)
+
+
+def _amounts(resource_list: Object | None) -> Amounts:
+    return {name: quantity.parse(value) for name, value in (resource_list or {}).items()}
+
+
+def _of_container(item: Object, container: Object) -> list[str]:
+    resources = container.get("resources") or {}
+    return _broken(item, "Container", _amounts(resources.get("requests")), _amounts(resources.get("limits")))
+
+
+def _of_pod(item: Object, spec: Object) -> list[str]:
+    return _broken(item, "Pod", _total(spec, "requests"), _total(spec, "limits"))
+
+
+def _total(spec: Object, side: str) -> Amounts:
+    """What the containers need together, or an init container alone when that is more."""
+    total: Amounts = {}
+    for container in spec.get("containers") or ():
+        for name, value in _amounts((container.get("resources") or {}).get(side)).items():
+            total[name] = total[name].plus(value) if name in total else value
+    for container in spec.get("initContainers") or ():
+        for name, value in _amounts((container.get("resources") or {}).get(side)).items():
+            if name not in total or total[name].nanos < value.nanos:
+                total[name] = value
+    return total
+
+
+def _broken(item: Object, kind: str, requests: Amounts, limits: Amounts | None) -> list[str]:
+    """`limits` None: this kind has only requests."""
+    errors: list[str | None] = []
+    for name, text in (item.get("min") or {}).items():
+        errors.append(_bound("minimum", lambda a, b: a < b, name, kind, text, requests, limits, "request"))
+    for name, text in (item.get("max") or {}).items():
+        first = "request" if limits is None else "limit"
+        errors.append(_bound("maximum", lambda a, b: a > b, name, kind, text, requests, limits, first))
+    for name, text in (item.get("maxLimitRequestRatio") or {}).items():
+        errors.append(_ratio(name, kind, text, requests, limits or {}))
+    return [error for error in errors if error]
+
+
+def _bound(
+    word: str,
+    beyond: Callable[[int, int], bool],
+    name: str,
+    kind: str,
+    text: str,
+    requests: Amounts,
+    limits: Amounts | None,
+    first: str,
+) -> str | None:
+    """`first` is the side that has to be given."""
+    bound = quantity.parse(text)
+    sides = {"request": requests, "limit": limits or {}}
+    head = f"{word} {name} usage per {kind} is {bound}"
+    if name not in sides[first]:
+        return f"{head}.  No {first} is specified"
+    for side in (first, "limit" if first == "request" else "request"):
+        found = sides[side].get(name)
+        if found is not None and beyond(found.nanos, bound.nanos):
+            return f"{head}, but {side} is {found}"
+    return None
+
+
+def _ratio(name: str, kind: str, text: str, requests: Amounts, limits: Amounts) -> str | None:
+    bound = quantity.parse(text)
+    head = f"{name} max limit to request ratio per {kind} is {bound}"
+    for side, amounts in (("request", requests), ("limit", limits)):
+        if name not in amounts or not amounts[name].nanos:
+            return f"{head}, but no {side} is specified or {side} is 0"
+    ratio = limits[name].nanos / requests[name].nanos
+    return f"{head}, but provided ratio is {ratio:f}" if ratio > bound.nanos / 10**9 else None

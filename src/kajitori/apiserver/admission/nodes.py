@@ -1,0 +1,166 @@
+"""TaintNodesByCondition and NodeRestriction: what a node's object begins with, and what a node may write.
+
+Source: the admission controllers reference, "NodeRestriction".
+"""
+
+from kajitori.api import core
+from kajitori.api.meta import Object, labels_of, name_of, uid_of
+from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
+from kajitori.apiserver.authz.node import node_of
+from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
+
+_NODES: Kind = ("", "nodes")
+_LEASES: Kind = ("coordination.k8s.io", "leases")
+_CSI_NODES: Kind = ("storage.k8s.io", "csinodes")
+_MIRROR = "kubernetes.io/config.mirror"
+_NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+
+
+class TaintNodesByCondition(Plugin):
+    """Nothing is scheduled to a new node until the node lifecycle controller has seen it ready."""
+
+    kinds = frozenset((_NODES,))
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        if request.operation is not Operation.CREATE or request.subresource:
+            return
+        spec = subject(request).setdefault("spec", {})
+        taints = spec.get("taints") or []
+        if not any(t.get("key") == _NOT_READY["key"] and t.get("effect") == "NoSchedule" for t in taints):
+            spec["taints"] = [*taints, dict(_NOT_READY)]
+
+
+# Labels under kubernetes.io and k8s.io that a node may give itself.
+_OWN_LABELS = frozenset(
+    {
+        "kubernetes.io/hostname",
+        "kubernetes.io/arch",
+        "kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/os",
+        "beta.kubernetes.io/instance-type",
+        "node.kubernetes.io/instance-type",
+        "node.kubernetes.io/windows-build",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+_OWN_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
+
+
+def _is_restricted(label: str) -> bool:
+    prefix, slash, _ = label.rpartition("/")
+    if not slash or label in _OWN_LABELS:
+        return False
+    if prefix == "node-restriction.kubernetes.io" or prefix.endswith(".node-restriction.kubernetes.io"):
+        return True
+    if any(prefix == own or prefix.endswith(f".{own}") for own in _OWN_PREFIXES):
+        return False
+    return any(prefix == domain or prefix.endswith(f".{domain}") for domain in ("kubernetes.io", "k8s.io"))
+
+
+class NodeRestriction(Plugin):
+    """A node writes its own node, its own lease, and the pods that are bound to it."""
+
+    kinds = frozenset((PODS, _NODES, _LEASES, _CSI_NODES))
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._checks = {PODS: self._pod, _NODES: self._node, _LEASES: self._lease, _CSI_NODES: self._csi_node}
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        node = node_of(request.user)
+        if node:
+            self._checks[kind_of(request)](request, node)
+
+    def _pod(self, request: AdmissionRequest, node: str) -> None:
+        if request.subresource == "eviction":
+            self._bound_here(request, node, "can only evict pods with spec.nodeName set to itself")
+        elif request.subresource not in ("", "status"):
+            why = f"unexpected pod subresource \"{request.subresource}\", only 'status', 'eviction' and "
+            raise refusal(request, why + "'resize' are allowed")
+        elif request.operation is Operation.CREATE:
+            self._mirror_pod(request, node)
+        elif request.operation is Operation.DELETE:
+            self._bound_here(request, node, "can only delete pods with spec.nodeName set to itself")
+        elif not request.subresource:
+            raise refusal(request, f'unexpected operation "{request.operation}"')
+        else:
+            self._bound_here(request, node, "can only update pod status for pods with spec.nodeName set to itself")
+            if request.old is not None and labels_of(subject(request)) != labels_of(request.old):
+                raise refusal(request, f'node "{node}" cannot update labels through pod status')
+
+    def _bound_here(self, request: AdmissionRequest, node: str, rule: str) -> None:
+        pod = request.old or self._objects.cached(core.POD, request.name, request.namespace)
+        if pod is None or pod["spec"].get("nodeName") != node:
+            raise refusal(request, f'node "{node}" {rule}')
+
+    def _mirror_pod(self, request: AdmissionRequest, node: str) -> None:
+        pod = subject(request)
+        spec = pod["spec"]
+        if _MIRROR not in (pod["metadata"].get("annotations") or {}):
+            raise refusal(
+                request, f'pod does not have "{_MIRROR}" annotation, node "{node}" can only create mirror pods'
+            )
+        if spec.get("nodeName") != node:
+            raise refusal(request, f'node "{node}" can only create pods with spec.nodeName set to itself')
+        own = self._objects.cached(core.NODE, node)
+        wanted = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "name": node,
+            "uid": uid_of(own) if own else "",
+            "controller": True,
+        }
+        owners = [{k: v for k, v in o.items() if k in wanted} for o in pod["metadata"].get("ownerReferences") or ()]
+        if owners != [wanted]:
+            raise refusal(request, f'node "{node}" can only create pods with an owner reference set to itself')
+        if spec.get("serviceAccountName"):
+            raise refusal(request, f'node "{node}" can not create pods that reference a service account')
+        for volume in spec.get("volumes") or ():
+            for field in ("secret", "configMap", "persistentVolumeClaim"):
+                if volume.get(field):
+                    raise refusal(request, f'node "{node}" can not create pods that reference {field} volumes')
+
+    def _node(self, request: AdmissionRequest, node: str) -> None:
+        if request.name != node and name_of(request.object or request.old or {"metadata": {}}) != node:
+            raise refusal(request, f'node "{node}" is not allowed to modify node "{request.name}"')
+        if request.operation is Operation.CREATE:
+            restricted = [label for label in labels_of(subject(request)) if _is_restricted(label)]
+        elif request.operation is Operation.UPDATE and request.old is not None:
+            new, old = subject(request), request.old
+            restricted = _changed_restricted(new, old)
+            if _taints(new) != _taints(old):
+                raise refusal(request, f'node "{node}" is not allowed to modify taints')
+        else:
+            return
+        if restricted:
+            names = ", ".join(sorted(restricted))
+            verb = "set the following" if request.operation is Operation.CREATE else "modify"
+            raise refusal(request, f'node "{node}" is not allowed to {verb} labels: {names}')
+
+    def _lease(self, request: AdmissionRequest, node: str) -> None:
+        if request.namespace != "kube-node-lease":
+            raise refusal(request, 'can only access leases in the "kube-node-lease" system namespace')
+        self._own_name(request, node, "lease")
+
+    def _csi_node(self, request: AdmissionRequest, node: str) -> None:
+        self._own_name(request, node, "CSINode")
+
+    @staticmethod
+    def _own_name(request: AdmissionRequest, node: str, what: str) -> None:
+        name = name_of(request.object) if request.object is not None else request.name
+        if name != node:
+            raise refusal(request, f"can only access {what} with the same name as the requesting node")
+
+
+def _changed_restricted(new: Object, old: Object) -> list[str]:
+    before, after = labels_of(old), labels_of(new)
+    changed = [key for key in {*before, *after} if before.get(key) != after.get(key)]
+    return [key for key in changed if _is_restricted(key)]
+
+
+def _taints(node: Object) -> list[Object]:
+    return (node.get("spec") or {}).get("taints") or []

@@ -1,0 +1,225 @@
+import asyncio
+import copy
+import random
+from typing import Any
+
+import pytest
+
+from kajitori.api import core, networking, scheduling, storage
+from kajitori.api.errors import Forbidden, NotFound
+from kajitori.api.resource import Resource
+from kajitori.apiserver.admission.default_plugins import default_plugins
+from kajitori.apiserver.authz.union import PrivilegedGroup
+from kajitori.apiserver.interfaces import AdmissionRequest, Operation, User
+from kajitori.kit.clock import VirtualClock
+from kajitori.testing.objects import FakeObjects
+from kajitori.testing.requests import ADMIN
+
+NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
+
+
+class World:
+    """A namespace `default` with its service account."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.objects = FakeObjects(self.clock.now())
+        self.objects.put(core.NAMESPACE, {"metadata": {"name": "default"}, "status": {"phase": "Active"}})
+        self.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}})
+        self.chain = default_plugins(self.objects, PrivilegedGroup(), self.clock, random.Random(1))
+
+    def admit(
+        self,
+        resource: Resource,
+        obj: dict[str, Any] | None,
+        old: dict[str, Any] | None = None,
+        *,
+        user: User = ADMIN,
+        namespace: str = "default",
+        subresource: str = "",
+    ) -> dict[str, Any]:
+        obj = copy.deepcopy(obj)
+        operation = Operation.CREATE if old is None else Operation.UPDATE if obj else Operation.DELETE
+        name = (obj or old or {})["metadata"].get("name", "")
+        where = namespace if resource.namespaced else ""
+        asked = AdmissionRequest(user, operation, resource, where, name, obj, old, subresource)
+
+        async def run() -> None:
+            await self.chain.mutate(asked)
+            await self.chain.validate(asked)
+
+        asyncio.run(run())
+        return obj or {}
+
+    def pod(self, **spec: Any) -> dict[str, Any]:
+        return self.admit(core.POD, pod(**spec))["spec"]  # type: ignore[no-any-return]
+
+
+def pod(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": [{"name": "c"}], **spec}}
+
+
+def test_a_pod_gets_account_token_priority_and_tolerations() -> None:
+    spec = World().pod()
+    assert spec["serviceAccountName"] == spec["serviceAccount"] == "default"
+    volume = spec["volumes"][0]
+    assert volume["name"].startswith("kube-api-access-")
+    assert volume["projected"]["defaultMode"] == 420
+    assert spec["containers"][0]["volumeMounts"] == [
+        {"name": volume["name"], "readOnly": True, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+    ]
+    assert (spec["priority"], spec["preemptionPolicy"]) == (0, "PreemptLowerPriority")
+    assert {t["key"]: t["tolerationSeconds"] for t in spec["tolerations"]} == {
+        "node.kubernetes.io/not-ready": 300,
+        "node.kubernetes.io/unreachable": 300,
+    }
+
+
+def test_the_token_can_be_declined() -> None:
+    world = World()
+    assert "volumes" not in world.pod(automountServiceAccountToken=False)
+    account = {"metadata": {"name": "quiet", "namespace": "default"}, "automountServiceAccountToken": False}
+    world.objects.put(core.SERVICE_ACCOUNT, {**account, "imagePullSecrets": [{"name": "registry"}]})
+    spec = world.pod(serviceAccountName="quiet")
+    assert "volumes" not in spec
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert "volumes" in world.pod(serviceAccountName="quiet", automountServiceAccountToken=True)
+
+
+def test_an_unknown_account_is_refused() -> None:
+    with pytest.raises(Forbidden) as refused:
+        World().pod(serviceAccountName="nobody")
+    assert refused.value.message == (
+        'pods "p" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found'
+    )
+
+
+def test_a_pod_waits_for_the_default_account_of_a_new_namespace() -> None:
+    world = World()
+    world.objects.put(core.NAMESPACE, {"metadata": {"name": "new"}})
+    asked = AdmissionRequest(ADMIN, Operation.CREATE, core.POD, "new", "p", pod())
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(world.chain.mutate(asked))
+        await world.clock.advance(0.3)
+        assert not task.done()
+        world.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "new"}})
+        await world.clock.advance(0.2)
+        await task
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_created_where_no_namespace_is_or_one_that_goes() -> None:
+    world = World()
+    with pytest.raises(NotFound, match='namespaces "absent" not found'):
+        world.admit(core.CONFIG_MAP, {"metadata": {"name": "c"}}, namespace="absent")
+    world.objects.put(core.NAMESPACE, {"metadata": {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    with pytest.raises(Forbidden) as refused:
+        world.admit(core.CONFIG_MAP, {"metadata": {"name": "c"}}, namespace="old")
+    assert refused.value.message == (
+        'configmaps "c" is forbidden: unable to create new content in namespace old because it is being terminated'
+    )
+    assert refused.value.details is not None
+    assert refused.value.details["causes"][0]["reason"] == "NamespaceTerminating"
+    with pytest.raises(Forbidden, match="this namespace may not be deleted"):
+        world.admit(core.NAMESPACE, None, {"metadata": {"name": "default"}})
+
+
+def test_priority_comes_from_the_class_alone() -> None:
+    world = World()
+    world.objects.put(scheduling.PRIORITY_CLASS, {"metadata": {"name": "high"}, "value": 1000})
+    assert world.pod(priorityClassName="high")["priority"] == 1000
+    with pytest.raises(Forbidden, match="no PriorityClass with name low was found"):
+        world.pod(priorityClassName="low")
+    with pytest.raises(Forbidden, match=r"the integer value of priority \(7\) must not be provided in pod spec"):
+        world.pod(priorityClassName="high", priority=7)
+    world.objects.put(scheduling.PRIORITY_CLASS, {"metadata": {"name": "usual"}, "value": 5, "globalDefault": True})
+    assert world.pod()["priorityClassName"] == "usual"
+    with pytest.raises(Forbidden, match="Only one default can exist"):
+        another = {"metadata": {"name": "second"}, "value": 6, "globalDefault": True}
+        world.admit(scheduling.PRIORITY_CLASS, another)
+
+
+def test_default_classes() -> None:
+    world = World()
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    world.objects.put(storage.STORAGE_CLASS, {"metadata": {"name": "local-path", "annotations": default}})
+    claim = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    admitted = world.admit(core.PERSISTENT_VOLUME_CLAIM, claim)
+    assert admitted["spec"]["storageClassName"] == "local-path"
+    assert admitted["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    none = {**claim, "spec": {**claim["spec"], "storageClassName": ""}}
+    assert world.admit(core.PERSISTENT_VOLUME_CLAIM, none)["spec"]["storageClassName"] == ""
+
+    default = {"ingressclass.kubernetes.io/is-default-class": "true"}
+    world.objects.put(networking.INGRESS_CLASS, {"metadata": {"name": "kajitori", "annotations": default}})
+    ingress = world.admit(networking.INGRESS, {"metadata": {"name": "i"}, "spec": {}})
+    assert ingress["spec"]["ingressClassName"] == "kajitori"
+
+
+def test_a_claim_grows_only_when_bound_and_allowed() -> None:
+    world = World()
+
+    def claim(size: str, phase: str = "Bound") -> dict[str, Any]:
+        spec = {"storageClassName": "s", "resources": {"requests": {"storage": size}}}
+        return {"metadata": {"name": "data"}, "spec": spec, "status": {"phase": phase}}
+
+    with pytest.raises(Forbidden, match="Only bound"):
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("2Gi"), claim("1Gi", "Pending"))
+    with pytest.raises(Forbidden, match="must support resize"):
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("2Gi"), claim("1Gi"))
+    world.objects.put(storage.STORAGE_CLASS, {"metadata": {"name": "s"}, "allowVolumeExpansion": True})
+    world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("2Gi"), claim("1Gi"))
+
+
+def test_limit_range_fills_in_and_refuses() -> None:
+    world = World()
+    item = {
+        "type": "Container",
+        "default": {"cpu": "500m"},
+        "defaultRequest": {"cpu": "100m", "memory": "64Mi"},
+        "max": {"cpu": "1"},
+        "min": {"memory": "32Mi"},
+    }
+    limit_range = {"metadata": {"name": "l", "namespace": "default"}, "spec": {"limits": [item]}}
+    world.objects.put(core.LIMIT_RANGE, limit_range)
+    admitted = world.admit(core.POD, pod())
+    assert admitted["spec"]["containers"][0]["resources"] == {
+        "limits": {"cpu": "500m"},
+        "requests": {"cpu": "100m", "memory": "64Mi"},
+    }
+    assert admitted["metadata"]["annotations"]["kubernetes.io/limit-ranger"] == (
+        "LimitRanger plugin set: cpu limit for container c; cpu, memory request for container c"
+    )
+    with pytest.raises(Forbidden, match="maximum cpu usage per Container is 1, but limit is 2"):
+        world.pod(containers=[{"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}}])
+    with pytest.raises(Forbidden, match="minimum memory usage per Container is 32Mi, but request is 1Mi"):
+        world.pod(containers=[{"name": "c", "resources": {"requests": {"memory": "1Mi"}}}])
+
+
+def test_a_new_node_is_tainted_and_a_node_writes_only_itself() -> None:
+    world = World()
+    node = {"metadata": {"name": "n1", "labels": {"kubernetes.io/hostname": "n1"}}}
+    admitted = world.admit(core.NODE, node, user=NODE)
+    assert admitted["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+    with pytest.raises(Forbidden, match='node "n1" is not allowed to modify node "n2"'):
+        world.admit(core.NODE, {"metadata": {"name": "n2"}}, user=NODE)
+    labelled = {"metadata": {"name": "n1", "labels": {"node-restriction.kubernetes.io/secure": "yes"}}}
+    with pytest.raises(Forbidden, match="not allowed to set the following labels"):
+        world.admit(core.NODE, labelled, user=NODE)
+    with pytest.raises(Forbidden, match="not allowed to modify taints"):
+        world.admit(core.NODE, {**node, "spec": {}}, {**node, "spec": {"taints": [{"key": "a"}]}}, user=NODE)
+
+
+def test_a_node_touches_only_pods_that_are_bound_to_it() -> None:
+    world = World()
+    here, elsewhere = pod(nodeName="n1"), pod(nodeName="n2")
+    world.admit(core.POD, None, here, user=NODE)
+    world.admit(core.POD, here, here, user=NODE, subresource="status")
+    with pytest.raises(Forbidden, match=r"can only delete pods with spec\.nodeName set to itself"):
+        world.admit(core.POD, None, elsewhere, user=NODE)
+    with pytest.raises(Forbidden, match="can only update pod status"):
+        world.admit(core.POD, elsewhere, elsewhere, user=NODE, subresource="status")
+    with pytest.raises(Forbidden, match="can only create mirror pods"):
+        world.admit(core.POD, here, user=NODE)
