@@ -55,7 +55,8 @@ class Connection(Protocol):
 
 @dataclass(slots=True)
 class Request:
-    """What the wire brought. Header names are lower case; repeated headers are joined with ", "."""
+    """What the wire brought. Header names are lower case; repeated headers are joined with ", ", but those of
+    impersonation with a newline, because a group's name may contain a comma."""
 
     method: str
     path: str
@@ -65,6 +66,8 @@ class Request:
     certificate: bytes | None = None
     """The verified peer certificate in DER."""
     remote_address: str = ""
+    raw_path: str = ""
+    """The path as it was sent, percent-encoding and all; what a proxy passes on."""
     connection: Connection | None = None
 
 

@@ -1,0 +1,52 @@
+"""Objects as they are stored: JSON that begins with kind, apiVersion and metadata, without a resourceVersion.
+
+The store gives a record its revision; the revision is put into the bytes once, when they come from the store, so that
+what a GET, a LIST or a watch sends is never decoded.
+"""
+
+import orjson
+
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+
+ROOT = "/registry/"
+_METADATA = b'"metadata":{'
+
+
+def stored_resource(resource: Resource) -> Resource:
+    """The version in which a kind is stored."""
+    return resource.stored_as or resource
+
+
+def prefix_of(resource: Resource) -> str:
+    stored = resource.stored_as or resource
+    return f"{ROOT}{stored.group or 'core'}/{stored.plural}/"
+
+
+def key_in_store(resource: Resource, namespace: str, name: str) -> str:
+    """`/registry/<group or core>/<plural>/<namespace>/<name>`; cluster-scoped objects have no namespace part."""
+    prefix = prefix_of(resource)
+    return f"{prefix}{namespace}/{name}" if resource.namespaced else prefix + name
+
+
+def head_of(resource: Resource) -> bytes:
+    """How every stored document of this kind begins."""
+    return orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
+
+
+def encode(resource: Resource, obj: Object) -> bytes:
+    """The bytes to store; `resource` is the stored version. Drops the resourceVersion from `obj`."""
+    metadata = obj["metadata"]
+    metadata.pop("resourceVersion", None)
+    return orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **obj})
+
+
+def with_revision(value: bytes, revision: int) -> bytes:
+    """Stored bytes with their resourceVersion."""
+    at = value.index(_METADATA) + len(_METADATA)
+    return b'%b"resourceVersion":"%d",%b' % (value[:at], revision, value[at:])
+
+
+def revised(body: bytes, old: int, new: int) -> bytes:
+    """The same document at another revision: a deletion shows the last state at the deletion's own revision."""
+    return body.replace(b'"resourceVersion":"%d"' % old, b'"resourceVersion":"%d"' % new, 1)

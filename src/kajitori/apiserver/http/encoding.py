@@ -1,0 +1,86 @@
+"""A response as bytes: head, gzip, chunks."""
+
+import gzip
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+
+import orjson
+
+from kajitori.apiserver.http_types import Response
+
+GZIP_MIN_BYTES = 128 * 1024
+"""Below this the round trip costs less than the compression (upstream's threshold)."""
+GZIP_LEVEL = 1
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+LAST_CHUNK = b"0\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status\r\n".encode()
+
+
+class DateHeader:
+    """The Date header, made once a second."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._second = -1
+        self._line = b""
+
+    def line(self) -> bytes:
+        second = int(self._now())
+        if second != self._second:
+            self._second = second
+            self._line = f"Date: {formatdate(second, usegmt=True)}\r\nCache-Control: no-cache, private\r\n".encode()
+        return self._line
+
+
+def head(response: Response, date: bytes, framing: bytes, *, close: bool) -> bytes:
+    """Status line and headers up to the empty line; `framing` is Content-Length or Transfer-Encoding."""
+    parts = [status_line(response.status), date]
+    if response.content_type:
+        parts.append(f"Content-Type: {response.content_type}\r\n".encode("latin-1", "replace"))
+    for name, value in response.headers:
+        clean = value.replace("\r", " ").replace("\n", " ")
+        parts.append(f"{name}: {clean}\r\n".encode("latin-1", "replace"))
+    parts.append(framing)
+    if close:
+        parts.append(b"Connection: close\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def wants_gzip(response: Response, accept_encoding: str) -> bool:
+    return (
+        len(response.body) > GZIP_MIN_BYTES
+        and "gzip" in accept_encoding
+        and not any(name.lower() == "content-encoding" for name, _ in response.headers)
+    )
+
+
+def gzipped(response: Response) -> Response:
+    """Slow for large bodies: belongs in a thread."""
+    headers = (*response.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+    body = gzip.compress(response.body, GZIP_LEVEL, mtime=0)
+    return Response(response.status, body, response.content_type, headers)
+
+
+def failure(status: int, reason: str, message: str) -> Response:
+    """A Status for what never became a request."""
+    document = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": status,
+    }
+    return Response(status, orjson.dumps(document))

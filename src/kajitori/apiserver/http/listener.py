@@ -1,0 +1,63 @@
+"""The listening socket and its connections: start, drain, stop."""
+
+import asyncio
+import ssl
+
+from kajitori.apiserver.http import encoding
+from kajitori.apiserver.http.limits import Limits
+from kajitori.apiserver.http.protocol import Application, HttpConnection
+from kajitori.kit.clock import Clock
+
+
+class HttpServer:
+    """Serves an application on one address."""
+
+    def __init__(self, application: Application, clock: Clock, limits: Limits | None = None) -> None:
+        self.application = application
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.date = encoding.DateHeader(clock.now)
+        self.draining = False
+        self._connections: set[HttpConnection] = set()
+        self._listener: asyncio.AbstractServer | None = None
+        self._wakeup = asyncio.Event()
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen; port 0 takes a free one. Returns the port. Raises OSError when the address is taken."""
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(
+            lambda: HttpConnection(self),
+            host,
+            port,
+            ssl=tls,
+            backlog=1024,
+            ssl_handshake_timeout=self.limits.handshake_timeout_s if tls is not None else None,
+        )
+        self._listener = listener
+        address = listener.sockets[0].getsockname()
+        return int(address[1])
+
+    def opened(self, connection: HttpConnection) -> bool:
+        if self.draining or len(self._connections) >= self.limits.connections_max:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def closed(self, connection: HttpConnection) -> None:
+        self._connections.discard(connection)
+        if self.draining and all(c.taken for c in self._connections):
+            self._wakeup.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Accept nothing more, finish what is being served within `timeout_s`, then hang up."""
+        self.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self._connections):
+            connection.drain()
+        timer = self.clock.call_later(timeout_s, self._wakeup.set)
+        while any(not connection.taken for connection in self._connections) and not self._wakeup.is_set():
+            await self._wakeup.wait()
+        timer.cancel()
+        for connection in list(self._connections):
+            connection.abort()

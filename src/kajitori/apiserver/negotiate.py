@@ -1,0 +1,115 @@
+"""Which form a body has, and which form the client wants to see."""
+
+from enum import Enum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from kajitori.api.errors import BadRequest, NotAcceptable, UnsupportedMediaType
+from kajitori.apiserver.yaml_documents import YamlError, dump_yaml, load_yaml
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+YAML_APPLY = "application/yaml"
+_OFFERED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+class Form(Enum):
+    """What an answer shows of the objects."""
+
+    OBJECT = "object"
+    TABLE = "Table"
+    METADATA = "PartialObjectMetadata"
+    METADATA_LIST = "PartialObjectMetadataList"
+    DISCOVERY = "APIGroupDiscoveryList"
+
+
+class Accepted(NamedTuple):
+    form: Form = Form.OBJECT
+    version: str = "v1"
+    yaml: bool = False
+    pretty: bool = False
+
+    @property
+    def content_type(self) -> str:
+        base = "application/yaml" if self.yaml else "application/json"
+        if self.form is Form.OBJECT:
+            return base
+        group = "apidiscovery.k8s.io" if self.form is Form.DISCOVERY else "meta.k8s.io"
+        return f"{base};g={group};v={self.version};as={self.form.value}"
+
+
+_PLAIN = Accepted()
+_VERSIONS = {
+    Form.TABLE: ("v1", "v1beta1"),
+    Form.METADATA: ("v1", "v1beta1"),
+    Form.METADATA_LIST: ("v1", "v1beta1"),
+    Form.DISCOVERY: ("v2", "v2beta1"),
+}
+_GROUPS = {Form.DISCOVERY: "apidiscovery.k8s.io"}
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    try:
+        return float(parameters.get("q", "1"))
+    except ValueError:
+        return 1.0
+
+
+@lru_cache(maxsize=512)
+def accepted(header: str) -> Accepted:
+    """The first alternative that can be served: JSON and YAML, as objects, tables or metadata alone.
+
+    Raises NotAcceptable. Protobuf is skipped: every client that asks for it also lists JSON.
+    """
+    if header in ("", "application/json", "*/*"):
+        return _PLAIN
+    alternatives = []
+    for index, alternative in enumerate(header.split(",")):
+        media, *rest = (part.strip() for part in alternative.split(";"))
+        parameters = dict(part.partition("=")[::2] for part in rest)
+        alternatives.append((-_quality(parameters), index, media.lower(), parameters))
+    for _, _, media, parameters in sorted(alternatives, key=lambda a: a[:2]):
+        if media not in ("application/json", "application/yaml", "*/*", "application/*"):
+            continue
+        yaml = media == "application/yaml"
+        if "as" not in parameters:
+            return Accepted(yaml=yaml, pretty=parameters.get("pretty") == "1")
+        form = next((f for f in _VERSIONS if f.value == parameters["as"]), None)
+        if form is None or parameters.get("g", "meta.k8s.io") != _GROUPS.get(form, "meta.k8s.io"):
+            continue
+        version = parameters.get("v", "v1")
+        if version in _VERSIONS[form]:
+            return Accepted(form, version, yaml)
+    raise NotAcceptable(f"only the following media types are accepted: {_OFFERED}")
+
+
+def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
+    """A request's document. `Content-Type` may be missing: JSON then. Raises BadRequest, UnsupportedMediaType."""
+    media = content_type.partition(";")[0].strip().lower()
+    if media in ("", "application/json"):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            if not media and body:
+                return _decode_yaml(body)
+            raise BadRequest(f"the request body is not valid JSON: {error}") from None
+    if media == "application/yaml":
+        return _decode_yaml(body)
+    raise UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: "
+        + (allowed or "application/json, application/yaml")
+    )
+
+
+def _decode_yaml(body: bytes) -> Any:
+    try:
+        return load_yaml(body)
+    except YamlError as error:
+        raise BadRequest(f"the request body is not valid YAML: {error}") from None
+
+
+def encode_document(document: Any, accept: Accepted) -> bytes:
+    if accept.yaml:
+        return dump_yaml(document)
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 if accept.pretty else 0)

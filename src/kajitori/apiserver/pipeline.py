@@ -1,0 +1,118 @@
+"""The way of every request: authenticate, impersonate, authorize, control the flow, and hand on."""
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from kajitori.api.errors import Forbidden, InternalError, ServiceUnavailable, StatusError
+from kajitori.api.registry import Registry
+from kajitori.apiserver.extension import Extension
+from kajitori.apiserver.flow_control import FlowControl
+from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, RequestContext, Response
+from kajitori.apiserver.impersonation import forbidden_message, impersonated
+from kajitori.apiserver.interfaces import Attributes, Credentials, User, Verdict
+from kajitori.apiserver.metrics import Metrics
+from kajitori.apiserver.request_info import RequestInfo, request_info
+from kajitori.apiserver.responses import status_response, with_warnings
+from kajitori.kit.clock import Clock
+from kajitori.storage.interface import Unavailable
+
+log = logging.getLogger(__name__)
+
+Dispatch = Callable[[RequestInfo, RequestContext], Awaitable[Response]]
+_MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+_STREAMING = frozenset(("attach", "exec", "log", "portforward", "proxy"))
+_SOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
+
+
+def credentials_of(request: Request) -> Credentials:
+    """The client certificate, and the bearer token of the header or, for browsers, of the WebSocket protocols."""
+    token = ""
+    authorization = request.headers.get("authorization", "")
+    if authorization[:7].lower() == "bearer ":
+        token = authorization[7:].strip()
+    elif protocols := request.headers.get("sec-websocket-protocol", ""):
+        for protocol in protocols.split(","):
+            if (text := protocol.strip()).startswith(_SOCKET_TOKEN):
+                encoded = text[len(_SOCKET_TOKEN) :]
+                token = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1")
+    return Credentials(request.certificate, token)
+
+
+class Pipeline:
+    """Calling it answers a request; it raises nothing."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, metrics: Metrics, flow: FlowControl, dispatch: Dispatch
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._metrics = metrics
+        self._flow = flow
+        self._dispatch = dispatch
+        self.extension = Extension()
+        self.streams = 0
+
+    def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
+        return self.answer(request, None)
+
+    async def answer(self, request: Request, user: User | None) -> Response:
+        """`user` is given for calls inside the process, which are authenticated already."""
+        started_s = self._clock.monotonic()
+        info = request_info(request.method, request.path, request.query)
+        warnings: list[str] = []
+        try:
+            response = await self._serve(request, info, user, warnings)
+        except StatusError as error:
+            response = status_response(error)
+        except Unavailable as error:
+            response = status_response(ServiceUnavailable(str(error)))
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            response = status_response(InternalError("Internal error occurred: the server's log has the details"))
+        if response is CONNECTION_TAKEN:
+            return response
+        if warnings:
+            response = with_warnings(response, warnings)
+        key = (info.verb.upper(), info.group, info.version, info.resource, info.subresource)
+        self._metrics.observe(key, response.status, self._clock.monotonic() - started_s)
+        return response
+
+    async def _serve(self, request: Request, info: RequestInfo, user: User | None, warnings: list[str]) -> Response:
+        extension = self.extension
+        if user is None:
+            user = await extension.authenticator.authenticate(credentials_of(request))
+            user = impersonated(user, request.headers, extension.authorizer)
+        query = request.query
+        attributes = Attributes(
+            user,
+            info.verb,
+            info.group,
+            info.version,
+            info.resource,
+            info.subresource,
+            info.namespace,
+            info.name,
+            info.path,
+            query.get("labelSelector"),
+            query.get("fieldSelector"),
+        )
+        verdict, reason = extension.authorizer.authorize(attributes)
+        if verdict is not Verdict.ALLOW:
+            raise Forbidden(forbidden_message(attributes, reason), _details(info))
+        resource = self._registry.by_path(info.group, info.version, info.resource) if info.resource else None
+        context = RequestContext(request, user, attributes, resource, warnings)
+        if info.verb == "watch" or info.subresource in _STREAMING:
+            return await self._dispatch(info, context)
+        mutating = info.verb in _MUTATING
+        self._flow.enter(user, mutating=mutating)
+        try:
+            return await self._dispatch(info, context)
+        finally:
+            self._flow.leave(mutating=mutating)
+
+
+def _details(info: RequestInfo) -> dict[str, Any]:
+    details = {"name": info.name, "group": info.group, "kind": info.resource}
+    return {key: value for key, value in details.items() if value}

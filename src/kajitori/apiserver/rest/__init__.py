@@ -1,0 +1,1 @@
+"""The verbs, the same for every kind: create, read, watch, update, patch, delete, scale, status."""

@@ -1,0 +1,92 @@
+"""What every verb works with, and how an object gets into the store and out of it."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from kajitori.api.errors import NotFound
+from kajitori.api.meta import Object
+from kajitori.api.registry import Registry
+from kajitori.api.resource import Resource
+from kajitori.apiserver.documents import encode, key_in_store, stored_resource, with_revision
+from kajitori.apiserver.http_types import RestHooks
+from kajitori.apiserver.interfaces import AdmissionPlugin
+from kajitori.apiserver.watch_cache.cache import WatchCache
+from kajitori.kit.clock import Clock
+from kajitori.storage.interface import Storage
+
+HookTable = Mapping[tuple[str, str], Sequence[RestHooks]]
+"""By (group, plural) of the stored version."""
+
+
+@dataclass(slots=True)
+class Backend:
+    storage: Storage
+    cache: WatchCache
+    registry: Registry
+    clock: Clock
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    admission: Sequence[AdmissionPlugin] = ()
+    hooks: HookTable = field(default_factory=dict)
+
+    def hooks_of(self, resource: Resource) -> Sequence[RestHooks]:
+        stored = stored_resource(resource)
+        return self.hooks.get((stored.group, stored.plural), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """An object as it stands: its stored bytes with resourceVersion, and its revision."""
+
+    body: bytes
+    revision: int
+
+    def decode(self, resource: Resource) -> Object:
+        """A private copy in the given version."""
+        return in_version(resource, orjson.loads(self.body))
+
+
+def in_version(resource: Resource, stored: Object) -> Object:
+    """A decoded stored object as this version shows it; takes `stored` over."""
+    if resource.stored_as is not None and resource.from_stored is not None:
+        stored = resource.from_stored(stored)
+    stored["kind"], stored["apiVersion"] = resource.kind, resource.api_version
+    return stored
+
+
+def stored_bytes(resource: Resource, obj: Object) -> bytes:
+    """What is stored for an object of this version. Takes the resourceVersion out of `obj`."""
+    if resource.stored_as is not None:
+        obj["metadata"].pop("resourceVersion", None)
+        converted = resource.to_stored(obj) if resource.to_stored is not None else {**obj}
+        stored = resource.stored_as
+        converted["kind"], converted["apiVersion"] = stored.kind, stored.api_version
+        return encode(stored, converted)
+    return encode(resource, obj)
+
+
+def shown_bytes(resource: Resource, value: bytes, revision: int, obj: Object) -> bytes:
+    """The answer to a write: the stored bytes when this is the stored version, else the object anew."""
+    if resource.stored_as is None:
+        return with_revision(value, revision)
+    obj["metadata"]["resourceVersion"] = str(revision)
+    return orjson.dumps(in_version(resource, orjson.loads(with_revision(value, revision))))
+
+
+def cached(backend: Backend, resource: Resource, namespace: str, name: str) -> Current | None:
+    """From memory, possibly a moment old."""
+    key = f"{namespace}/{name}" if resource.namespaced else name
+    entry = backend.cache.kind(resource).get(key)
+    return Current(entry.body, entry.revision) if entry is not None else None
+
+
+async def newest(backend: Backend, resource: Resource, namespace: str, name: str) -> Current | None:
+    """From the store itself."""
+    record = await backend.storage.read(key_in_store(resource, namespace, name))
+    return Current(with_revision(record.value, record.modified), record.modified) if record is not None else None
+
+
+def not_found(resource: Resource, name: str) -> NotFound:
+    return NotFound.of(resource.group, resource.plural, name)

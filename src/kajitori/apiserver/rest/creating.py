@@ -1,0 +1,143 @@
+"""Create: decode, default, admit, fill in, validate, store."""
+
+from kajitori.api.errors import AlreadyExists, BadRequest, Invalid, StatusError
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.api.times import timestamp
+from kajitori.apiserver.documents import key_in_store
+from kajitori.apiserver.http_types import RequestContext, WriteContext
+from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.apiserver.rest import metadata as object_meta
+from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
+from kajitori.apiserver.rest.backend import Backend, shown_bytes, stored_bytes
+from kajitori.apiserver.rest.decoding import decode_object
+from kajitori.apiserver.rest.options import WriteOptions, write_options
+from kajitori.apiserver.rest.ownership import manager_of, track
+from kajitori.storage.interface import ABSENT, Conflict, Put
+
+NAME_ATTEMPTS = 8
+"""How often a generated name that is taken is replaced by another."""
+
+_STATUS_AT_CREATION = {("", "nodes")}
+"""A kubelet registers its node with its status; of every other kind a create says only the spec."""
+
+
+async def create(backend: Backend, context: RequestContext) -> bytes:
+    """The answer's bytes (201)."""
+    assert context.resource is not None
+    resource = context.resource
+    options = write_options(context.query)
+    obj = decode_object(resource, context, options.field_validation)
+    return await create_object(backend, resource, obj, context, options, manager_of(context, options.manager))
+
+
+async def create_object(
+    backend: Backend,
+    resource: Resource,
+    obj: Object,
+    context: RequestContext,
+    options: WriteOptions,
+    manager: str,
+    *,
+    track_fields: bool = True,
+) -> bytes:
+    namespace = context.namespace if resource.namespaced else ""
+    _check_place(resource, obj["metadata"], namespace)
+    if obj["metadata"].get("resourceVersion"):
+        raise StatusError("resourceVersion should not be set on objects to be created")
+    if resource.default is not None:
+        resource.default(obj)
+    request = AdmissionRequest(
+        user=context.user,
+        operation=Operation.CREATE,
+        resource=resource,
+        namespace=namespace,
+        name=obj["metadata"].get("name") or "",
+        object=obj,
+        dry_run=options.dry_run,
+        options=options.document("CreateOptions"),
+        warnings=context.warnings,
+    )
+    await admit_mutating(backend, request)
+    assert request.object is not None
+    obj = request.object
+    prepare(backend, resource, obj, namespace)
+    if track_fields:
+        track(resource, obj, None, manager, obj["metadata"]["creationTimestamp"])
+    generate = not obj["metadata"]["name"] and bool(obj["metadata"].get("generateName"))
+    for attempt in range(NAME_ATTEMPTS):
+        if generate:
+            obj["metadata"]["name"] = object_meta.generated_name(obj["metadata"]["generateName"], backend.rng)
+        if attempt == 0:
+            check(resource, obj)
+            request.object, request.name = obj, obj["metadata"]["name"]
+            await admit_validating(backend, request)
+        try:
+            return await store(backend, resource, obj, WriteContext(context.user, options.dry_run))
+        except AlreadyExists:
+            if not generate:
+                raise
+    raise AlreadyExists(
+        f'{resource.qualified_name} "{obj["metadata"]["name"]}" already exists, the server was not able to generate a '
+        "unique name for the object",
+    )
+
+
+def _check_place(resource: Resource, metadata: Object, namespace: str) -> None:
+    given = metadata.get("namespace") or ""
+    if given and given != namespace and resource.namespaced:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def prepare(backend: Backend, resource: Resource, obj: Object, namespace: str) -> None:
+    """What only the server says about a new object."""
+    given = obj["metadata"].get("namespace")
+    obj["metadata"] = object_meta.fill_in(
+        obj["metadata"], namespace, object_meta.new_uid(backend.rng), timestamp(backend.clock.now())
+    )
+    if given and not resource.namespaced:
+        obj["metadata"]["namespace"] = given  # validation names it
+    if resource.has_subresource("status") and (resource.group, resource.plural) not in _STATUS_AT_CREATION:
+        obj.pop("status", None)
+    if resource.prepare_create is not None:
+        resource.prepare_create(obj)
+    if resource.counts_generation:
+        obj["metadata"]["generation"] = 1
+
+
+def check(resource: Resource, obj: Object) -> None:
+    errors = object_meta.validate(resource, obj["metadata"])
+    if resource.validate is not None:
+        errors += resource.validate(obj)
+    if errors:
+        raise Invalid.of(resource.group, resource.kind, obj["metadata"].get("name", ""), errors)
+
+
+async def store(backend: Backend, resource: Resource, obj: Object, write: WriteContext) -> bytes:
+    """Run the hooks and commit. Raises AlreadyExists."""
+    metadata = obj["metadata"]
+    hooks = backend.hooks_of(resource)
+    ready = 0
+    committed = False
+    try:
+        for hook in hooks:
+            ready += 1
+            await hook.before_create(obj, write)
+        value = stored_bytes(resource, obj)
+        key = key_in_store(resource, metadata.get("namespace", ""), metadata["name"])
+        if write.dry_run:
+            if await backend.storage.read(key) is not None:
+                raise AlreadyExists.of(resource.group, resource.plural, metadata["name"])
+            return shown_bytes(resource, value, 0, obj).replace(b'"resourceVersion":"0",', b"", 1)
+        try:
+            revision = await backend.storage.commit(Put(key, value), expect=ABSENT)
+        except Conflict:
+            raise AlreadyExists.of(resource.group, resource.plural, metadata["name"]) from None
+        committed = True
+    finally:
+        if not committed:
+            for hook in hooks[:ready]:
+                hook.rollback(obj)
+    for hook in hooks:
+        hook.after_create(obj)
+    return shown_bytes(resource, value, revision, obj)

@@ -1,0 +1,249 @@
+"""Delete: at once, after a grace period (pods), or when the last finalizer has gone."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import orjson
+
+from kajitori.api.errors import NotFound
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.api.times import parse_timestamp, timestamp
+from kajitori.apiserver.documents import key_in_store, with_revision
+from kajitori.apiserver.http_types import RequestContext, WriteContext
+from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.apiserver.rest.admitting import admit_validating
+from kajitori.apiserver.rest.backend import Backend, Current, in_version, newest, not_found, shown_bytes, stored_bytes
+from kajitori.apiserver.rest.options import DeleteOptions
+from kajitori.apiserver.rest.updating import precondition_failed
+from kajitori.storage import interface as stores
+
+ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+_POD = ("", "pods")
+_NAMESPACE = ("", "namespaces")
+_ORPHANS_BY_DEFAULT = {("", "replicationcontrollers"), ("batch", "jobs")}
+"""Kinds older than garbage collection: whoever names no policy keeps the dependents (kubectl names one)."""
+_SHOWS_DELETED = {
+    ("", "pods"),
+    ("", "services"),
+    ("", "persistentvolumeclaims"),
+    ("", "persistentvolumes"),
+    ("", "serviceaccounts"),
+    ("", "resourcequotas"),
+    ("", "podtemplates"),
+}
+"""Kinds whose deletion answers with the object; all others answer with a Status."""
+_POD_GRACE_S = 30
+PARALLEL_DELETES = 16
+
+
+Admit = Callable[[Object], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """`body` is the object as it was or as it is now; `gone` says which."""
+
+    body: bytes
+    gone: bool
+
+
+async def delete(backend: Backend, context: RequestContext, options: DeleteOptions) -> Deleted:
+    """With admission. Raises NotFound, Conflict for a precondition that does not hold."""
+    resource = context.resource
+    assert resource is not None
+    namespace = context.namespace if resource.namespaced else ""
+
+    async def admit(old: Object) -> None:
+        request = AdmissionRequest(
+            user=context.user,
+            operation=Operation.DELETE,
+            resource=resource,
+            namespace=namespace,
+            name=context.name,
+            object=None,
+            old=old,
+            dry_run=options.dry_run,
+            options=options.document(),
+            warnings=context.warnings,
+        )
+        for plugin in backend.admission:
+            await plugin.mutate(request)
+        await admit_validating(backend, request)
+
+    write = WriteContext(context.user, options.dry_run)
+    return await delete_object(backend, resource, namespace, context.name, options, write, admit)
+
+
+async def delete_object(
+    backend: Backend,
+    resource: Resource,
+    namespace: str,
+    name: str,
+    options: DeleteOptions,
+    write: WriteContext,
+    admit: Admit | None = None,
+) -> Deleted:
+    """As the DELETE verb does, with or without admission."""
+    current = await newest(backend, resource, namespace, name)
+    while True:
+        if current is None:
+            raise not_found(resource, name)
+        try:
+            return await _attempt(backend, resource, namespace, name, current, options, write, admit)
+        except stores.Conflict as conflict:
+            record = conflict.current
+            current = Current(with_revision(record.value, record.modified), record.modified) if record else None
+
+
+async def _attempt(
+    backend: Backend,
+    resource: Resource,
+    namespace: str,
+    name: str,
+    current: Current,
+    options: DeleteOptions,
+    write: WriteContext,
+    admit: Admit | None,
+) -> Deleted:
+    old = current.decode(resource)
+    _check_preconditions(resource, old["metadata"], options)
+    if admit is not None:
+        await admit(old)
+    marked = mark(resource, old, options, backend.clock.now())
+    hooks = backend.hooks_of(resource)
+    for hook in hooks:
+        await hook.before_delete(old, write)
+    key = key_in_store(resource, namespace, name)
+    if marked is None:
+        if write.dry_run:
+            return Deleted(orjson.dumps(old), True)
+        revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)
+        for hook in hooks:
+            hook.after_delete(old)
+        old["metadata"]["resourceVersion"] = str(revision)
+        return Deleted(orjson.dumps(old), True)
+    value = stored_bytes(resource, marked)
+    if with_revision(value, current.revision) == current.body or write.dry_run:
+        return Deleted(shown_bytes(resource, value, current.revision, marked), False)
+    revision = await backend.storage.commit(stores.Put(key, value), expect=current.revision)
+    for hook in hooks:
+        hook.after_update(marked, old)
+    return Deleted(shown_bytes(resource, value, revision, marked), False)
+
+
+def _check_preconditions(resource: Resource, metadata: Object, options: DeleteOptions) -> None:
+    if options.uid and options.uid != metadata["uid"]:
+        raise precondition_failed(resource, metadata["name"], "UID", options.uid, metadata["uid"])
+    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
+        wanted, actual = options.resource_version, metadata["resourceVersion"]
+        raise precondition_failed(resource, metadata["name"], "ResourceVersion", wanted, actual)
+
+
+def mark(resource: Resource, obj: Object, options: DeleteOptions, now_s: float) -> Object | None:
+    """The object as it stays while it is being deleted; None when it goes at once."""
+    metadata = {**obj["metadata"]}
+    marked = {**obj, "metadata": metadata}
+    finalizers = _finalizers(resource, metadata, options)
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    else:
+        metadata.pop("finalizers", None)
+    grace_s = _grace_s(resource, obj, options)
+    if not grace_s and not _held(resource, marked):
+        return None
+    if not metadata.get("deletionTimestamp"):
+        metadata["deletionTimestamp"] = timestamp(now_s + grace_s)
+        metadata["deletionGracePeriodSeconds"] = grace_s
+        if metadata.get("generation"):
+            metadata["generation"] += 1
+        if (resource.group, resource.plural) == _NAMESPACE:
+            marked["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+    elif metadata.get("deletionGracePeriodSeconds", 0) > grace_s:
+        asked_s = parse_timestamp(metadata["deletionTimestamp"]) - metadata["deletionGracePeriodSeconds"]
+        metadata["deletionTimestamp"] = timestamp(asked_s + grace_s)
+        metadata["deletionGracePeriodSeconds"] = grace_s
+    return marked
+
+
+def _held(resource: Resource, obj: Object) -> bool:
+    if obj["metadata"].get("finalizers"):
+        return True
+    is_namespace = (resource.group, resource.plural) == _NAMESPACE
+    return is_namespace and bool((obj.get("spec") or {}).get("finalizers"))
+
+
+def _grace_s(resource: Resource, obj: Object, options: DeleteOptions) -> int:
+    """Only pods have a grace period: their own, unless the request names one; none where nothing runs."""
+    if (resource.group, resource.plural) != _POD:
+        return 0
+    pending = obj["metadata"].get("deletionGracePeriodSeconds")
+    spec, phase = obj.get("spec") or {}, (obj.get("status") or {}).get("phase")
+    if pending is not None and options.grace_period_s is None:
+        return int(pending)
+    period = options.grace_period_s
+    if period is None:
+        period = spec.get("terminationGracePeriodSeconds", _POD_GRACE_S)
+    if period < 0:
+        period = 1
+    if not spec.get("nodeName") or phase in ("Failed", "Succeeded"):
+        period = 0
+    return min(period, pending) if pending is not None else period
+
+
+def _finalizers(resource: Resource, metadata: Object, options: DeleteOptions) -> list[str]:
+    """Orphan and foreground deletion are finalizers that the garbage collector takes away."""
+    held = list(metadata.get("finalizers") or ())
+    policy = options.policy
+    if not policy:
+        by_default = (resource.group, resource.plural) in _ORPHANS_BY_DEFAULT
+        if FOREGROUND in held or ORPHAN in held or not by_default:
+            return held
+        policy = "Orphan"
+    rest = [finalizer for finalizer in held if finalizer not in (ORPHAN, FOREGROUND)]
+    added = {"Orphan": [ORPHAN], "Foreground": [FOREGROUND]}.get(policy, [])
+    if added and added[0] in held:
+        return held
+    return rest + added
+
+
+def deletion_status(resource: Resource, body: bytes) -> Object:
+    """What a deletion answers that does not show the object."""
+    metadata = orjson.loads(body)["metadata"]
+    details = {"name": metadata["name"], "group": resource.group, "kind": resource.plural, "uid": metadata["uid"]}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
+
+
+def shows_object(resource: Resource, deleted: Deleted) -> bool:
+    return not deleted.gone or (resource.group, resource.plural) in _SHOWS_DELETED
+
+
+async def delete_collection(
+    backend: Backend, context: RequestContext, bodies: list[bytes], options: DeleteOptions
+) -> None:
+    """Each object as a DELETE of its own; what has gone meanwhile is no error. Stops at the first refusal."""
+    resource = context.resource
+    assert resource is not None
+    room = asyncio.Semaphore(PARALLEL_DELETES)
+
+    async def one(body: bytes) -> None:
+        metadata = in_version(resource, orjson.loads(body))["metadata"]
+        attributes = _renamed(context, metadata["name"], metadata.get("namespace", ""))
+        async with room:
+            with contextlib.suppress(NotFound):
+                await delete(backend, attributes, options)
+
+    await asyncio.gather(*(one(body) for body in bodies))
+
+
+def _renamed(context: RequestContext, name: str, namespace: str) -> RequestContext:
+    attributes = replace(context.attributes, name=name, namespace=namespace)
+    return RequestContext(context.request, context.user, attributes, context.resource, context.warnings)

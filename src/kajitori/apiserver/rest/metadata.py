@@ -1,0 +1,171 @@
+"""ObjectMeta: what is filled in, what is kept, and what is wrong with it (ValidateObjectMeta)."""
+
+import random
+from typing import Any
+
+from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required, too_long
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.api.selectors import label_key_errors, label_value_errors
+from kajitori.apiserver.rest.names import label_errors, name_errors
+
+ANNOTATIONS_BYTES_MAX = 256 * 1024
+_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX_LENGTH = 5
+_GENERATED_MAX = 63
+_STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
+_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+_NO_OWNERS = {("v1", "Event")}
+
+
+def new_uid(rng: random.Random) -> str:
+    """A version 4 UUID."""
+    bits = rng.getrandbits(128) & ~(0xF000 << 64) & ~(0xC000 << 48) | (4 << 76) | (8 << 60)
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def generated_name(base: str, rng: random.Random) -> str:
+    return base[: _GENERATED_MAX - _SUFFIX_LENGTH] + "".join(rng.choices(_SUFFIX_LETTERS, k=_SUFFIX_LENGTH))
+
+
+def fill_in(metadata: Object, namespace: str, uid: str, now: str) -> Object:
+    """A new object's metadata: what only the server may say is said, and nothing else is believed. In the order in
+    which it is stored: the name first."""
+    name = metadata.pop("name", "")
+    for field in (*_KEPT, "namespace", "resourceVersion", "managedFields"):
+        metadata.pop(field, None)
+    generate = metadata.pop("generateName", None)
+    filled: Object = {"name": name}
+    if generate:
+        filled["generateName"] = generate
+    if namespace:
+        filled["namespace"] = namespace
+    filled["uid"] = uid
+    filled["creationTimestamp"] = now
+    for key, value in metadata.items():
+        if value or value == 0:
+            filled[key] = value
+    return filled
+
+
+def keep_server_fields(new: Object, old: Object) -> None:
+    """What an update may not change, and changes silently nothing of."""
+    new_metadata, old_metadata = new["metadata"], old["metadata"]
+    for field in _KEPT:
+        if field in old_metadata:
+            new_metadata[field] = old_metadata[field]
+        else:
+            new_metadata.pop(field, None)
+    if not new_metadata.get("generateName"):
+        new_metadata.pop("generateName", None)
+
+
+def validate(resource: Resource, metadata: Object) -> list[FieldError]:
+    """In upstream's order: generateName, name, namespace, labels, annotations, ownerReferences, finalizers."""
+    errors: list[FieldError] = []
+    if generate := metadata.get("generateName"):
+        errors += [invalid("metadata.generateName", generate, e) for e in name_errors(resource, generate, prefix=True)]
+    name = metadata.get("name")
+    if not name:
+        errors.append(required("metadata.name", "name or generateName is required"))
+    else:
+        errors += [invalid("metadata.name", name, e) for e in name_errors(resource, name)]
+    namespace = metadata.get("namespace") or ""
+    if resource.namespaced:
+        if not namespace:
+            errors.append(required("metadata.namespace"))
+        else:
+            errors += [invalid("metadata.namespace", namespace, e) for e in label_errors(namespace, False)]
+    elif namespace:
+        errors.append(forbidden("metadata.namespace", "not allowed on this type"))
+    errors += validate_labels(metadata.get("labels") or {}, "metadata.labels")
+    errors += validate_annotations(metadata.get("annotations") or {}, "metadata.annotations")
+    errors += _validate_owners(metadata.get("ownerReferences") or [], "metadata.ownerReferences")
+    errors += _validate_finalizers(metadata.get("finalizers") or [], "metadata.finalizers")
+    return errors
+
+
+def validate_labels(labels: Object, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for key in sorted(labels):
+        errors += [invalid(path, key, e) for e in label_key_errors(key)]
+        errors += [invalid(path, labels[key], e) for e in label_value_errors(labels[key])]
+    return errors
+
+
+def validate_annotations(annotations: Object, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for key in sorted(annotations):
+        errors += [invalid(path, key, e) for e in label_key_errors(key.lower())]
+    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_BYTES_MAX:
+        errors.append(too_long(path, "", ANNOTATIONS_BYTES_MAX))
+    return errors
+
+
+def _validate_owners(owners: list[Object], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    controllers: list[str] = []
+    for index, owner in enumerate(owners):
+        at = f"{path}[{index}]"
+        if not owner.get("apiVersion"):
+            errors.append(invalid(f"{at}.apiVersion", owner.get("apiVersion", ""), "version must not be empty"))
+        if not owner.get("kind"):
+            errors.append(invalid(f"{at}.kind", "", "must not be empty"))
+        if not owner.get("name"):
+            errors.append(invalid(f"{at}.name", "", "must not be empty"))
+        if not owner.get("uid"):
+            errors.append(invalid(f"{at}.uid", "", "must not be empty"))
+        if (owner.get("apiVersion"), owner.get("kind")) in _NO_OWNERS:
+            shown = f"{owner['apiVersion']}, Kind={owner['kind']}"
+            errors.append(invalid(at, owner, f"{shown} is disallowed from being an owner"))
+        if owner.get("controller"):
+            controllers.append(f"{owner.get('kind')}/{owner.get('name')}")
+            if len(controllers) > 1:
+                detail = (
+                    'Only one reference can have Controller set to true. Found "true" in references for '
+                    f"{controllers[0]} and {controllers[1]}"
+                )
+                errors.append(invalid(path, owners, detail))
+    return errors
+
+
+def _validate_finalizers(finalizers: list[str], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for index, finalizer in enumerate(finalizers):
+        at = f"{path}[{index}]"
+        errors += [invalid(at, finalizer, e) for e in label_key_errors(finalizer)]
+        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(invalid(at, finalizer, detail))
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        detail = "finalizer orphan and foregroundDeletion cannot be both set"
+        errors.append(invalid(path, finalizers, detail))
+    return errors
+
+
+def validate_update(resource: Resource, new: Object, old: Object) -> list[FieldError]:
+    """What may not change of an object's metadata."""
+    errors: list[FieldError] = []
+    if old.get("deletionTimestamp"):
+        held = set(old.get("finalizers") or ())
+        added = sorted(set(new.get("finalizers") or ()) - held)
+        if added:
+            listed = ", ".join(f'"{name}"' for name in added)
+            detail = "no new finalizers can be added if the object is being deleted, found new finalizers "
+            errors.append(forbidden("metadata.finalizers", f"{detail}[]string{{{listed}}}"))
+    for field in ("name", "namespace"):
+        before, after = old.get(field) or "", new.get(field) or ""
+        if before != after:
+            errors.append(invalid(f"metadata.{field}", after, "field is immutable"))
+    return errors
+
+
+def duplicates(values: list[Any], path: str) -> list[FieldError]:
+    seen: set[Any] = set()
+    errors = []
+    for index, value in enumerate(values):
+        if value in seen:
+            errors.append(duplicate(f"{path}[{index}]", value))
+        seen.add(value)
+    return errors

@@ -1,0 +1,65 @@
+"""What an object may be called, kind by kind, and what is wrong with a name, in upstream's words."""
+
+import re
+from collections.abc import Callable
+
+from kajitori.api.resource import Resource
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+_SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+_LABEL_RULE = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+_DNS_1035_RULE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+
+
+def _by_pattern(pattern: re.Pattern[str], rule: str, longest: int) -> Callable[[str, bool], list[str]]:
+    def check(name: str, prefix: bool) -> list[str]:
+        if prefix and name.endswith("-"):
+            name = name[:-1] + "a"  # what is generated begins with an alphanumeric character
+        errors = [f"must be no more than {longest} bytes"] if len(name) > longest else []
+        if not pattern.fullmatch(name):
+            errors.append(rule)
+        return errors
+
+    return check
+
+
+def path_segment_errors(name: str, prefix: bool) -> list[str]:
+    """Anything that can stand between two slashes of a path."""
+    if not prefix and name in (".", ".."):
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{mark}'" for mark in ("/", "%") if mark in name]
+
+
+subdomain_errors = _by_pattern(_SUBDOMAIN, _SUBDOMAIN_RULE, 253)
+label_errors = _by_pattern(_LABEL, _LABEL_RULE, 63)
+dns_1035_errors = _by_pattern(_DNS_1035, _DNS_1035_RULE, 63)
+
+_RULES = {
+    ("", "namespaces"): label_errors,
+    ("", "services"): dns_1035_errors,
+    ("rbac.authorization.k8s.io", "roles"): path_segment_errors,
+    ("rbac.authorization.k8s.io", "rolebindings"): path_segment_errors,
+    ("rbac.authorization.k8s.io", "clusterroles"): path_segment_errors,
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): path_segment_errors,
+    ("apiregistration.k8s.io", "apiservices"): path_segment_errors,
+}
+
+
+def name_errors(resource: Resource, name: str, *, prefix: bool = False) -> list[str]:
+    """`prefix`: this is a generateName."""
+    return _RULES.get((resource.group, resource.plural), subdomain_errors)(name, prefix)

@@ -1,0 +1,218 @@
+"""CreateOptions, UpdateOptions, PatchOptions, DeleteOptions and ListOptions, as query parameters or as a body."""
+
+from dataclasses import dataclass
+
+from kajitori.api.errors import BadRequest, Invalid
+from kajitori.api.field_errors import FieldError, forbidden, invalid, not_supported
+from kajitori.api.meta import Object
+from kajitori.apiserver.http_types import Query
+from kajitori.apiserver.negotiate import decode_body
+
+STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
+_VALIDATIONS = (IGNORE, WARN, STRICT)
+_POLICIES = ("Foreground", "Background", "Orphan")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """`manager` is who will own the fields that this write sets."""
+
+    dry_run: bool = False
+    field_validation: str = WARN
+    manager: str = ""
+    force: bool = False
+
+    def document(self, kind: str) -> Object:
+        """As admission webhooks see it."""
+        options: Object = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+        if self.dry_run:
+            options["dryRun"] = ["All"]
+        if self.manager:
+            options["fieldManager"] = self.manager
+        if self.field_validation:
+            options["fieldValidation"] = self.field_validation
+        return options
+
+
+_DEFAULT = WriteOptions()
+
+
+def write_options(query: Query, kind: str = "CreateOptions") -> WriteOptions:
+    """Raises Invalid in upstream's words."""
+    if not query.text:
+        return _DEFAULT
+    validation = query.get("fieldValidation")
+    errors: list[FieldError] = _dry_run_errors(query.all("dryRun"))
+    if validation and validation not in _VALIDATIONS:
+        errors.append(not_supported("fieldValidation", validation, [*_VALIDATIONS, ""]))
+    manager = query.get("fieldManager")
+    if len(manager) > 128:
+        errors.append(invalid("fieldManager", manager, "may not be more than 128 bytes"))
+    if any(not character.isprintable() for character in manager):
+        errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
+    if errors:
+        raise Invalid.of("meta.k8s.io", kind, "", errors)
+    return WriteOptions(bool(query.all("dryRun")), validation or WARN, manager, query.flag("force"))
+
+
+def _dry_run_errors(values: list[str]) -> list[FieldError]:
+    if any(value != "All" for value in values):
+        return [not_supported("dryRun", values, ["All"])]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """`policy` "" leaves the choice to the kind."""
+
+    grace_period_s: int | None = None
+    policy: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    dry_run: bool = False
+    ignore_store_read_error: bool = False
+    orphan_asked: bool | None = None
+
+    def document(self) -> Object:
+        options: Object = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
+        if self.grace_period_s is not None:
+            options["gracePeriodSeconds"] = self.grace_period_s
+        if self.policy:
+            options["propagationPolicy"] = self.policy
+        preconditions = {"uid": self.uid, "resourceVersion": self.resource_version}
+        if any(preconditions.values()):
+            options["preconditions"] = {key: value for key, value in preconditions.items() if value}
+        if self.dry_run:
+            options["dryRun"] = ["All"]
+        return options
+
+
+def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOptions:
+    """The body wins over the query, as upstream has it."""
+    document: Object = {}
+    if body:
+        document = decode_body(body, content_type)
+        if not isinstance(document, dict):
+            raise BadRequest("the body of a DELETE must be DeleteOptions")
+        if document.get("kind") not in (None, "", "DeleteOptions"):
+            raise BadRequest(f"decoded object cannot be converted to DeleteOptions: {document.get('kind')}")
+    elif query.text:
+        document = _from_query(query)
+    grace, policy, orphan = (document.get(k) for k in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"))
+    dry_run = document.get("dryRun") or query.all("dryRun")
+    errors = _dry_run_errors(dry_run)
+    if policy is not None and orphan is not None:
+        errors.append(
+            invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
+        )
+    elif policy is not None and policy not in _POLICIES:
+        errors.append(not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
+    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
+        raise BadRequest("gracePeriodSeconds must be an integer")
+    if errors:
+        raise Invalid.of("meta.k8s.io", "DeleteOptions", "", errors)
+    if orphan is not None:
+        policy = "Orphan" if orphan else "Background"
+    preconditions = document.get("preconditions") or {}
+    return DeleteOptions(
+        grace_period_s=grace,
+        policy=policy or "",
+        uid=preconditions.get("uid") or "",
+        resource_version=preconditions.get("resourceVersion") or "",
+        dry_run=bool(dry_run),
+        orphan_asked=orphan,
+    )
+
+
+def _from_query(query: Query) -> Object:
+    document: Object = {}
+    if text := query.get("gracePeriodSeconds"):
+        try:
+            document["gracePeriodSeconds"] = int(text)
+        except ValueError:
+            raise BadRequest(f"gracePeriodSeconds: {text!r} is not an integer") from None
+    if policy := query.get("propagationPolicy"):
+        document["propagationPolicy"] = policy
+    if query.get("orphanDependents"):
+        document["orphanDependents"] = query.flag("orphanDependents")
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    label_selector: str = ""
+    field_selector: str = ""
+    resource_version: str = ""
+    resource_version_match: str = ""
+    limit: int = 0
+    continue_token: str = ""
+    timeout_s: int = 0
+    bookmarks: bool = False
+    send_initial_events: bool | None = None
+
+
+_LIST_DEFAULT = ListOptions()
+
+
+def list_options(query: Query, *, watch: bool = False) -> ListOptions:
+    """Raises BadRequest and Invalid in upstream's words."""
+    if not query.text:
+        return _LIST_DEFAULT
+    options = ListOptions(
+        label_selector=query.get("labelSelector"),
+        field_selector=query.get("fieldSelector"),
+        resource_version=query.get("resourceVersion"),
+        resource_version_match=query.get("resourceVersionMatch"),
+        limit=_integer(query, "limit"),
+        continue_token=query.get("continue"),
+        timeout_s=_integer(query, "timeoutSeconds"),
+        bookmarks=query.flag("allowWatchBookmarks"),
+        send_initial_events=query.flag("sendInitialEvents") if query.get("sendInitialEvents") else None,
+    )
+    errors = _watch_list_errors(options) if watch else _list_errors(options)
+    if errors:
+        raise Invalid.of("meta.k8s.io", "ListOptions", "", errors)
+    return options
+
+
+def _list_errors(options: ListOptions) -> list[FieldError]:
+    errors: list[FieldError] = []
+    match = options.resource_version_match
+    if options.send_initial_events is not None:
+        errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    if not match:
+        return errors
+    if not options.resource_version:
+        detail = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        errors.append(forbidden("resourceVersionMatch", detail))
+    if options.continue_token:
+        detail = "resourceVersionMatch is forbidden when continue is provided"
+        errors.append(forbidden("resourceVersionMatch", detail))
+    if match not in ("Exact", "NotOlderThan"):
+        errors.append(not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
+    if match == "Exact" and options.resource_version == "0":
+        detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        errors.append(forbidden("resourceVersionMatch", detail))
+    return errors
+
+
+def _watch_list_errors(options: ListOptions) -> list[FieldError]:
+    errors: list[FieldError] = []
+    match = options.resource_version_match
+    if options.send_initial_events is None:
+        if match:
+            detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            errors.append(forbidden("resourceVersionMatch", detail))
+    elif match != "NotOlderThan":
+        errors.append(not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
+    return errors
+
+
+def _integer(query: Query, name: str) -> int:
+    text = query.get(name)
+    if not text:
+        return 0
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})') from None

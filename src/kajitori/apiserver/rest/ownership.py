@@ -1,0 +1,21 @@
+"""metadata.managedFields: who set which field."""
+
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.apiserver.http_types import RequestContext
+
+MANAGER_MAX = 128
+
+
+def manager_of(context: RequestContext, asked: str) -> str:
+    """The field manager: what was asked for, else the first word of the user agent, as upstream derives it."""
+    if asked:
+        return asked
+    agent = context.headers.get("user-agent", "")
+    return agent.partition("/")[0][:MANAGER_MAX] or "unknown"
+
+
+def track(
+    resource: Resource, new: Object, old: Object | None, manager: str, now: str, *, subresource: str = ""
+) -> None:
+    """Record in `new` what this update changed; without effect for what is left as it was."""

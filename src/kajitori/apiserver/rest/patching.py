@@ -1,0 +1,96 @@
+"""Patch: JSON patch, merge patch, strategic merge patch, server-side apply, each as a change of the newest state."""
+
+from typing import Any
+
+import orjson
+
+from kajitori.api.errors import BadRequest, StatusError, UnsupportedMediaType
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.apiserver.http_types import RequestContext
+from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
+from kajitori.apiserver.rest.backend import Backend
+from kajitori.apiserver.rest.decoding import check_kind, conform_object
+from kajitori.apiserver.rest.options import WriteOptions, write_options
+from kajitori.apiserver.rest.ownership import manager_of
+from kajitori.apiserver.rest.updating import change_object
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+_ACCEPTED = ", ".join((JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH))
+_JSON_PATCH_OPERATIONS_MAX = 10_000
+
+
+async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
+    resource, subresource = context.resource, context.attributes.subresource
+    assert resource is not None
+    options = write_options(context.query, "PatchOptions")
+    media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
+    document = decode_patch(resource, media, context.body)
+    manager = manager_of(context, options.manager)
+
+    async def change(current: Object) -> Object:
+        return patched(resource, media, current, document, options, context)
+
+    body = await change_object(backend, resource, context, change, options, manager, subresource=subresource)
+    return 200, body
+
+
+def decode_patch(resource: Resource, media: str, body: bytes) -> Any:
+    """Raises BadRequest, UnsupportedMediaType."""
+    allowed = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH] + ([STRATEGIC_PATCH] if resource.schema is None else [])
+    if media not in allowed:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(allowed)
+        )
+    if media == APPLY_PATCH:
+        return decode_body(body, YAML_APPLY)
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"error decoding patch: {error}") from None
+    if media == JSON_PATCH:
+        if not isinstance(document, list):
+            raise BadRequest("error decoding patch: a JSON patch is a list of operations")
+        if len(document) > _JSON_PATCH_OPERATIONS_MAX:
+            raise StatusError(f"The allowed maximum operations in a JSON patch is {_JSON_PATCH_OPERATIONS_MAX}")
+    elif not isinstance(document, dict):
+        raise BadRequest("error decoding patch: a merge patch is an object")
+    return document
+
+
+def patched(
+    resource: Resource, media: str, current: Object, document: Any, options: WriteOptions, context: RequestContext
+) -> Object:
+    """The object as the patch wants it, conforming to the schema."""
+    wanted = check_kind(resource, _apply(resource, media, current, document))
+    conform_object(resource, wanted, options.field_validation, context.warnings)
+    return wanted
+
+
+def _merge(current: Any, change: Any) -> Any:
+    if not isinstance(change, dict):
+        return change
+    merged = dict(current) if isinstance(current, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge(merged.get(key), value)
+    return merged
+
+
+def merged_patch(media: str, current: Object, document: Any) -> Any:
+    """Without a schema: lists are replaced."""
+    return _apply(None, media, current, document)
+
+
+def _apply(resource: Resource | None, media: str, current: Object, document: Any) -> Any:
+    if media == JSON_PATCH:
+        import jsonpatch
+
+        patched: Any = jsonpatch.apply_patch(current, document)
+        return patched
+    return _merge(current, document)

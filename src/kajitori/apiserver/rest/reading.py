@@ -1,0 +1,264 @@
+"""Get, list and watch: from memory, as new as was asked for."""
+
+from collections.abc import Callable
+
+from kajitori.api.errors import BadRequest, Expired, Gone
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.api.selectors import parse_field_selector, parse_label_selector
+from kajitori.apiserver.documents import prefix_of, stored_resource
+from kajitori.apiserver.http_types import RequestContext, Response
+from kajitori.apiserver.negotiate import accepted
+from kajitori.apiserver.rest.backend import Backend, not_found
+from kajitori.apiserver.rest.continuation import Position, decode_token, encode_token
+from kajitori.apiserver.rest.options import ListOptions, list_options
+from kajitori.apiserver.rest.rendering import body_in_version, event_encoder, list_response, object_response
+from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
+from kajitori.apiserver.watch_cache.kind import KindCache, TooOld
+from kajitori.apiserver.watch_cache.selection import Selection
+from kajitori.apiserver.watch_cache.stream import Line, WatchStream, plain_line
+from kajitori.storage.interface import Compacted, FutureRevision, Record
+
+WATCH_TIMEOUT_S = 1800
+"""A watch without timeoutSeconds ends after this long, or up to twice as long, so that not all end together."""
+_SCAN_PAGE = 500
+_EXPIRED_TOKEN = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results."
+)
+
+
+class ExpiredToken(Expired):
+    """Its Status offers a token that goes on with what is there now."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(_EXPIRED_TOKEN)
+        self._token = token
+
+    def status(self) -> Object:
+        return {**super().status(), "metadata": {"continue": self._token}}
+
+
+def parse_revision(text: str) -> int:
+    if not text.isdigit():
+        problem = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise BadRequest(f'resourceVersion: Invalid value: "{text}": {problem}')
+    return int(text)
+
+
+async def as_new_as(backend: Backend, resource_version: str) -> None:
+    """ "" is the newest that is committed, "0" whatever is at hand, a number at least that."""
+    if resource_version == "":
+        await backend.cache.caught_up()
+    elif resource_version != "0":
+        await backend.cache.reached(parse_revision(resource_version))
+
+
+async def get(backend: Backend, context: RequestContext) -> Response:
+    resource = context.resource
+    assert resource is not None
+    accept = accepted(context.headers.get("accept", ""))
+    query = context.query
+    await as_new_as(backend, query.get("resourceVersion"))
+    name = context.name
+    key = f"{context.namespace}/{name}" if resource.namespaced else name
+    entry = backend.cache.kind(resource).get(key)
+    if entry is None:
+        raise not_found(resource, name)
+    body = body_in_version(resource, entry.body)
+    include = query.get("includeObject", "Metadata")
+    return object_response(resource, body, accept, backend.clock.now(), include=include)
+
+
+async def read_object(backend: Backend, context: RequestContext) -> Object:
+    """The newest state, decoded; raises NotFound."""
+    resource = context.resource
+    assert resource is not None
+    await backend.cache.caught_up()
+    key = f"{context.namespace}/{context.name}" if resource.namespaced else context.name
+    entry = backend.cache.kind(resource).get(key)
+    if entry is None:
+        raise not_found(resource, context.name)
+    return entry.copy()
+
+
+def selection_of(resource: Resource, context: RequestContext, options: ListOptions) -> Selection:
+    """Raises BadRequest for a selector that is malformed or names a field that cannot be selected by."""
+    labels, fields = parse_label_selector(options.label_selector), parse_field_selector(options.field_selector)
+    if not fields.empty:
+        known = {"metadata.name", *stored_resource(resource).selectable_fields}
+        fields.check(known | {"metadata.namespace"} if resource.namespaced else known)
+    namespace = context.namespace if resource.namespaced else ""
+    name = context.name if context.attributes.verb == "watch" and not options.field_selector else ""
+    return Selection(namespace, name, labels, fields)
+
+
+async def list_objects(backend: Backend, context: RequestContext) -> Response:
+    resource = context.resource
+    assert resource is not None
+    accept = accepted(context.headers.get("accept", ""))
+    options = list_options(context.query)
+    bodies, metadata = await list_bodies(backend, resource, selection_of(resource, context, options), options)
+    include = context.query.get("includeObject", "Metadata")
+    return list_response(resource, bodies, metadata, accept, backend.clock.now(), include)
+
+
+async def list_bodies(
+    backend: Backend, resource: Resource, selection: Selection, options: ListOptions
+) -> tuple[list[bytes], Object]:
+    """Stored bodies and the list's metadata."""
+    kind = backend.cache.kind(resource)
+    if options.continue_token:
+        position = decode_token(options.continue_token)
+        if options.resource_version not in ("", "0"):
+            raise BadRequest("specifying resource version is not allowed when using continue")
+        revision = position.revision
+        await backend.cache.caught_up()
+        if revision == -1:
+            revision = backend.cache.revision
+        if revision == backend.cache.revision:
+            return _from_cache(kind, selection, options.limit, position.start, revision)
+        return await _from_store(backend, resource, selection, options.limit, Position(revision, position.start))
+    if options.resource_version_match == "Exact" or _exact_by_limit(options):
+        revision = parse_revision(options.resource_version)
+        await backend.cache.reached(revision)
+        if revision != backend.cache.revision:
+            return await _from_store(backend, resource, selection, options.limit, Position(revision, ""))
+    else:
+        await as_new_as(backend, options.resource_version)
+    return _from_cache(kind, selection, options.limit, "", backend.cache.revision)
+
+
+def _exact_by_limit(options: ListOptions) -> bool:
+    """A limit with a resourceVersion and no match means exactly that version (the API's oldest rule)."""
+    return options.limit > 0 and options.resource_version not in ("", "0") and not options.resource_version_match
+
+
+def _from_cache(
+    kind: KindCache, selection: Selection, limit: int, start: str, revision: int
+) -> tuple[list[bytes], Object]:
+    after = start + "\0" if start else ""
+    metadata: Object = {"resourceVersion": str(revision)}
+    found: list[bytes] = []
+    last: Entry | None = None
+    entries = kind.range(selection.namespace, after)
+    plain = not selection.has_selector
+    for entry in entries:
+        if not plain and not selection.matches(entry):
+            continue
+        if limit and len(found) >= limit:
+            assert last is not None
+            key = f"{last.namespace}/{last.name}" if last.namespace else last.name
+            metadata["continue"] = encode_token(Position(revision, key))
+            if plain:
+                metadata["remainingItemCount"] = 1 + sum(1 for _ in entries)
+            break
+        found.append(entry.body)
+        last = entry
+    return found, metadata
+
+
+async def _from_store(
+    backend: Backend, resource: Resource, selection: Selection, limit: int, position: Position
+) -> tuple[list[bytes], Object]:
+    """As it was at a past revision. Raises Expired when that has been compacted."""
+    root = prefix_of(resource)
+    prefix = f"{root}{selection.namespace}/" if selection.namespace else root
+    revision, start = position.revision, root + position.start + "\0" if position.start else prefix
+    metadata: Object = {"resourceVersion": str(revision)}
+    found: list[bytes] = []
+    last = ""
+    stored = stored_resource(resource)
+    try:
+        while True:
+            want = limit - len(found) + 1 if limit and not selection.has_selector else _SCAN_PAGE
+            page = await backend.storage.scan(prefix, start=start, limit=want, at=revision)
+            for index, record in enumerate(page.records):
+                entry = _entry_of(stored, root, record)
+                if selection.has_selector and not selection.matches(entry):
+                    continue
+                if limit and len(found) >= limit:
+                    metadata["continue"] = encode_token(Position(revision, last))
+                    if not selection.has_selector:
+                        metadata["remainingItemCount"] = len(page.records) - index + page.remaining
+                    return found, metadata
+                found.append(entry.body)
+                last = record.key[len(root) :]
+            if not page.more:
+                return found, metadata
+            start = page.records[-1].key + "\0"
+    except Compacted:
+        if position.start:
+            raise ExpiredToken(encode_token(Position(-1, position.start))) from None
+        raise Expired(f"The resourceVersion for the provided list is too old: {revision}") from None
+    except FutureRevision as error:
+        raise BadRequest(str(error)) from None
+
+
+def _entry_of(stored: Resource, root: str, record: Record) -> Entry:
+    namespace, _, name = record.key[len(root) :].rpartition("/")
+    entry = Entry(namespace, name, record.value, record.modified)
+    entry.index(stored, keep=False)
+    return entry
+
+
+async def watch(backend: Backend, context: RequestContext) -> Response:
+    resource = context.resource
+    assert resource is not None
+    accept = accepted(context.headers.get("accept", ""))
+    options = list_options(context.query, watch=True)
+    include = context.query.get("includeObject", "Metadata")
+    line, bookmark_line = event_encoder(resource, accept, backend.clock.now, include)
+    stream = await open_watch(backend, resource, selection_of(resource, context, options), options, line, bookmark_line)
+    return Response(200, content_type=accept.content_type, source=stream)
+
+
+async def open_watch(
+    backend: Backend,
+    resource: Resource,
+    selection: Selection,
+    options: ListOptions,
+    line: Line = plain_line,
+    bookmark_line: Callable[[bytes], bytes] | None = None,
+) -> WatchStream:
+    """Begin a watch; raises Gone when the asked-for version is older than the history."""
+    kind = backend.cache.kind(resource)
+    version = options.resource_version
+    everything = version in ("", "0") or options.send_initial_events
+    if options.send_initial_events is False:
+        everything = False
+    if version not in ("", "0"):
+        after = parse_revision(version)
+    else:
+        if version == "":
+            await backend.cache.caught_up()
+        after = backend.cache.revision
+    if everything and version not in ("", "0"):
+        await backend.cache.reached(after)
+    try:
+        backlog = _existing(kind, selection) if everything else _missed(kind, selection, after)
+    except TooOld as error:
+        raise Gone(str(error)) from None
+    return WatchStream(
+        backend.cache,
+        kind,
+        resource,
+        selection,
+        backend.clock,
+        backlog=backlog,
+        after=0 if everything else after,
+        line=line,
+        timeout_s=float(options.timeout_s or WATCH_TIMEOUT_S * (1 + backend.rng.random())),
+        bookmarks=options.bookmarks,
+        initial_end=bool(options.send_initial_events) and options.bookmarks,
+        bookmark_line=bookmark_line,
+    )
+
+
+def _existing(kind: KindCache, selection: Selection) -> list[tuple[CachedEvent, str]]:
+    entries = [entry for entry in kind.range(selection.namespace) if selection.matches(entry)]
+    return [(CachedEvent(entry.revision, entry, None), ADDED) for entry in entries]
+
+
+def _missed(kind: KindCache, selection: Selection, after: int) -> list[tuple[CachedEvent, str]]:
+    return [(event, type) for event in kind.since(after) if (type := selection.classify(event))]

@@ -1,0 +1,121 @@
+"""An object or a list in the form that was asked for: as stored, as a table, or its metadata alone."""
+
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.apiserver.documents import head_of
+from kajitori.apiserver.http_types import Response
+from kajitori.apiserver.negotiate import Accepted, Form, encode_document
+from kajitori.apiserver.rest.backend import in_version
+from kajitori.apiserver.table import table_of
+from kajitori.apiserver.watch_cache.entry import CachedEvent, event_line
+
+
+def body_in_version(resource: Resource, body: bytes) -> bytes:
+    """Stored bytes as this version shows them: mostly the same bytes."""
+    if resource.stored_as is None and body.startswith(head_of(resource)):
+        return body
+    return orjson.dumps(in_version(resource, orjson.loads(body)))
+
+
+def _metadata_only(obj: Object, version: str) -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
+
+
+def object_response(
+    resource: Resource, body: bytes, accept: Accepted, now_s: float, *, status: int = 200, include: str = ""
+) -> Response:
+    """One object; `body` is in the resource's version already."""
+    if accept.form is Form.OBJECT and not accept.yaml and not accept.pretty:
+        return Response(status, body)
+    obj = orjson.loads(body)
+    if accept.form is Form.TABLE:
+        document = table_of(resource, [obj], accept.version, now_s, include=include)
+        document["metadata"] = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+    elif accept.form is Form.METADATA:
+        document = _metadata_only(obj, accept.version)
+    else:
+        document = obj
+    return Response(status, encode_document(document, accept), accept.content_type)
+
+
+def list_response(
+    resource: Resource, bodies: Iterable[bytes], metadata: Object, accept: Accepted, now_s: float, include: str = ""
+) -> Response:
+    """Bodies joined as they are, unless another form is asked for."""
+    bodies = list(bodies)
+    if resource.stored_as is not None or (bodies and not all(map(_starts(resource), bodies))):
+        bodies = [body_in_version(resource, body) for body in bodies]
+    kind = resource.list_kind or f"{resource.kind}List"
+    if accept.form is Form.OBJECT and not accept.yaml and not accept.pretty:
+        top = {"kind": kind, "apiVersion": resource.api_version, "metadata": metadata}
+        return Response(200, orjson.dumps(top)[:-1] + b',"items":[' + b",".join(bodies) + b"]}")
+    items = [orjson.loads(body) for body in bodies]
+    if accept.form is Form.TABLE:
+        document = table_of(resource, items, accept.version, now_s, include=include)
+        document["metadata"] = metadata
+    elif accept.form is Form.METADATA_LIST:
+        document = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": f"meta.k8s.io/{accept.version}",
+            "metadata": metadata,
+            "items": [_metadata_only(item, accept.version) for item in items],
+        }
+    else:
+        document = {"kind": kind, "apiVersion": resource.api_version, "metadata": metadata, "items": items}
+    return Response(200, encode_document(document, accept), accept.content_type)
+
+
+def _starts(resource: Resource) -> Callable[[bytes], bool]:
+    head = head_of(resource)
+    return lambda body: body.startswith(head)
+
+
+def event_form(
+    resource: Resource, accept: Accepted, now: Callable[[], float], include: str
+) -> Callable[[bytes], bytes]:
+    """How a watch shows each object."""
+    columns_sent = False
+
+    def as_table(body: bytes) -> bytes:
+        nonlocal columns_sent
+        obj = in_version(resource, orjson.loads(body))
+        document = table_of(resource, [obj], accept.version, now(), include=include)
+        document["metadata"] = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        if columns_sent:
+            document["columnDefinitions"] = None
+        columns_sent = True
+        return orjson.dumps(document)
+
+    def as_metadata(body: bytes) -> bytes:
+        return orjson.dumps(_metadata_only(orjson.loads(body), accept.version))
+
+    if accept.form is Form.TABLE:
+        return as_table
+    if accept.form in (Form.METADATA, Form.METADATA_LIST):
+        return as_metadata
+    return lambda body: body_in_version(resource, body)
+
+
+def event_encoder(
+    resource: Resource, accept: Accepted, now: Callable[[], float], include: str
+) -> tuple[Callable[[CachedEvent, str], bytes], Callable[[bytes], bytes]]:
+    """Encoders of events and of bookmarks for one watch. The common one shares its bytes with all other watchers."""
+    show = event_form(resource, accept, now, include)
+    if accept.form is Form.OBJECT and resource.stored_as is None:
+        head = head_of(resource)
+
+        def line(event: CachedEvent, type: str) -> bytes:
+            entry = event.entry or event.previous
+            if entry is not None and entry.body.startswith(head):
+                return event.line(type)
+            return event_line(type, show(event.body(type)))
+    else:
+
+        def line(event: CachedEvent, type: str) -> bytes:
+            return event_line(type, show(event.body(type)))
+
+    return line, (show if accept.form is not Form.OBJECT else lambda body: body)

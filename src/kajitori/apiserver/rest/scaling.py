@@ -1,0 +1,126 @@
+"""The scale subresource: autoscaling/v1 Scale as a view of any kind that says where its replicas are."""
+
+from typing import Any
+
+import orjson
+
+from kajitori.api.errors import BadRequest, Invalid, NotFound
+from kajitori.api.field_errors import invalid
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource, ScalePaths
+from kajitori.api.selectors import from_label_selector, from_label_set
+from kajitori.apiserver.http_types import RequestContext
+from kajitori.apiserver.negotiate import decode_body
+from kajitori.apiserver.rest.backend import Backend
+from kajitori.apiserver.rest.options import write_options
+from kajitori.apiserver.rest.ownership import manager_of
+from kajitori.apiserver.rest.patching import decode_patch, merged_patch
+from kajitori.apiserver.rest.reading import read_object
+from kajitori.apiserver.rest.updating import change_object, check_preconditions
+
+_SHOWN = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def _at(obj: Any, path: str) -> Any:
+    for part in path.strip(".").split("."):
+        if not isinstance(obj, dict):
+            return None
+        obj = obj.get(part)
+    return obj
+
+
+def _with(obj: Object, path: str, value: Any) -> None:
+    *parents, last = path.strip(".").split(".")
+    for part in parents:
+        obj = obj.setdefault(part, {})
+    obj[last] = value
+
+
+def selector_text(selector: Any) -> str:
+    """A label selector as one string: metav1.LabelSelector, a plain map, or a string already."""
+    if not selector:
+        return ""
+    if isinstance(selector, str):
+        return selector
+    if "matchLabels" in selector or "matchExpressions" in selector:
+        return str(from_label_selector(selector))
+    return str(from_label_set(selector))
+
+
+def scale_of(paths: ScalePaths, obj: Object) -> Object:
+    metadata = {field: obj["metadata"][field] for field in _SHOWN if field in obj["metadata"]}
+    status: Object = {"replicas": _at(obj, paths.status_replicas) or 0}
+    if selector := selector_text(_at(obj, paths.selector)):
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": {"replicas": _at(obj, paths.spec_replicas) or 0},
+        "status": status,
+    }
+
+
+def _paths(resource: Resource) -> ScalePaths:
+    if resource.scale is None:
+        raise NotFound("the server could not find the requested resource")
+    return resource.scale
+
+
+async def get_scale(backend: Backend, context: RequestContext) -> bytes:
+    resource = context.resource
+    assert resource is not None
+    return orjson.dumps(scale_of(_paths(resource), await read_object(backend, context)))
+
+
+async def put_scale(backend: Backend, context: RequestContext) -> bytes:
+    resource = context.resource
+    assert resource is not None
+    paths = _paths(resource)
+    document = decode_body(context.body, context.headers.get("content-type", ""))
+    _check(resource, document, context.name)
+    return await _write(backend, context, resource, paths, document)
+
+
+async def patch_scale(backend: Backend, context: RequestContext) -> bytes:
+    resource = context.resource
+    assert resource is not None
+    paths = _paths(resource)
+    media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
+    document = decode_patch(resource, media, context.body)
+    return await _write(backend, context, resource, paths, document, media)
+
+
+def _check(resource: Resource, document: Any, name: str) -> None:
+    if not isinstance(document, dict) or document.get("kind", "Scale") != "Scale":
+        raise BadRequest("expected input object type to be Scale")
+    replicas = (document.get("spec") or {}).get("replicas", 0)
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise BadRequest("spec.replicas must be an integer")
+    if replicas < 0:
+        error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise Invalid.of("autoscaling", "Scale", name, [error])
+
+
+async def _write(
+    backend: Backend, context: RequestContext, resource: Resource, paths: ScalePaths, document: Any, media: str = ""
+) -> bytes:
+    options = write_options(context.query, "UpdateOptions")
+
+    async def change(current: Object) -> Object:
+        scale = document
+        if media:
+            scale = merged_patch(media, scale_of(paths, current), document)
+            _check(resource, scale, context.name)
+        check_preconditions(resource, {**current["metadata"], **_given(scale)}, current["metadata"])
+        _with(current, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0))
+        return current
+
+    manager = manager_of(context, options.manager)
+    body = await change_object(backend, resource, context, change, options, manager, subresource="scale")
+    return orjson.dumps(scale_of(paths, orjson.loads(body)))
+
+
+def _given(scale: Object) -> Object:
+    metadata = scale.get("metadata") or {}
+    return {field: metadata[field] for field in ("uid", "resourceVersion") if metadata.get(field)}

@@ -1,0 +1,110 @@
+"""What each endpoint of an object may change: everything but the status, the status alone, or one part of the spec."""
+
+from collections.abc import Callable
+
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+
+Merge = Callable[[Object, Object], Object]
+"""(new, old) -> what is stored: the part of `new` that the endpoint may change, on top of `old`."""
+
+_STATUS_METADATA_KEPT = (
+    "deletionTimestamp",
+    "ownerReferences",
+    "deletionGracePeriodSeconds",
+    "finalizers",
+    "generation",
+)
+
+
+def main_scope(resource: Resource) -> Merge:
+    """The object's own endpoint: where a status endpoint exists, the status belongs to that."""
+
+    def merge(new: Object, old: Object) -> Object:
+        if "status" in old:
+            new["status"] = old["status"]
+        else:
+            new.pop("status", None)
+        return new
+
+    return merge if resource.has_subresource("status") else lambda new, old: new
+
+
+def status_scope(new: Object, old: Object) -> Object:
+    merged = {**old, "metadata": {**new["metadata"]}}
+    for field in _STATUS_METADATA_KEPT:
+        if field in old["metadata"]:
+            merged["metadata"][field] = old["metadata"][field]
+        else:
+            merged["metadata"].pop(field, None)
+    if "status" in new:
+        merged["status"] = new["status"]
+    else:
+        merged.pop("status", None)
+    return merged
+
+
+def custom_status_scope(new: Object, old: Object) -> Object:
+    """A custom resource's status endpoint leaves all of metadata alone."""
+    merged = {**old, "metadata": {**old["metadata"]}}
+    if "managedFields" in new["metadata"]:
+        merged["metadata"]["managedFields"] = new["metadata"]["managedFields"]
+    if "status" in new:
+        merged["status"] = new["status"]
+    else:
+        merged.pop("status", None)
+    return merged
+
+
+def _finalize_scope(new: Object, old: Object) -> Object:
+    spec = {**(old.get("spec") or {})}
+    finalizers = (new.get("spec") or {}).get("finalizers") or []
+    if finalizers:
+        spec["finalizers"] = finalizers
+    else:
+        spec.pop("finalizers", None)
+    return {**old, "spec": spec}
+
+
+def _ephemeral_containers_scope(new: Object, old: Object) -> Object:
+    return {
+        **old,
+        "spec": {**old["spec"], "ephemeralContainers": (new.get("spec") or {}).get("ephemeralContainers", [])},
+    }
+
+
+def _resize_scope(new: Object, old: Object) -> Object:
+    """Container resources (and resizePolicy stays as it is)."""
+    spec = {**old["spec"]}
+    for group in ("containers", "initContainers"):
+        wanted = {c.get("name"): c for c in (new.get("spec") or {}).get(group) or ()}
+        if group in spec:
+            spec[group] = [
+                {**c, "resources": wanted[c["name"]].get("resources") or {}} if c["name"] in wanted else c
+                for c in spec[group]
+            ]
+    if resources := (new.get("spec") or {}).get("resources"):
+        spec["resources"] = resources
+    return {**old, "spec": spec}
+
+
+def _approval_scope(new: Object, old: Object) -> Object:
+    status = {**(old.get("status") or {}), "conditions": (new.get("status") or {}).get("conditions", [])}
+    return {**old, "status": status}
+
+
+_SUBRESOURCES: dict[tuple[str, str, str], Merge] = {
+    ("", "namespaces", "finalize"): _finalize_scope,
+    ("", "pods", "ephemeralcontainers"): _ephemeral_containers_scope,
+    ("", "pods", "resize"): _resize_scope,
+    ("certificates.k8s.io", "certificatesigningrequests", "approval"): _approval_scope,
+}
+
+
+def scope_of(resource: Resource, subresource: str) -> Merge | None:
+    """None: this subresource is not a part of the object."""
+    if subresource in ("", "scale"):
+        return main_scope(resource)
+    if subresource == "status":
+        return custom_status_scope if resource.schema is not None else status_scope
+    return _SUBRESOURCES.get((resource.group, resource.plural, subresource))

@@ -1,0 +1,263 @@
+"""Update and patch share one path: read, change, validate, compare and swap; again from the newest after a conflict."""
+
+from collections.abc import Awaitable, Callable
+
+from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
+from kajitori.api.field_errors import invalid
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.api.times import timestamp
+from kajitori.apiserver.documents import key_in_store, with_revision
+from kajitori.apiserver.http_types import RequestContext, WriteContext
+from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.apiserver.rest import metadata as object_meta
+from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
+from kajitori.apiserver.rest.backend import Backend, Current, cached, newest, not_found, shown_bytes, stored_bytes
+from kajitori.apiserver.rest.creating import create_object
+from kajitori.apiserver.rest.decoding import decode_object
+from kajitori.apiserver.rest.options import WriteOptions, write_options
+from kajitori.apiserver.rest.ownership import manager_of, track
+from kajitori.apiserver.rest.scopes import scope_of
+from kajitori.storage import interface as stores
+
+Change = Callable[[Object], Awaitable[Object]]
+"""From the current object (a private copy, with its resourceVersion) to the wanted one. Raises StatusError."""
+
+PATCH_ATTEMPTS = 100
+"""A write without a resourceVersion is tried again after each conflict, and each means that another got through."""
+
+_CREATE_ON_UPDATE = {
+    ("", "endpoints"),
+    ("", "events"),
+    ("", "limitranges"),
+    ("events.k8s.io", "events"),
+    ("coordination.k8s.io", "leases"),
+    ("rbac.authorization.k8s.io", "roles"),
+    ("rbac.authorization.k8s.io", "rolebindings"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"),
+}
+"""Kinds whose PUT creates what does not exist."""
+
+
+async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
+    """PUT of an object or of a part of it."""
+    resource, subresource = context.resource, context.attributes.subresource
+    assert resource is not None
+    options = write_options(context.query, "UpdateOptions")
+    obj = decode_object(resource, context, options.field_validation)
+    _check_url(resource, obj["metadata"], context)
+
+    async def change(current: Object) -> Object:
+        return obj
+
+    manager = manager_of(context, options.manager)
+    try:
+        body = await change_object(backend, resource, context, change, options, manager, subresource=subresource)
+    except StatusError as error:
+        creates = (resource.group, resource.plural) in _CREATE_ON_UPDATE and not subresource
+        if error.code != 404 or not creates or obj["metadata"].get("uid"):
+            raise
+        obj["metadata"].pop("resourceVersion", None)
+        return 201, await create_object(backend, resource, obj, context, options, manager)
+    return 200, body
+
+
+def _check_url(resource: Resource, metadata: Object, context: RequestContext) -> None:
+    name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
+    if not name:
+        raise BadRequest("name must be provided")
+    if name != context.name:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
+    if resource.namespaced and namespace and namespace != context.namespace:
+        raise BadRequest(
+            f"the namespace of the object ({namespace}) does not match the namespace on the URL ({context.namespace})"
+        )
+
+
+async def change_object(
+    backend: Backend,
+    resource: Resource,
+    context: RequestContext,
+    change: Change,
+    options: WriteOptions,
+    manager: str,
+    *,
+    subresource: str = "",
+    track_fields: bool = True,
+) -> bytes:
+    """The answer's bytes. Begins with the cached state: when that proves stale, the store's own is taken."""
+    namespace = context.namespace if resource.namespaced else ""
+    current, fresh = cached(backend, resource, namespace, context.name), False
+    for _ in range(PATCH_ATTEMPTS):
+        if current is None:
+            current, fresh = await newest(backend, resource, namespace, context.name), True
+            if current is None:
+                raise not_found(resource, context.name)
+        try:
+            return await _attempt(
+                backend, resource, context, current, change, options, manager, subresource, track_fields
+            )
+        except stores.Conflict as conflict:
+            record = conflict.current
+            current = Current(with_revision(record.value, record.modified), record.modified) if record else None
+            fresh = True
+            if record is None:
+                raise not_found(resource, context.name) from None
+        except StatusError:
+            if fresh:
+                raise
+            now = await newest(backend, resource, namespace, context.name)
+            if now is not None and now.revision == current.revision:
+                raise
+            current, fresh = now, True
+            if now is None:
+                raise not_found(resource, context.name) from None
+    raise Conflict.modified(resource.group, resource.plural, context.name)
+
+
+async def _attempt(
+    backend: Backend,
+    resource: Resource,
+    context: RequestContext,
+    current: Current,
+    change: Change,
+    options: WriteOptions,
+    manager: str,
+    subresource: str,
+    track_fields: bool,
+) -> bytes:
+    old = current.decode(resource)
+    wanted = await change(current.decode(resource))
+    wanted = {**wanted, "metadata": {**wanted["metadata"]}}
+    check_preconditions(resource, wanted["metadata"], old["metadata"])
+    if resource.default is not None:
+        resource.default(wanted)
+    request = AdmissionRequest(
+        user=context.user,
+        operation=Operation.UPDATE,
+        resource=resource,
+        namespace=old["metadata"].get("namespace", ""),
+        name=old["metadata"]["name"],
+        object=None,
+        old=old,
+        subresource=subresource,
+        dry_run=options.dry_run,
+        options=options.document("UpdateOptions"),
+        warnings=context.warnings,
+    )
+    new = settle(resource, wanted, old, subresource)
+    request.object = new
+    await admit_mutating(backend, request)
+    new = settle(resource, request.object, old, subresource)
+    if track_fields:
+        track(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
+    check_update(resource, new, old)
+    request.object = new
+    await admit_validating(backend, request)
+    return await commit(backend, resource, new, old, current, WriteContext(context.user, options.dry_run, subresource))
+
+
+def check_preconditions(resource: Resource, wanted: Object, old: Object) -> None:
+    """A resourceVersion or uid that is given must be the current one."""
+    if (version := wanted.get("resourceVersion")) and version != old["resourceVersion"]:
+        if not str(version).isdigit():
+            raise Invalid.of(
+                resource.group,
+                resource.kind,
+                old["name"],
+                [invalid("metadata.resourceVersion", version, "must be a number")],
+            )
+        raise Conflict.modified(resource.group, resource.plural, old["name"])
+    if not version and resource.schema is not None:
+        error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise Invalid.of(resource.group, resource.kind, old["name"], [error])
+    if (uid := wanted.get("uid")) and uid != old["uid"]:
+        raise precondition_failed(resource, old["name"], "UID", uid, old["uid"])
+
+
+def precondition_failed(resource: Resource, name: str, what: str, wanted: str, actual: str) -> Conflict:
+    why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {actual}"
+    return Conflict.of(resource.group, resource.plural, name, why)
+
+
+def settle(resource: Resource, wanted: Object, old: Object, subresource: str) -> Object:
+    """What this endpoint may change of `old`, and what only the server says."""
+    object_meta.keep_server_fields(wanted, old)
+    metadata = wanted["metadata"]
+    metadata.setdefault("name", old["metadata"]["name"])
+    if resource.namespaced:
+        metadata.setdefault("namespace", old["metadata"]["namespace"])
+    metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
+    if "managedFields" not in metadata and "managedFields" in old["metadata"]:
+        metadata["managedFields"] = old["metadata"]["managedFields"]
+    merge = scope_of(resource, subresource)
+    assert merge is not None, f"{subresource} is not a part of {resource.plural}"
+    new = merge(wanted, old)
+    if resource.prepare_update is not None and not subresource:
+        resource.prepare_update(new, old)
+    if resource.counts_generation and subresource != "status" and _spec_changed(new, old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    return new
+
+
+def _spec_changed(new: Object, old: Object) -> bool:
+    if new.get("spec") != old.get("spec"):
+        return True
+    apart = ("metadata", "status", "spec", "kind", "apiVersion")
+    return any(new.get(key) != old.get(key) for key in {*new, *old} if key not in apart)
+
+
+def check_update(resource: Resource, new: Object, old: Object) -> None:
+    errors = object_meta.validate(resource, new["metadata"])
+    errors += object_meta.validate_update(resource, new["metadata"], old["metadata"])
+    if resource.validate is not None:
+        errors += resource.validate(new)
+    if resource.validate_update is not None:
+        errors += resource.validate_update(new, old)
+    if errors:
+        raise Invalid.of(resource.group, resource.kind, old["metadata"]["name"], errors)
+
+
+def may_go(resource: Resource, obj: Object) -> bool:
+    """An object that is being deleted goes when nothing holds it any more."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if (resource.group, resource.plural) == ("", "namespaces") and (obj.get("spec") or {}).get("finalizers"):
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+async def commit(
+    backend: Backend, resource: Resource, new: Object, old: Object, current: Current, write: WriteContext
+) -> bytes:
+    """Run the hooks and swap. Raises storage's Conflict. What changes nothing is not written."""
+    hooks = backend.hooks_of(resource)
+    metadata = new["metadata"]
+    key = key_in_store(resource, metadata.get("namespace", ""), metadata["name"])
+    ready, committed = 0, False
+    try:
+        for hook in hooks:
+            ready += 1
+            await hook.before_update(new, old, write)
+        value = stored_bytes(resource, new)
+        if with_revision(value, current.revision) == current.body or write.dry_run:
+            return shown_bytes(resource, value, current.revision, new)
+        if may_go(resource, new):
+            revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)
+            gone = True
+        else:
+            revision = await backend.storage.commit(stores.Put(key, value), expect=current.revision)
+            gone = False
+        committed = True
+    finally:
+        if not committed:
+            for hook in hooks[:ready]:
+                hook.rollback(new)
+    for hook in hooks:
+        if gone:
+            hook.after_delete(new)
+        else:
+            hook.after_update(new, old)
+    return shown_bytes(resource, value, revision, new)

@@ -1,0 +1,194 @@
+"""The API server: storage, cache, pipeline and HTTP put together.
+
+server = ApiServer(storage, registry, clock)
+await server.start()                       # the cache is full; `server.objects` works
+server.install(Extension(...))             # security and special endpoints, built upon `server.objects`
+port = await server.serve("127.0.0.1", 6443, tls)
+await server.stop()
+"""
+
+import asyncio
+import random
+import ssl
+from dataclasses import dataclass, field
+
+from kajitori.api.registry import Registry
+from kajitori.apiserver.compaction import COMPACTION_S, Compactor
+from kajitori.apiserver.discovery import Discovery
+from kajitori.apiserver.extension import Extension
+from kajitori.apiserver.flow_control import FlowControl
+from kajitori.apiserver.health import Health
+from kajitori.apiserver.http.limits import Limits
+from kajitori.apiserver.http.listener import HttpServer
+from kajitori.apiserver.http_types import Handler, Request, RequestContext, Response
+from kajitori.apiserver.interfaces import User
+from kajitori.apiserver.metrics import Metrics
+from kajitori.apiserver.objects import ObjectStore
+from kajitori.apiserver.openapi_documents import OpenApi
+from kajitori.apiserver.pipeline import Pipeline
+from kajitori.apiserver.request_info import RequestInfo
+from kajitori.apiserver.responses import NOT_A_PATH, json_response
+from kajitori.apiserver.rest.backend import Backend
+from kajitori.apiserver.verbs import verb_of
+from kajitori.apiserver.watch_cache.cache import WatchCache
+from kajitori.kit.clock import Clock
+from kajitori.storage.interface import Storage
+
+VERSION = "v1.36.2+kajitori"
+_PATHS = ("/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerConfig:
+    limits: Limits = field(default_factory=Limits)
+    reading_max: int = 400
+    """Reads under way at once (upstream's max-requests-inflight)."""
+    mutating_max: int = 200
+    compaction_s: float = COMPACTION_S
+    drain_s: float = 10.0
+    """How long a stop waits for requests that are under way."""
+    version: str = VERSION
+
+
+class ApiServer:
+    """Allows everything until an `Extension` is installed."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        clock: Clock,
+        config: ApiServerConfig | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.config = config or ApiServerConfig()
+        self.registry = registry
+        self.clock = clock
+        self.cache = WatchCache(storage, clock)
+        self.backend = Backend(storage, self.cache, registry, clock, rng or random.SystemRandom())
+        self.objects = ObjectStore(self.backend)
+        self.discovery = Discovery(registry)
+        self.health = Health()
+        self.metrics = Metrics()
+        self._openapi = OpenApi(registry)
+        self._flow = FlowControl(self.config.reading_max, self.config.mutating_max)
+        self._pipeline = Pipeline(registry, clock, self.metrics, self._flow, self._dispatch)
+        self._http = HttpServer(self._pipeline, clock, self.config.limits)
+        self._compactor = Compactor(storage, clock, self.config.compaction_s)
+        self._compaction: asyncio.Task[None] | None = None
+        self._paths: list[tuple[str, Handler]] = []
+        self._measure()
+
+    def _measure(self) -> None:
+        flow = self._flow.in_flight
+        self.metrics.gauge(
+            "apiserver_current_inflight_requests",
+            "Requests under way.",
+            lambda: [({"request_kind": "mutating"}, flow[True]), ({"request_kind": "readOnly"}, flow[False])],
+        )
+        self.metrics.gauge(
+            "apiserver_storage_objects",
+            "Objects by resource.",
+            lambda: [
+                ({"resource": kind.prefix.strip("/").split("/")[-1], "group": kind.prefix.split("/")[2]}, len(kind))
+                for kind in self.cache.kinds()
+            ],
+        )
+        self.metrics.gauge(
+            "apiserver_longrunning_requests",
+            "Watches under way.",
+            lambda: [
+                ({"verb": "WATCH", "resource": kind.prefix.strip("/").split("/")[-1]}, len(kind.watchers()))
+                for kind in self.cache.kinds()
+                if kind.watchers()
+            ],
+        )
+
+    @property
+    def extension(self) -> Extension:
+        return self._pipeline.extension
+
+    def install(self, extension: Extension) -> None:
+        self._pipeline.extension = extension
+        self.backend.admission = extension.admission
+        self.backend.hooks = extension.hooks
+        self.health.live.update(extension.live_checks)
+        self.health.ready.update(extension.ready_checks)
+        self._paths = sorted(extension.path_handlers.items(), key=lambda item: -len(item[0]))
+
+    async def start(self) -> None:
+        """Fill the cache. Raises StorageError."""
+        self.cache.on_change = self._compactor.poke
+        await self.cache.start()
+        self._compaction = asyncio.create_task(self._compactor.run(), name="compaction")
+
+    async def serve(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen; returns the port (port 0 takes a free one). Raises OSError."""
+        return await self._http.start(host, port, tls)
+
+    async def stop(self) -> None:
+        """Finish what is under way, end the watches, let go of the cache. The storage stays open: it was given."""
+        await self._http.drain(self.config.drain_s)
+        for kind in self.cache.kinds():
+            for watcher in kind.watchers():
+                watcher.expire("the server is shutting down")
+        if self._compaction is not None:
+            self._compaction.cancel()
+            await asyncio.gather(self._compaction, return_exceptions=True)
+        await self.cache.close()
+
+    async def answer(self, request: Request, user: User) -> Response:
+        """A request from inside the process, by a user who needs no authentication."""
+        return await self._pipeline.answer(request, user)
+
+    async def _dispatch(self, info: RequestInfo, context: RequestContext) -> Response:
+        if not info.resource:
+            return await self._non_resource(context)
+        resource = context.resource
+        extension = self._pipeline.extension
+        if resource is None:
+            handler = extension.group_handlers.get((info.group, info.version))
+            return await handler(context) if handler is not None else NOT_A_PATH
+        if not resource.namespaced and info.namespace and info.resource != "namespaces":
+            return NOT_A_PATH
+        handler = extension.handlers.get((info.group, info.resource, info.subresource))
+        if handler is not None:
+            return await handler(context)
+        if resource.namespaced and info.name and not info.namespace and not info.collection:
+            return NOT_A_PATH
+        return await verb_of(resource, context)(self.backend, context)
+
+    async def _non_resource(self, context: RequestContext) -> Response:
+        path = context.path
+        for prefix, handler in self._paths:
+            if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
+                return await handler(context)
+        if path == "/version" or path == "/version/":
+            return json_response(self._version())
+        if path == "/metrics":
+            return self.metrics.render()
+        if path == "/":
+            return json_response({"paths": sorted({*_PATHS, *(prefix for prefix, _ in self._paths)})})
+        if path.startswith("/openapi/"):
+            return self._openapi.respond(context) or NOT_A_PATH
+        if path.startswith("/api"):
+            found = self.discovery.respond(context)
+            if found is None and (parts := path.strip("/").split("/"))[0] == "apis" and len(parts) > 2:
+                aggregated = self._pipeline.extension.group_handlers.get((parts[1], parts[2]))
+                return await aggregated(context) if aggregated is not None else NOT_A_PATH
+            return found or NOT_A_PATH
+        return self.health.respond(context) or NOT_A_PATH
+
+    def _version(self) -> dict[str, str]:
+        major, minor = self.config.version.lstrip("v").split(".")[:2]
+        return {
+            "major": major,
+            "minor": minor,
+            "gitVersion": self.config.version,
+            "gitCommit": "",
+            "gitTreeState": "clean",
+            "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": "none (Python)",
+            "compiler": "CPython",
+            "platform": "linux/amd64",
+        }

@@ -1,0 +1,55 @@
+"""metav1.Table: what `kubectl get` prints."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kajitori.api.durations import time_since
+from kajitori.api.meta import Object
+from kajitori.api.resource import Column, Resource
+
+_NAME_HELP = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
+    "client to request the generation of an appropriate name automatically."
+)
+
+
+def _age(obj: Object, now_s: float) -> str:
+    return time_since(obj["metadata"].get("creationTimestamp"), now_s)
+
+
+_DEFAULT = (
+    Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=_NAME_HELP),
+    Column(name="Age", cell=_age, description="CreationTimestamp is the time when this object was created."),
+)
+
+
+def columns_of(resource: Resource) -> Sequence[Column]:
+    return resource.columns or _DEFAULT
+
+
+def _cell(column: Column, obj: Object, now_s: float) -> Any:
+    try:
+        return column.cell(obj, now_s)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return None  # a column must never hide an object
+
+
+def table_of(
+    resource: Resource, items: Iterable[Object], version: str, now_s: float, *, include: str = "Metadata"
+) -> Object:
+    """`include` is what each row carries of its object: Metadata (default), Object, None."""
+    columns = columns_of(resource)
+    api_version = f"meta.k8s.io/{version}"
+    rows = []
+    for obj in items:
+        row: Object = {"cells": [_cell(column, obj, now_s) for column in columns]}
+        if include == "Object":
+            row["object"] = obj
+        elif include != "None":
+            row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj["metadata"]}
+        rows.append(row)
+    definitions = [
+        {"name": c.name, "type": c.type, "format": c.format, "description": c.description, "priority": c.priority}
+        for c in columns
+    ]
+    return {"kind": "Table", "apiVersion": api_version, "metadata": {}, "columnDefinitions": definitions, "rows": rows}

@@ -1,0 +1,120 @@
+"""From an authorized request for a resource to the verb that answers it."""
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from kajitori.api.errors import BadRequest, MethodNotAllowed, NotFound
+from kajitori.api.resource import Resource
+from kajitori.apiserver.http_types import RequestContext, Response
+from kajitori.apiserver.negotiate import accepted
+from kajitori.apiserver.rest import creating, deleting, patching, reading, scaling, updating
+from kajitori.apiserver.rest.backend import Backend
+from kajitori.apiserver.rest.options import delete_options, list_options
+from kajitori.apiserver.rest.rendering import list_response, object_response
+from kajitori.apiserver.rest.scopes import scope_of
+
+Verb = Callable[[Backend, RequestContext], Awaitable[Response]]
+
+
+def method_not_allowed() -> MethodNotAllowed:
+    return MethodNotAllowed("the server does not allow this method on the requested resource", {})
+
+
+def no_such_resource() -> NotFound:
+    return NotFound("the server could not find the requested resource", {})
+
+
+def _shown(backend: Backend, context: RequestContext, body: bytes, status: int = 200) -> Response:
+    assert context.resource is not None
+    accept = accepted(context.headers.get("accept", ""))
+    include = context.query.get("includeObject", "Metadata")
+    return object_response(context.resource, body, accept, backend.clock.now(), status=status, include=include)
+
+
+async def _create(backend: Backend, context: RequestContext) -> Response:
+    resource = context.resource
+    assert resource is not None
+    if context.name:
+        raise method_not_allowed()
+    if resource.namespaced and not context.namespace:
+        raise BadRequest("an empty namespace may not be set during creation")
+    return _shown(backend, context, await creating.create(backend, context), 201)
+
+
+async def _update(backend: Backend, context: RequestContext) -> Response:
+    status, body = await updating.update(backend, context)
+    return _shown(backend, context, body, status)
+
+
+async def _patch(backend: Backend, context: RequestContext) -> Response:
+    status, body = await patching.patch(backend, context)
+    return _shown(backend, context, body, status)
+
+
+async def _delete(backend: Backend, context: RequestContext) -> Response:
+    resource = context.resource
+    assert resource is not None
+    options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
+    deleted = await deleting.delete(backend, context, options)
+    status = 202 if not deleted.gone and options.orphan_asked is False else 200
+    if deleting.shows_object(resource, deleted):
+        return _shown(backend, context, deleted.body, status)
+    return Response(status, orjson.dumps(deleting.deletion_status(resource, deleted.body)))
+
+
+async def _delete_collection(backend: Backend, context: RequestContext) -> Response:
+    resource = context.resource
+    assert resource is not None
+    options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
+    chosen = list_options(context.query)
+    selection = reading.selection_of(resource, context, chosen)
+    bodies, metadata = await reading.list_bodies(backend, resource, selection, chosen)
+    await deleting.delete_collection(backend, context, bodies, options)
+    accept = accepted(context.headers.get("accept", ""))
+    return list_response(resource, bodies, metadata, accept, backend.clock.now())
+
+
+async def _get_scale(backend: Backend, context: RequestContext) -> Response:
+    return Response(200, await scaling.get_scale(backend, context))
+
+
+async def _put_scale(backend: Backend, context: RequestContext) -> Response:
+    return Response(200, await scaling.put_scale(backend, context))
+
+
+async def _patch_scale(backend: Backend, context: RequestContext) -> Response:
+    return Response(200, await scaling.patch_scale(backend, context))
+
+
+_VERBS: dict[str, Verb] = {
+    "get": reading.get,
+    "list": reading.list_objects,
+    "watch": reading.watch,
+    "create": _create,
+    "update": _update,
+    "patch": _patch,
+    "delete": _delete,
+    "deletecollection": _delete_collection,
+}
+_PARTS: dict[str, Verb] = {"get": reading.get, "update": _update, "patch": _patch}
+_SCALE: dict[str, Verb] = {"get": _get_scale, "update": _put_scale, "patch": _patch_scale}
+
+
+def verb_of(resource: Resource, context: RequestContext) -> Verb:
+    """Raises NotFound for a subresource that does not exist, MethodNotAllowed for a verb that it does not know."""
+    verb, subresource = context.attributes.verb, context.attributes.subresource
+    if not subresource:
+        if verb not in resource.verbs or verb not in _VERBS:
+            raise method_not_allowed()
+        return _VERBS[verb]
+    part = next((s for s in resource.subresources if s.name == subresource), None)
+    if part is None:
+        raise no_such_resource()
+    if verb not in part.verbs:
+        raise method_not_allowed()
+    if subresource == "scale":
+        return _SCALE[verb]
+    if scope_of(resource, subresource) is None or verb not in _PARTS:
+        raise no_such_resource()
+    return _PARTS[verb]

@@ -1,0 +1,8 @@
+"""Every object in memory, fed by one watch of the store, and everyone who watches it.
+
+| queue | bound | when full |
+|---|---|---|
+| the store's watch | the store's own | the cache reads everything anew; watchers get 410 and list again |
+| history of a kind | `HISTORY_EVENTS`, `HISTORY_S` | the oldest go; a watch from before them gets 410 |
+| a watcher's buffer | `BUFFERED_EVENTS` beyond the connection's own | it gets 410 and ends |
+"""

@@ -1,0 +1,191 @@
+"""The objects of one kind, their recent history, and their watchers."""
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
+from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
+from kajitori.apiserver.watch_cache.selection import TRIGGER_FIELDS, Selection, Trigger
+from kajitori.storage.interface import Record
+
+HISTORY_EVENTS = 8192
+HISTORY_S = 300.0
+"""How far back a watch may begin: as long as the store itself keeps old revisions."""
+
+Subscriber = Callable[[str, Object], None]
+
+
+class TooOld(Exception):
+    """The history does not reach back to `asked`."""
+
+    def __init__(self, asked: int, oldest: int) -> None:
+        super().__init__(f"too old resource version: {asked} ({oldest})")
+
+
+class Watcher(Protocol):
+    selection: Selection
+
+    def push(self, event: CachedEvent, type: str) -> None: ...
+
+    def expire(self, message: str) -> None:
+        """What was missed cannot be told any more: end with 410."""
+
+
+class KindCache:
+    """Keys here are the part after the kind's prefix: `<namespace>/<name>` or `<name>`."""
+
+    def __init__(self, prefix: str, revision: int) -> None:
+        self.prefix = prefix
+        self.resource: Resource | None = None
+        self._entries: dict[str, Entry] = {}
+        self._order: list[str] = []
+        self._history: deque[CachedEvent] = deque()
+        self._oldest = revision
+        self._broad: dict[Watcher, None] = {}
+        self._triggered: dict[Trigger, dict[Watcher, None]] = {}
+        self._subscribers: list[Subscriber] = []
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def bind(self, resource: Resource) -> None:
+        """Index by what this declaration says is selectable."""
+        changed = self.resource is None or self.resource.selectable_fields is not resource.selectable_fields
+        self.resource = resource
+        if changed and resource.selectable_fields:
+            for entry in self._entries.values():
+                entry.index(resource, keep=False)
+
+    # reading
+
+    def get(self, key: str) -> Entry | None:
+        return self._entries.get(key)
+
+    def range(self, namespace: str = "", start: str = "") -> Iterator[Entry]:
+        """In key order, of one namespace or all, from a key on. Do not change the cache while iterating."""
+        prefix = f"{namespace}/" if namespace else ""
+        position = bisect_left(self._order, max(start, prefix))
+        for key in self._order[position:] if not prefix else self._within(prefix, position):
+            yield self._entries[key]
+
+    def _within(self, prefix: str, position: int) -> list[str]:
+        end = bisect_left(self._order, prefix[:-1] + "0")  # "0" follows "/"
+        return self._order[position:end]
+
+    def since(self, revision: int) -> list[CachedEvent]:
+        """Events after a revision, oldest first. Raises TooOld."""
+        if revision < self._oldest:
+            raise TooOld(revision, self._oldest)
+        recent: list[CachedEvent] = []
+        for event in reversed(self._history):
+            if event.revision <= revision:
+                break
+            recent.append(event)
+        recent.reverse()
+        return recent
+
+    # changing
+
+    def load(self, record: Record) -> None:
+        """Take in a record while starting, without telling anyone. Records come in key order."""
+        key = record.key[len(self.prefix) :]
+        self._entries[key] = self._entry(key, record)
+        insort(self._order, key)
+
+    def _entry(self, key: str, record: Record) -> Entry:
+        namespace, _, name = key.rpartition("/")
+        entry = Entry(namespace, name, record.value, record.modified)
+        entry.index(self.resource, keep=bool(self._subscribers))
+        return entry
+
+    def apply(self, key: str, record: Record | None, revision: int, now_s: float) -> None:
+        """One change from the store: `record` None is a deletion."""
+        previous = self._entries.get(key)
+        if record is None:
+            if previous is None:
+                return
+            entry = None
+            del self._entries[key]
+            del self._order[bisect_left(self._order, key)]
+        else:
+            entry = self._entries[key] = self._entry(key, record)
+            if previous is None:
+                insort(self._order, key)
+        event = CachedEvent(revision, entry, previous, now_s)
+        self._remember(event, now_s)
+        for watcher in self._concerned(event):
+            if type := watcher.selection.classify(event):
+                watcher.push(event, type)
+        if self._subscribers:
+            self._tell(event)
+
+    def _remember(self, event: CachedEvent, now_s: float) -> None:
+        history = self._history
+        history.append(event)
+        while len(history) > HISTORY_EVENTS or history[0].at_s < now_s - HISTORY_S:
+            self._oldest = history.popleft().revision
+
+    def _tell(self, event: CachedEvent) -> None:
+        entry = event.entry or event.previous
+        assert entry is not None
+        for subscriber in list(self._subscribers):
+            subscriber(event.type, entry.object)
+
+    def forget_history(self, revision: int) -> None:
+        """The store's watch broke: what happened until `revision` is not known."""
+        self._history.clear()
+        self._oldest = revision
+        for watcher in self.watchers():
+            watcher.expire(f"too old resource version: the watch cache was rebuilt at {revision}")
+
+    def held_keys(self) -> list[str]:
+        return list(self._order)
+
+    # watching
+
+    def watchers(self) -> list[Watcher]:
+        return [*self._broad, *(watcher for group in self._triggered.values() for watcher in group)]
+
+    def add_watcher(self, watcher: Watcher) -> None:
+        trigger = watcher.selection.trigger()
+        if trigger is None:
+            self._broad[watcher] = None
+        else:
+            self._triggered.setdefault(trigger, {})[watcher] = None
+
+    def remove_watcher(self, watcher: Watcher) -> None:
+        trigger = watcher.selection.trigger()
+        if trigger is None:
+            self._broad.pop(watcher, None)
+        elif group := self._triggered.get(trigger):
+            group.pop(watcher, None)
+            if not group:
+                del self._triggered[trigger]
+
+    def _concerned(self, event: CachedEvent) -> list[Watcher]:
+        found = list(self._broad)
+        if not self._triggered:
+            return found
+        for field in TRIGGER_FIELDS:
+            values = {entry.fields.get(field, "") for entry in (event.entry, event.previous) if entry is not None}
+            groups = [group for value in values if (group := self._triggered.get((field, value)))]
+            if len(groups) == 1:
+                found.extend(groups[0])
+            elif groups:
+                found.extend({watcher: None for group in groups for watcher in group})
+        return found
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """In-process: ADDED for all that exist, then every change, with shared decoded objects."""
+        for entry in list(self.range()):
+            subscriber(ADDED, entry.object)
+        self._subscribers.append(subscriber)
+
+        def unsubscribe() -> None:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+        return unsubscribe
