@@ -1,0 +1,119 @@
+"""One entry of status.containerStatuses, from what the runtime shows and what the agent remembers."""
+
+from kajitori.api.meta import Object
+from kajitori.api.times import timestamp
+from kajitori.kubelet.lifecycle import is_started
+from kajitori.kubelet.pod_state import ContainerKind, PodState, Waiting, kind_of
+from kajitori.kubelet.runtime import ContainerRecord, ContainerState
+
+RUNTIME_NAME = "containerd"
+
+
+def container_id(record: ContainerRecord) -> str:
+    return f"{RUNTIME_NAME}://{record.id}"
+
+
+def terminated(record: ContainerRecord) -> Object:
+    reason = record.reason or ("Completed" if record.exit_code == 0 else "Error")
+    found: Object = {
+        "exitCode": record.exit_code,
+        "reason": reason,
+        "startedAt": timestamp(record.started_s) if record.started_s else None,
+        "finishedAt": timestamp(record.finished_s) if record.finished_s else None,
+        "containerID": container_id(record),
+    }
+    if record.message:
+        found["message"] = record.message
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _default_waiting(state: PodState, kind: ContainerKind) -> Waiting:
+    if kind is ContainerKind.MAIN and state.spec.get("initContainers") and not _mains_began(state):
+        return Waiting("PodInitializing")
+    if kind in (ContainerKind.INIT, ContainerKind.SIDECAR) and any(
+        state.latest(c["name"]) for c in state.spec.get("initContainers") or ()
+    ):
+        return Waiting("PodInitializing")
+    return Waiting("ContainerCreating")
+
+
+def _mains_began(state: PodState) -> bool:
+    return any(state.latest(c["name"]) for c in state.spec["containers"])
+
+
+def _waiting(waiting: Waiting) -> Object:
+    return {"waiting": {"reason": waiting.reason} | ({"message": waiting.message} if waiting.message else {})}
+
+
+def container_status(state: PodState, container: Object, *, ending: bool) -> Object:
+    """`ending`: the pod will start nothing more."""
+    name = container["name"]
+    kind = kind_of(state.spec, name)
+    records = state.containers.get(name) or []
+    newest = records[0] if records else None
+    shown = _state(state, newest, kind, name, ending=ending)
+    status: Object = {
+        "name": name,
+        "state": shown,
+        "lastState": _last_state(records, shown),
+        "ready": False,
+        "restartCount": _restart_count(newest, state, name),
+        "image": (newest.image if newest else "") or container["image"],
+        "imageID": newest.image_ref if newest else "",
+    }
+    if newest is not None:
+        status["containerID"] = container_id(newest)
+    started = "running" in shown and newest is not None and is_started(state, newest)
+    if kind is not ContainerKind.EPHEMERAL:
+        status["started"] = started
+    status["ready"] = _ready(state, newest, kind, started)
+    resources = container.get("resources")
+    if newest is not None and resources and "running" in shown:
+        status["resources"] = {key: resources[key] for key in ("limits", "requests") if resources.get(key)}
+    allocated = (resources or {}).get("requests")
+    if allocated:
+        status["allocatedResources"] = allocated
+    return status
+
+
+def _state(state: PodState, newest: ContainerRecord | None, kind: ContainerKind, name: str, *, ending: bool) -> Object:
+    waiting = state.waiting.get(name)
+    if newest is not None and newest.state is ContainerState.RUNNING:
+        return {"running": {"startedAt": timestamp(newest.started_s)}}
+    if newest is not None and newest.state is ContainerState.EXITED and (waiting is None or ending):
+        return {"terminated": terminated(newest)}
+    if newest is None and ending and waiting is None:
+        return _waiting(_default_waiting(state, kind))
+    return _waiting(waiting or _default_waiting(state, kind))
+
+
+def _last_state(records: list[ContainerRecord], shown: Object) -> Object:
+    """The newest record that has ended and is not the one shown now."""
+    ended = [r for r in records if r.state is ContainerState.EXITED]
+    if "terminated" in shown:
+        ended = ended[1:]
+    return {"terminated": terminated(ended[0])} if ended else {}
+
+
+def _restart_count(newest: ContainerRecord | None, state: PodState, name: str) -> int:
+    if newest is not None:
+        return newest.attempt
+    for status in all_reported(state.pod):
+        if status["name"] == name:
+            return int(status.get("restartCount") or 0)
+    return 0
+
+
+def all_reported(pod: Object) -> list[Object]:
+    status = pod.get("status") or {}
+    keys = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return [entry for key in keys for entry in status.get(key) or ()]
+
+
+def _ready(state: PodState, newest: ContainerRecord | None, kind: ContainerKind, started: bool) -> bool:
+    if newest is None or kind is ContainerKind.EPHEMERAL:
+        return False
+    if kind is ContainerKind.INIT:
+        return newest.state is ContainerState.EXITED and newest.exit_code == 0
+    probes = state.probes.get(newest.id)
+    return started and probes is not None and probes.ready and newest.id not in state.kill_deadlines_s
