@@ -43,9 +43,13 @@ def prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
         ) from error
 
 
+def alternative_names(record: ClusterRecord) -> tuple[str, ...]:
+    """Every name and address under which clients find the API server."""
+    return tuple(dict.fromkeys((*SERVICE_NAMES, *SERVICE_ADDRESSES, record.api_address, socket.gethostname())))
+
+
 def _prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
-    sans = dict.fromkeys((*SERVICE_NAMES, *SERVICE_ADDRESSES, record.api_address, socket.gethostname()))
-    authority = pki.ensure(layout.pki, tuple(sans), now_s).authority
+    authority = pki.ensure(layout.pki, alternative_names(record), now_s).authority
     local = f"https://127.0.0.1:{record.port}"
     shared = f"https://{record.api_address}:{record.port}"
     identities = layout.pki / "identities"

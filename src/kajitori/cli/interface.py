@@ -31,7 +31,7 @@ DISABLEABLE = ("scheduler", "controllers", "dns", "ingress", "proxy")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartOptions:
-    """One part run alone. A part that `up` started gets its `data_dir`; elsewhere `kubeconfig` says where the API is."""
+    """One part run alone. A part that `up` started has its `data_dir`; elsewhere `kubeconfig` says where the API is."""
 
     data_dir: Path
     kubeconfig: Path | None = None

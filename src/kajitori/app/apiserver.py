@@ -1,0 +1,64 @@
+"""The API server as a process: store, server, security, TLS."""
+
+import asyncio
+
+from kajitori.api.registry import Registry
+from kajitori.apiserver import pki, security
+from kajitori.apiserver.extension import Extension
+from kajitori.apiserver.http.tls import server_context
+from kajitori.apiserver.server import ApiServer
+from kajitori.app.layout import Layout
+from kajitori.app.notify import notify_ready
+from kajitori.app.prepare import alternative_names
+from kajitori.app.record import ClusterRecord, require_record
+from kajitori.cli.interface import CommandError, PartOptions
+from kajitori.kit.clock import Clock, SystemClock
+from kajitori.storage.factory import open_storage
+from kajitori.storage.interface import Storage, StorageError
+
+
+async def run_apiserver(options: PartOptions, stopping: asyncio.Event) -> None:
+    """Serves until `stopping`, then finishes what is under way."""
+    layout = Layout(options.data_dir)
+    record = require_record(layout)
+    try:
+        storage = await open_storage("memory" if record.store == "memory" else layout.store)
+    except StorageError as error:
+        raise CommandError(str(error)) from error
+    try:
+        await _serve(layout, record, storage, stopping)
+    finally:
+        await storage.close()
+
+
+async def _serve(layout: Layout, record: ClusterRecord, storage: Storage, stopping: asyncio.Event) -> None:
+    clock: Clock = SystemClock()
+    registry = Registry()
+    keys = pki.ensure(layout.pki, alternative_names(record), clock.now())
+    server = ApiServer(storage, registry, clock)
+    await server.start()
+    config = security.SecurityConfig(keys, record.api_address, record.port)
+    guard = security.build(config, server.objects, registry, clock)
+    server.install(
+        Extension(
+            authenticator=guard.authenticator,
+            authorizer=guard.authorizer,
+            admission=guard.plugins,
+            handlers=guard.handlers,
+            hooks=guard.hooks,
+        )
+    )
+    await guard.start()
+    # Other machines' nodes and pods come in over the node network; a control plane alone is for this machine.
+    address = "0.0.0.0" if record.nodes else "127.0.0.1"  # noqa: S104
+    tls = server_context(layout.pki / "apiserver.crt", layout.pki / "apiserver.key", layout.pki / "ca.crt")
+    try:
+        await server.serve(address, record.port, tls)
+    except OSError as error:
+        raise CommandError(
+            f"the API server cannot listen on {address}:{record.port} ({error.strerror}): choose another --port"
+        ) from error
+    notify_ready()
+    await stopping.wait()
+    await server.stop()
+    await guard.stop()

@@ -1,0 +1,30 @@
+"""One cluster for the whole suite, and the example application on it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from real_cluster import NOTES, Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of one node; removed afterwards."""
+    if os.geteuid() != 0:
+        pytest.skip("real containers need root")
+    data_dir = tmp_path_factory.mktemp("cluster")
+    cluster = Cluster(data_dir)
+    cluster.up()
+    yield cluster
+    if keep := os.environ.get("KAJITORI_KEEP_LOGS"):
+        shutil.copytree(data_dir / "logs", keep, dirs_exist_ok=True)
+    cluster.down("--purge")
+
+
+@pytest.fixture(scope="session")
+def notes(cluster: Cluster) -> Cluster:
+    """The example application, applied as its demo applies it."""
+    demo = cluster.run(str(NOTES / "demo.sh"))
+    assert demo.stdout.splitlines()[-1].startswith("http://notes.localhost")
+    return cluster

@@ -1,0 +1,135 @@
+"""From nothing to a cluster and back, without a trace; and the hosts and inputs that cannot work."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from real_cluster import NOTES, Cluster, eventually
+
+pytestmark = pytest.mark.e2e
+
+
+def traces() -> dict[str, list[str]]:
+    """What a cluster could leave on this machine."""
+
+    def lines(*command: str) -> list[str]:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    return {
+        "processes": [p for p in _commands() if "kajitori" in p or "containerd-shim" in p],
+        "mounts": [m for m in mounts if "kajitori" in m or "cluster" in m.split()[1] or "/run/netns/cni-" in m],
+        "links": [link for link in lines("ip", "-o", "link") if "kajitori" in link or "veth" in link],
+        "tables": [table for table in lines("nft", "list", "tables") if "kajitori" in table],
+        "namespaces": [n for n in lines("ip", "netns") if "kajitori" in n or n.startswith("cni-")],
+        "cgroups": [str(p) for p in Path("/sys/fs/cgroup").glob("*/*") if p.name.startswith(("kubepods", "kajitori"))],
+    }
+
+
+def _commands() -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if int(process.name) != os.getpid() and "pytest" not in command:
+            found.append(command)
+    return found
+
+
+NOTHING = {"processes": [], "mounts": [], "links": [], "tables": [], "namespaces": [], "cgroups": []}
+
+
+@pytest.fixture
+def alone(request: pytest.FixtureRequest, tmp_path: Path) -> Cluster:
+    """A data directory on a host that runs no cluster: the suite's own is taken down before this file's tests."""
+    return Cluster(tmp_path / "data")
+
+
+def test_a_running_cluster_refuses_a_second_one(cluster: Cluster, tmp_path: Path) -> None:
+    again = cluster.run("kajitori", "up", check=False)
+    assert again.returncode == 1
+    assert "already running" in again.stderr
+    other = Cluster(tmp_path, port=7443, http_port=7080, https_port=7444)
+    second = other.run(
+        "kajitori", "up", "--detach", "--port=7443", "--http-port=7080", "--https-port=7444", check=False
+    )
+    assert second.returncode == 1
+    assert str(cluster.data_dir) in second.stderr
+    taken = other.run("kajitori", "up", "--nodes=0", f"--port={cluster.port}", check=False)
+    assert taken.returncode == 1
+    assert f"port {cluster.port}" in taken.stderr
+    assert "--port" in taken.stderr
+
+
+def test_a_data_directory_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    record = tmp_path / "cluster.json"
+    record.write_text(json.dumps({"format": 99}))
+    result = Cluster(tmp_path).run("kajitori", "up", "--nodes=0", "--port=7443", check=False)
+    assert result.returncode == 1
+    assert "format 99" in result.stderr
+    assert json.loads(record.read_text()) == {"format": 99}
+
+
+def test_the_control_plane_alone_needs_no_root(tmp_path: Path) -> None:
+    """As another user, in memory, on any port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    cluster = Cluster(tmp_path / "data", port=port)
+    cluster.kajitori("up", "--nodes=0", "--store=memory", f"--port={port}", "--detach", "--wait")
+    try:
+        cluster.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2")
+        eventually(lambda: len(cluster.pods("app=web", "default")) == 2, "two pods")
+        assert cluster.status()["healthy"]
+    finally:
+        cluster.down("--purge")
+    assert not cluster.data_dir.exists()
+
+
+class TestLast:
+    """These need the host for themselves, so they take the suite's cluster down."""
+
+    @pytest.fixture(autouse=True)
+    def free_host(self, cluster: Cluster) -> None:
+        if cluster.data_dir.exists():
+            cluster.down("--purge")
+
+    def test_purge_leaves_nothing_and_up_works_again(self, alone: Cluster) -> None:
+        assert traces() == NOTHING
+        alone.up()
+        try:
+            alone.run(str(NOTES / "demo.sh"))
+            alone.down()
+            alone.up()
+            eventually(lambda: alone.fetch("/whoami")[0] == 200, "the application after down and up", 120)
+        finally:
+            alone.down("--purge")
+        assert traces() == NOTHING
+        assert not alone.data_dir.exists()
+
+    def test_three_nodes(self, alone: Cluster) -> None:
+        alone.up("--nodes", "3")
+        try:
+            alone.run(str(NOTES / "demo.sh"))
+            pods = alone.ready_pods("app=web")
+            assert {pod["spec"]["nodeName"] for pod in pods.values()} == {"node-1", "node-2", "node-3"}
+            assert set(alone.answering()) == set(pods)
+            for name in pods:
+                for other in pods.values():
+                    assert alone.kubectl(
+                        "exec", "-n", "notes", name, "--", "node", "-e", fetch(other["status"]["podIP"])
+                    )
+                answer = alone.kubectl("exec", "-n", "notes", name, "--", "node", "-e", fetch("web", 80))
+                assert answer.strip() in pods
+        finally:
+            alone.down("--purge")
+        assert traces() == NOTHING
+
+
+def fetch(host: str, port: int = 8080) -> str:
+    return f"fetch('http://{host}:{port}/whoami').then(r => r.text()).then(console.log)"
