@@ -85,7 +85,10 @@ def accepted(header: str) -> Accepted:
 
 
 def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
-    """A request's document. `Content-Type` may be missing: JSON then. Raises BadRequest, UnsupportedMediaType."""
+    """A request's document: JSON, YAML or protobuf; without `Content-Type`, JSON or YAML.
+
+    Raises BadRequest, UnsupportedMediaType.
+    """
     media = content_type.partition(";")[0].strip().lower()
     if media in ("", "application/json"):
         try:
@@ -96,9 +99,12 @@ def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
             raise BadRequest(f"the request body is not valid JSON: {error}") from None
     if media == "application/yaml":
         return _decode_yaml(body)
+    if media == PROTOBUF and not allowed:
+        from kajitori.api.protobuf import decode_protobuf  # only Go clients need it
+
+        return decode_protobuf(body)
     raise UnsupportedMediaType(
-        "the body of the request was in an unknown format - accepted media types include: "
-        + (allowed or "application/json, application/yaml")
+        "the body of the request was in an unknown format - accepted media types include: " + (allowed or _OFFERED)
     )
 
 

@@ -35,6 +35,9 @@ from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.evictions import Evictions
 from kajitori.apiserver.special.services import ServiceHooks
 from kajitori.apiserver.special.token_requests import TokenRequests
+from kajitori.apiserver.streams.kubelets import Kubelets
+from kajitori.apiserver.streams.pods import PodStreams
+from kajitori.apiserver.streams.proxies import Proxies
 from kajitori.kit.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -101,6 +104,7 @@ def build(
     authorizer = UnionAuthorizer([PrivilegedGroup(), NodeAuthorizer(graph, node_rules()), roles])
     services = ServiceHooks(objects, config.service_cidr, rng)
     issuer = TokenIssuer(key, config.issuer)
+    kubelets = Kubelets(objects, config.pki.directory)
     return Security(
         authenticator,
         authorizer,
@@ -111,6 +115,8 @@ def build(
             **Bindings(objects, clock).handlers(),
             **Evictions(objects, clock).handlers(),
             **TokenRequests(objects, issuer, config.audiences, clock).handlers(),
+            **PodStreams(objects, kubelets, authorizer).handlers(),
+            **Proxies(objects, kubelets, rng).handlers(),
         },
         {
             **_hooks_of(authorizer, roles),

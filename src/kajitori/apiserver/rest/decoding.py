@@ -6,7 +6,7 @@ from kajitori.api.errors import BadRequest
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform, duplicate_fields, strict_error, strict_messages
-from kajitori.apiserver.http_types import RequestContext
+from kajitori.apiserver.http_types import JSON, RequestContext
 from kajitori.apiserver.negotiate import decode_body
 from kajitori.apiserver.rest.options import IGNORE, STRICT, WARN
 
@@ -15,8 +15,9 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
     """The object of a create or update. Raises BadRequest, UnsupportedMediaType."""
     content_type = context.headers.get("content-type", "")
     document = decode_body(context.body, content_type)
+    is_json = content_type in ("", JSON) or content_type.startswith(JSON)
+    duplicates = duplicate_fields(context.body, document) if validation != IGNORE and is_json else []
     obj = check_kind(resource, document)
-    duplicates = duplicate_fields(context.body) if validation != IGNORE and "yaml" not in content_type else []
     conform_object(resource, obj, validation, context.warnings, duplicates)
     return obj
 

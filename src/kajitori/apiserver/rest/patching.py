@@ -6,6 +6,7 @@ import orjson
 
 from kajitori.api.errors import BadRequest, StatusError, UnsupportedMediaType
 from kajitori.api.meta import Object
+from kajitori.api.patch import json_patch, merge, strategic
 from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext
 from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
@@ -19,7 +20,6 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-_ACCEPTED = ", ".join((JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH))
 _JSON_PATCH_OPERATIONS_MAX = 10_000
 
 
@@ -70,27 +70,14 @@ def patched(
     return wanted
 
 
-def _merge(current: Any, change: Any) -> Any:
-    if not isinstance(change, dict):
-        return change
-    merged = dict(current) if isinstance(current, dict) else {}
-    for key, value in change.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merge(merged.get(key), value)
-    return merged
+def merged_patch(media: str, current: Object, document: Any, definition: str) -> Object:
+    """A patch of a document that is not a resource of its own, such as a Scale."""
+    if media == STRATEGIC_PATCH:
+        return strategic.apply_definition(current, document, definition)
+    return json_patch.apply(current, document) if media == JSON_PATCH else merge.apply(current, document)
 
 
-def merged_patch(media: str, current: Object, document: Any) -> Any:
-    """Without a schema: lists are replaced."""
-    return _apply(None, media, current, document)
-
-
-def _apply(resource: Resource | None, media: str, current: Object, document: Any) -> Any:
-    if media == JSON_PATCH:
-        import jsonpatch
-
-        patched: Any = jsonpatch.apply_patch(current, document)
-        return patched
-    return _merge(current, document)
+def _apply(resource: Resource, media: str, current: Object, document: Any) -> Object:
+    if media == STRATEGIC_PATCH:
+        return strategic.apply(current, document, resource)
+    return json_patch.apply(current, document) if media == JSON_PATCH else merge.apply(current, document)

@@ -18,6 +18,7 @@ from kajitori.apiserver.rest.patching import decode_patch, merged_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.updating import change_object, check_preconditions
 
+_DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 _SHOWN = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -110,7 +111,7 @@ async def _write(
     async def change(current: Object) -> Object:
         scale = document
         if media:
-            scale = merged_patch(media, scale_of(paths, current), document)
+            scale = merged_patch(media, scale_of(paths, current), document, _DEFINITION)
             _check(resource, scale, context.name)
         check_preconditions(resource, {**current["metadata"], **_given(scale)}, current["metadata"])
         _with(current, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0))
