@@ -15,6 +15,7 @@ from kajitori.api.resource import Resource
 from kajitori.api.selectors import parse_label_selector
 from kajitori.api.times import timestamp
 from kajitori.client.interface import ObjectList, PatchType, WatchEvent, WatchEventType
+from kajitori.controllers.daemonset.placement import node_of
 from kajitori.controllers.run import ControllerManager
 from kajitori.controllers.settings import Settings
 from kajitori.kit.clock import VirtualClock
@@ -349,7 +350,7 @@ class Loops:
 
     def running(self, pod: Object, ready: bool = True) -> Object:
         conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": self.now()}]
-        pod["spec"].setdefault("nodeName", "node-1")
+        pod["spec"].setdefault("nodeName", node_of(pod) or "node-1")
         return {
             "status": {**(pod.get("status") or {}), "phase": "Running", "conditions": conditions, "podIP": "10.244.0.9"}
         }

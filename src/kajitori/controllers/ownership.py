@@ -51,11 +51,21 @@ def plan_claim(owner: Object, selector: LabelSelector, candidates: Iterable[Obje
 
 
 async def claim(
-    context: Context, owner_resource: Resource, owner: Object, selector: LabelSelector, resource: Resource
+    context: Context,
+    owner_resource: Resource,
+    owner: Object,
+    selector: LabelSelector,
+    resource: Resource,
+    *,
+    accepts: Callable[[Object], bool] = lambda _: True,
 ) -> list[Object]:
-    """The objects of `resource` that `owner` controls once orphans are adopted and strays released."""
+    """The objects of `resource` that `owner` controls once orphans are adopted and strays released.
+
+    Only orphans that it `accepts` are adopted.
+    """
     informer = context.informer(resource)
     found = plan_claim(owner, selector, candidates(informer, owner))
+    found.adopt[:] = [orphan for orphan in found.adopt if accepts(orphan)]
     for stray in found.release:
         await _set_owners(context, resource, stray, [o for o in _owners(stray) if o["uid"] != uid_of(owner)])
     if not found.adopt or not await _still_lives(context, owner_resource, owner):
