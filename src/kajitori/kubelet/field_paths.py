@@ -36,7 +36,7 @@ def pod_field(pod: Object, path: str, *, host_ips: tuple[str, ...] = (), pod_ips
         "status.podIP": pod_ips[0] if pod_ips else "",
         "status.podIPs": ",".join(pod_ips),
     }
-    return simple[path]
+    return str(simple[path])
 
 
 def resource_field(container: Object, resource: str, divisor: str, allocatable: dict[str, str]) -> str:

@@ -1,0 +1,42 @@
+"""subPath and subPathExpr: a path inside a volume, which must not lead out of it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_REFERENCE = re.compile(r"\$\(([^()]*)\)")
+
+
+class WrongSubPath(Exception):
+    """The message is the one that the container waits with."""
+
+
+def sub_path_of(mount: Mapping[str, object], environment: Mapping[str, str]) -> str:
+    """The relative path, with the container's variables put in; raises WrongSubPath for an unknown one."""
+    expression = str(mount.get("subPathExpr") or "")
+    if not expression:
+        return str(mount.get("subPath") or "")
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in environment:
+            raise WrongSubPath(f"missing value for {match[1]!r}".replace("'", '"'))
+        return environment[match[1]]
+
+    path = _REFERENCE.sub(value, expression)
+    if Path(path).is_absolute():
+        raise WrongSubPath(f"error SubPath `{path}` must not be an absolute path")
+    if ".." in Path(path).parts:
+        raise WrongSubPath(f"unable to create subPath `{path}`: must not contain '..'")
+    return path
+
+
+def resolve_sub_path(volume: Path, relative: str, mode: int = 0o755) -> Path:
+    """The real path, made as directories where nothing is yet; links that lead out are refused."""
+    root = volume.resolve()
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root):
+        raise WrongSubPath(f"subpath {relative!r} leads outside of its volume")
+    if not path.exists():
+        path.mkdir(parents=True, mode=mode)
+        path.chmod(mode)
+    return path
