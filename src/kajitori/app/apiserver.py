@@ -4,7 +4,6 @@ import asyncio
 
 from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
-from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.http.tls import server_context
 from kajitori.apiserver.server import ApiServer
 from kajitori.app.layout import Layout
@@ -39,15 +38,7 @@ async def _serve(layout: Layout, record: ClusterRecord, storage: Storage, stoppi
     await server.start()
     config = security.SecurityConfig(keys, record.api_address, record.port)
     guard = security.build(config, server.objects, registry, clock)
-    server.install(
-        Extension(
-            authenticator=guard.authenticator,
-            authorizer=guard.authorizer,
-            admission=guard.plugins,
-            handlers=guard.handlers,
-            hooks=guard.hooks,
-        )
-    )
+    server.install(guard.extension)
     await guard.start()
     # Other machines' nodes and pods come in over the node network; a control plane alone is for this machine.
     address = "0.0.0.0" if record.nodes else "127.0.0.1"  # noqa: S104

@@ -51,6 +51,10 @@ def parts_of(record: ClusterRecord) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def command_of(part: Part, layout: Layout) -> list[str]:
+    return [sys.executable, "-m", "kajitori.app", *part.arguments, "--data-dir", str(layout.root)]
+
+
 class Supervisor:
     """Keeps every part running until `stop`."""
 
@@ -136,10 +140,9 @@ class Supervisor:
 
     def _spawn(self, part: Part, notify: int) -> subprocess.Popen[bytes]:
         self._layout.logs.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "kajitori.app", *part.arguments, "--data-dir", str(self._layout.root)]
         with self._layout.log(part.name).with_suffix(".err").open("wb") as errors:
             return subprocess.Popen(
-                command,
+                command_of(part, self._layout),
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
