@@ -126,10 +126,12 @@ class Objects(Protocol):
     async def create(self, resource: Resource, obj: Object) -> Object:
         """Fill in uid, creationTimestamp and generateName, and store; raises AlreadyExists."""
 
-    async def update(self, resource: Resource, name: str, namespace: str, change: Change) -> Object:
+    async def update(
+        self, resource: Resource, name: str, namespace: str, change: Change, *, keep_generation: bool = False
+    ) -> Object:
         """Apply `change` to the newest state and store the result, again from the newest after every conflict.
 
-        Removing the last finalizer of an object that is being deleted deletes it.
+        With `keep_generation` a changed spec counts as no new generation (a pod's binding). Removing the last finalizer of an object that is being deleted deletes it.
         """
 
     async def delete(

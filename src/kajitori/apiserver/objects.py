@@ -70,7 +70,9 @@ class ObjectStore:
                 return orjson.loads(body)  # type: ignore[no-any-return]
         raise AlreadyExists.of(resource.group, resource.plural, metadata["name"])
 
-    async def update(self, resource: Resource, name: str, namespace: str, change: Change) -> Object:
+    async def update(
+        self, resource: Resource, name: str, namespace: str, change: Change, *, keep_generation: bool = False
+    ) -> Object:
         current = cached(self._backend, resource, namespace, name)
         fresh = False
         for _ in range(updating.PATCH_ATTEMPTS):
@@ -80,7 +82,8 @@ class ObjectStore:
                 raise not_found(resource, name)
             old, new = current.decode(resource), change(current.decode(resource))
             object_meta.keep_server_fields(new, old)
-            if resource.counts_generation and _apart_from_status(new) != _apart_from_status(old):
+            counts = resource.counts_generation and not keep_generation
+            if counts and _apart_from_status(new) != _apart_from_status(old):
                 new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
             try:
                 body = await updating.commit(self._backend, resource, new, old, current, WriteContext(SERVER))

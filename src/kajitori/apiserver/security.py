@@ -14,6 +14,7 @@ from kajitori.api import core, rbac
 from kajitori.api.registry import Registry
 from kajitori.apiserver.admission.default_plugins import default_plugins
 from kajitori.apiserver.authn.chain import AuthenticatorChain
+from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
 from kajitori.apiserver.authn.reviews import IdentityReviews
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, SigningKey, TokenIssuer
 from kajitori.apiserver.authn.tokens import BootstrapTokens, StaticTokens
@@ -28,6 +29,7 @@ from kajitori.apiserver.authz.union import PrivilegedGroup, UnionAuthorizer
 from kajitori.apiserver.bootstrap.apply import bootstrap
 from kajitori.apiserver.bootstrap.cluster import ClusterFacts
 from kajitori.apiserver.bootstrap.policy import node_rules
+from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.http_types import Handler, HandlerKey, RestHooks
 from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects, User
 from kajitori.apiserver.pki import FRONT_PROXY_CLIENT, Pki
@@ -68,11 +70,26 @@ class Security:
     authorizer: Authorizer
     plugins: Sequence[AdmissionPlugin]
     handlers: Mapping[HandlerKey, Handler]
+    path_handlers: Mapping[str, Handler]
+    group_handlers: Mapping[tuple[str, str], Handler]
     hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
     _begin: Callable[[], "asyncio.Future[None]"]
     _aggregator: Aggregator
     _stops: Sequence[Callable[[], None]]
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    @property
+    def extension(self) -> Extension:
+        """What `ApiServer.install` takes."""
+        return Extension(
+            authenticator=self.authenticator,
+            authorizer=self.authorizer,
+            admission=self.plugins,
+            handlers=self.handlers,
+            path_handlers=self.path_handlers,
+            group_handlers=self.group_handlers,
+            hooks=self.hooks,
+        )
 
     async def start(self) -> None:
         """Write what is missing, then keep aggregated roles current. The store must be readable and writable."""
@@ -118,6 +135,8 @@ def build(
             **PodStreams(objects, kubelets, authorizer).handlers(),
             **Proxies(objects, kubelets, rng).handlers(),
         },
+        IssuerDiscovery(key, config.issuer).path_handlers(),
+        {},
         {
             **_hooks_of(authorizer, roles),
             (core.SERVICE.group, core.SERVICE.plural): [services],

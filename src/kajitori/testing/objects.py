@@ -61,7 +61,9 @@ class FakeObjects:
         self.writes += 1
         return self.put(resource, obj)
 
-    async def update(self, resource: Resource, name: str, namespace: str, change: Change) -> Object:
+    async def update(
+        self, resource: Resource, name: str, namespace: str, change: Change, *, keep_generation: bool = False
+    ) -> Object:
         before = await self.get(resource, name, namespace)
         after = change(copy.deepcopy(before))
         if after == before:

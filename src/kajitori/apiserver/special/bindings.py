@@ -41,7 +41,7 @@ class Bindings:
         if is_dry_run(context):
             assign(await self._objects.get(core.POD, name, context.namespace))
         else:
-            await self._objects.update(core.POD, name, context.namespace, assign)
+            await self._objects.update(core.POD, name, context.namespace, assign, keep_generation=True)
         return success(context)
 
 

@@ -54,6 +54,10 @@ class ServiceHooks(RestHooks):
         self._ips.roll_back(uid_of(obj), _addresses(spec))
         self._ports.roll_back(uid_of(obj), _node_ports(spec))
 
+    def after_delete(self, obj: Object) -> None:
+        """At once, without waiting for memory to follow: the next request may ask for the same address."""
+        self._stored("DELETED", obj)
+
     def _stored(self, event: str, service: Object) -> None:
         spec = {} if event == "DELETED" else service["spec"]
         self._ips.commit(uid_of(service), _addresses(spec))

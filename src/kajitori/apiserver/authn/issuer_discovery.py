@@ -1,0 +1,37 @@
+"""How others verify our service account tokens: OpenID Connect discovery (KEP-1393)."""
+
+from collections.abc import Mapping
+
+import orjson
+
+from kajitori.apiserver.authn.service_accounts import SigningKey
+from kajitori.apiserver.http_types import Handler, RequestContext, Response
+from kajitori.apiserver.special.bodies import only
+
+CONFIGURATION, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"
+_CACHED_FOR = ("cache-control", "public, max-age=3600")
+
+
+class IssuerDiscovery:
+    def __init__(self, key: SigningKey, issuer: str) -> None:
+        self._keys = orjson.dumps({"keys": [key.jwk()]})
+        self._configuration = orjson.dumps(
+            {
+                "issuer": issuer,
+                "jwks_uri": f"{issuer}{KEYS}",
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["ES256"],
+            }
+        )
+
+    def path_handlers(self) -> Mapping[str, Handler]:
+        return {CONFIGURATION: self._serve_configuration, KEYS: self._serve_keys}
+
+    async def _serve_configuration(self, context: RequestContext) -> Response:
+        only(context, "GET", "HEAD")
+        return Response(200, self._configuration, headers=(_CACHED_FOR,))
+
+    async def _serve_keys(self, context: RequestContext) -> Response:
+        only(context, "GET", "HEAD")
+        return Response(200, self._keys, "application/jwk-set+json", (_CACHED_FOR,))

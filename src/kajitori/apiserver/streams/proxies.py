@@ -1,0 +1,144 @@
+"""nodes/proxy, pods/proxy, services/proxy: an HTTP request handed to a kubelet, a pod, or a pod behind a service.
+
+A name may be `[scheme:]name[:port]` (API reference, "proxy subresource"); port is a number or a name.
+"""
+
+import random
+import ssl
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote
+
+from kajitori.api import core, discovery
+from kajitori.api.errors import BadRequest, NotFound, ServiceUnavailable
+from kajitori.api.meta import Object
+from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
+from kajitori.apiserver.interfaces import Objects
+from kajitori.apiserver.streams.kubelets import KUBELET_PORT, Kubelets, node_host
+from kajitori.apiserver.streams.relay import relay
+from kajitori.apiserver.streams.tunnel import forwarded_headers, pass_through, wants_upgrade
+from kajitori.client.connection import Address
+
+_PATH_CHARACTERS = "/:@!$&'()*+,;=-._~%"
+
+
+class ProxyName(NamedTuple):
+    scheme: str
+    name: str
+    port: str
+
+
+def parse_proxy_name(text: str) -> ProxyName:
+    """Raises BadRequest."""
+    parts = text.split(":")
+    if len(parts) == 1:
+        return ProxyName("", text, "")
+    if len(parts) == 2:
+        return ProxyName("", parts[0], parts[1])
+    if len(parts) == 3 and parts[0] in ("", "http", "https"):
+        return ProxyName(parts[0], parts[1], parts[2])
+    raise BadRequest(f'invalid request name "{text}": it must be [scheme:]name[:port]')
+
+
+class Proxies:
+    def __init__(self, objects: Objects, kubelets: Kubelets, rng: random.Random) -> None:
+        self._objects = objects
+        self._kubelets = kubelets
+        self._rng = rng
+
+    def handlers(self) -> Mapping[HandlerKey, Handler]:
+        return {
+            ("", "nodes", "proxy"): self._node,
+            ("", "pods", "proxy"): self._pod,
+            ("", "services", "proxy"): self._service,
+        }
+
+    async def _node(self, context: RequestContext) -> Response:
+        asked = parse_proxy_name(context.name)
+        address = self._kubelets.address_of(asked.name)
+        if asked.port and asked.port != str(KUBELET_PORT):
+            node = await self._objects.get(core.NODE, asked.name)
+            address = _address(node_host(node), asked.port, asked.scheme)
+        return await self._forward(context, address)
+
+    async def _pod(self, context: RequestContext) -> Response:
+        asked = parse_proxy_name(context.name)
+        pod = await self._objects.get(core.POD, asked.name, context.namespace)
+        ip = (pod.get("status") or {}).get("podIP")
+        if not ip:
+            raise BadRequest("address not allowed")
+        return await self._forward(context, _address(ip, _pod_port(pod, asked.port), asked.scheme))
+
+    async def _service(self, context: RequestContext) -> Response:
+        asked = parse_proxy_name(context.name)
+        service = await self._objects.get(core.SERVICE, asked.name, context.namespace)
+        ip, port = self._endpoint(service, context.namespace, asked)
+        return await self._forward(context, _address(ip, port, asked.scheme))
+
+    def _endpoint(self, service: Object, namespace: str, asked: ProxyName) -> tuple[str, str]:
+        """A ready endpoint at random, and the port that the service's port leads to."""
+        name = _service_port(service, asked)
+        found = []
+        for endpoint_slice in self._objects.cached_list(discovery.ENDPOINT_SLICE, namespace):
+            labels = endpoint_slice["metadata"].get("labels") or {}
+            if labels.get("kubernetes.io/service-name") != asked.name:
+                continue
+            ports = [p.get("port") for p in endpoint_slice.get("ports") or () if (p.get("name") or "") == name]
+            for endpoint in endpoint_slice.get("endpoints") or ():
+                if ports and (endpoint.get("conditions") or {}).get("ready") is not False:
+                    found += [(address, str(ports[0])) for address in endpoint["addresses"]]
+        if not found:
+            raise ServiceUnavailable(f'no endpoints available for service "{asked.name}"')
+        return self._rng.choice(found)
+
+    async def _forward(self, context: RequestContext, address: Address) -> Response:
+        target = _target(context)
+        if wants_upgrade(context):
+            return await pass_through(context, address, target)
+        headers = forwarded_headers(context.headers, str(address))
+        headers.pop("connection", None)
+        return await relay(address, context.method, target, headers, context.body)
+
+
+def _service_port(service: Object, asked: ProxyName) -> str:
+    """The name of the port; a service of one port needs none named. Raises ServiceUnavailable as upstream does."""
+    ports = service["spec"].get("ports") or []
+    if not asked.port and len(ports) == 1:
+        return ports[0].get("name") or ""
+    for port in ports:
+        if asked.port in (port.get("name") or "", str(port["port"])):
+            return port.get("name") or ""
+    raise ServiceUnavailable(f'no service port "{asked.port}" found for service "{asked.name}"')
+
+
+def _pod_port(pod: Object, port: str) -> str:
+    containers = pod["spec"].get("containers") or ()
+    if not port:
+        return next((str(p["containerPort"]) for c in containers for p in c.get("ports") or ()), "80")
+    if port.isdigit():
+        return port
+    for container in containers:
+        for declared in container.get("ports") or ():
+            if declared.get("name") == port:
+                return str(declared["containerPort"])
+    raise NotFound(f'pod {pod["metadata"]["name"]} has no port named "{port}"')
+
+
+def _address(host: str, port: str, scheme: str) -> Address:
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadRequest(f'invalid port "{port}"')
+    tls = None
+    if scheme == "https":
+        # As upstream: what a pod serves with is its own affair, nobody could verify it.
+        tls = ssl.create_default_context()
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    return Address(host, int(port), tls)
+
+
+def _target(context: RequestContext) -> str:
+    """What follows `/proxy` in the path, and the query as it came."""
+    marker = f"/{context.name}/proxy"
+    _, _, rest = context.path.partition(marker)
+    path = quote(rest or "/", safe=_PATH_CHARACTERS)
+    return f"{path}?{context.query.text}" if context.query.text else path

@@ -1,0 +1,129 @@
+"""An upgraded connection passed through byte by byte: what is spoken on it (SPDY/3.1, WebSocket) is not our business.
+
+Each direction holds one piece of 64 KiB at most beside the transports' own buffers: a slow reader holds back a writer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from kajitori.api.errors import ServiceUnavailable
+from kajitori.apiserver.http_types import CONNECTION_TAKEN, RequestContext, Response
+from kajitori.client.connection import Address, encode_head
+from kajitori.client.interface import Disconnected
+
+_PIECE_BYTES = 64 << 10
+_HEAD_BYTES_MAX = 64 << 10
+_REFUSAL_BYTES_MAX = 1 << 20
+# What a backend must not see, or what belongs to one hop only.
+_NOT_FORWARDED = frozenset(
+    ("authorization", "host", "content-length", "transfer-encoding", "keep-alive", "te", "trailer", "expect")
+)
+_TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
+
+
+def wants_upgrade(context: RequestContext) -> bool:
+    tokens = (token.strip().lower() for token in context.headers.get("connection", "").split(","))
+    return "upgrade" in tokens and bool(context.headers.get("upgrade"))
+
+
+def forwarded_headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
+    """The client's headers without its credentials."""
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if name not in _NOT_FORWARDED and not name.startswith(("impersonate-", "proxy-"))
+    }
+    if protocols := kept.get("sec-websocket-protocol"):
+        names = [name.strip() for name in protocols.split(",")]
+        kept["sec-websocket-protocol"] = ", ".join(n for n in names if not n.startswith(_TOKEN_PROTOCOL))
+    return {"host": host, **kept}
+
+
+async def pass_through(context: RequestContext, address: Address, target: str) -> Response:
+    """Ask the backend for the same upgrade; when it agrees, join the two connections until either ends."""
+    reader, writer = await _open(address)
+    try:
+        head = encode_head(context.method, target, forwarded_headers(context.headers, str(address)))
+        writer.write(head)
+        await writer.drain()
+        answer = await _read_head(reader, address)
+        if _status(answer) != 101:
+            return await _refusal(answer, reader)
+        client_reader, client_writer = await context.take_connection()
+        client_writer.write(answer)
+        await join((client_reader, client_writer), (reader, writer))
+        return CONNECTION_TAKEN
+    except (OSError, EOFError, Disconnected) as error:
+        raise ServiceUnavailable(f"error dialing backend: {address}: {error}") from error
+    finally:
+        writer.close()
+
+
+async def _open(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    name = (address.server_name or address.host) if address.tls else None
+    try:
+        return await asyncio.open_connection(
+            address.host, address.port, ssl=address.tls, server_hostname=name, limit=_PIECE_BYTES
+        )
+    except OSError as error:
+        raise ServiceUnavailable(f"error dialing backend: {address}: {error.strerror or error}") from error
+
+
+async def _read_head(reader: asyncio.StreamReader, address: Address) -> bytes:
+    try:
+        return await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise Disconnected(f"{address}: no answer to the upgrade: {error}") from error
+
+
+def _status(head: bytes) -> int:
+    parts = head.split(b"\r\n", 1)[0].split(b" ")
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 502
+
+
+async def _refusal(head: bytes, reader: asyncio.StreamReader) -> Response:
+    """The backend's own answer, handed on."""
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
+    length = headers.get("content-length", "")
+    if length.isdigit():
+        body = await reader.readexactly(min(int(length), _REFUSAL_BYTES_MAX))
+    elif "chunked" in headers.get("transfer-encoding", ""):
+        body = await _read_chunks(reader)
+    else:
+        body = b"" if _status(head) in (204, 304) else await reader.read(_REFUSAL_BYTES_MAX)
+    return Response(_status(head), body, headers.get("content-type", "text/plain"))
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while len(body) < _REFUSAL_BYTES_MAX:
+        size = int((await reader.readline()).split(b";")[0].strip() or b"0", 16)
+        if not size:
+            break
+        body += (await reader.readexactly(size + 2))[:-2]
+    return body
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def join(left: Ends, right: Ends) -> None:
+    """Copy both ways until one side ends; then both are closed, what was read having been written."""
+    tasks = [asyncio.create_task(_copy(left[0], right[1])), asyncio.create_task(_copy(right[0], left[1]))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in (left[1], right[1]):
+            writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, RuntimeError):
+        while piece := await reader.read(_PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()

@@ -1,0 +1,159 @@
+"""The real server with everything plugged in, over a memory store and without a network."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import orjson
+
+from kajitori.api.registry import Registry
+from kajitori.apiserver import pki, security
+from kajitori.apiserver.http_types import Query, Request
+from kajitori.apiserver.interfaces import User
+from kajitori.apiserver.server import ApiServer
+from kajitori.kit.clock import SystemClock
+from kajitori.storage.memory import MemoryStorage
+from kajitori.testing.requests import ADMIN
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class Server:
+    """`ask` sends a request as a user; `guard` is the security around the server."""
+
+    def __init__(self, server: ApiServer, guard: security.Security) -> None:
+        self.server = server
+        self.guard = guard
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, user: User | None = ADMIN, token: str = "", patch: str = ""
+    ) -> Answer:
+        path, _, query = path.partition("?")
+        headers = {"content-type": patch or "application/json"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        content = orjson.dumps(body) if body is not None else b""
+        request = Request(method, path, Query(query), headers, content)
+        pipeline = self.server._pipeline
+        response = await (pipeline.answer(request, user) if user else pipeline(request))
+        return response.status, orjson.loads(response.body) if response.body else {}
+
+    async def ok(self, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+        status, answer = await self.ask(method, path, body, **more)
+        assert status < 300, answer
+        return answer
+
+
+def with_server(tmp_path: Path, scenario: Callable[[Server], Awaitable[None]]) -> None:
+    async def run() -> None:
+        clock, registry, storage = SystemClock(), Registry(), MemoryStorage()
+        server = ApiServer(storage, registry, clock)
+        await server.start()
+        keys = pki.ensure(tmp_path, ["127.0.0.1"], clock.now())
+        guard = security.build(security.SecurityConfig(keys, "10.89.0.1"), server.objects, registry, clock)
+        server.install(guard.extension)
+        await guard.start()
+        try:
+            await scenario(Server(server, guard))
+        finally:
+            await guard.stop()
+            await server.stop()
+            await storage.close()
+
+    asyncio.run(run())
+
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "p"},
+    "spec": {"containers": [{"name": "c", "image": "i"}]},
+}
+PODS = "/api/v1/namespaces/default/pods"
+
+
+def test_a_pod_from_creation_to_its_own_token(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        await api.ok("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+        pod = await api.ok("POST", PODS, POD)
+        assert pod["spec"]["serviceAccountName"] == "default"
+        assert pod["spec"]["volumes"][0]["name"].startswith("kube-api-access-")
+        bound = await api.ok("POST", f"{PODS}/p/binding", {"target": {"kind": "Node", "name": "n1"}})
+        assert bound["status"] == "Success"
+        pod = await api.ok("GET", f"{PODS}/p")
+        assert pod["spec"]["nodeName"] == "n1"
+        assert pod["metadata"]["generation"] == 1
+        node = User("system:node:n1", ("system:nodes", "system:authenticated"))
+        reference = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": pod["metadata"]["uid"]}
+        path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        request = await api.ok("POST", path, {"spec": {"boundObjectRef": reference}}, user=node)
+        token = request["status"]["token"]
+        review = await api.ok("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, user=None, token=token)
+        assert review["status"]["userInfo"]["username"] == "system:serviceaccount:default:default"
+        status, answer = await api.ask("GET", PODS, user=None, token=token)
+        assert status == 403
+        assert answer["message"] == (
+            'pods is forbidden: User "system:serviceaccount:default:default" cannot list resource "pods" in API group '
+            '"" in the namespace "default"'
+        )
+        assert (await api.ask("GET", PODS, user=None, token="nonsense"))[0] == 401
+        assert (await api.ask("GET", "/version", user=None))[0] == 200
+
+    with_server(tmp_path, scenario)
+
+
+def test_services_get_addresses_and_return_them(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        services = "/api/v1/namespaces/default/services"
+        ports = [{"port": 80}]
+        kubernetes = await api.ok("GET", f"{services}/kubernetes")
+        assert kubernetes["spec"]["clusterIP"] == "10.96.0.1"
+        body = {"metadata": {"name": "web"}, "spec": {"type": "NodePort", "ports": ports, "selector": {"a": "b"}}}
+        web = await api.ok("POST", services, body)
+        assert web["spec"]["clusterIP"].startswith("10.96.")
+        assert 30000 <= web["spec"]["ports"][0]["nodePort"] < 32768
+        taken = {"metadata": {"name": "two"}, "spec": {"clusterIP": web["spec"]["clusterIP"], "ports": ports}}
+        status, answer = await api.ask("POST", services, taken)
+        assert (status, answer["reason"]) == (422, "Invalid")
+        change = {"spec": {"selector": {"a": "c"}}}
+        kept = await api.ok("PATCH", f"{services}/web", change, patch="application/merge-patch+json")
+        assert kept["spec"]["clusterIP"] == web["spec"]["clusterIP"]
+        await api.ok("DELETE", f"{services}/web")
+        await api.ok("POST", services, taken)
+
+    with_server(tmp_path, scenario)
+
+
+def test_aggregated_roles_and_escalation(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+        part = {
+            "metadata": {"name": "crontabs", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+            "rules": [{"verbs": ["get"], "apiGroups": ["stable.example.com"], "resources": ["crontabs"]}],
+        }
+        await api.ok("POST", roles, part)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        for name in ("view", "edit", "admin"):
+            role = await api.ok("GET", f"{roles}/{name}")
+            assert any("crontabs" in rule.get("resources", ()) for rule in role["rules"]), name
+        jane = User("jane", ("dev", "system:authenticated"))
+        status, _ = await api.ask("POST", roles, part, user=jane)
+        assert status == 403
+
+    with_server(tmp_path, scenario)
+
+
+def test_issuer_discovery_publishes_the_key_that_signs(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        await api.ok("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "app"}})
+        request = await api.ok("POST", "/api/v1/namespaces/default/serviceaccounts/app/token", {})
+        configuration = await api.ok("GET", "/.well-known/openid-configuration")
+        keys = await api.ok("GET", "/openid/v1/jwks")
+        key = jwt.PyJWK(keys["keys"][0]).key
+        claims = jwt.decode(request["status"]["token"], key, algorithms=["ES256"], audience=security.CLUSTER_ISSUER)
+        assert claims["iss"] == configuration["issuer"]
+
+    with_server(tmp_path, scenario)

@@ -1,0 +1,264 @@
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kajitori.api import core, discovery
+from kajitori.api.errors import BadRequest, Forbidden, ServiceUnavailable
+from kajitori.apiserver import pki
+from kajitori.apiserver.authz.union import PrivilegedGroup
+from kajitori.apiserver.http_types import CONNECTION_TAKEN, Query, Request, RequestContext, Response
+from kajitori.apiserver.interfaces import Attributes, User
+from kajitori.apiserver.streams.kubelets import Kubelets
+from kajitori.apiserver.streams.pods import PodStreams, check_log_options, container_of
+from kajitori.apiserver.streams.proxies import Proxies, parse_proxy_name
+from kajitori.testing.objects import FakeObjects
+from kajitori.testing.requests import ADMIN
+
+Serve = Callable[[str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+POD = {
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"nodeName": "n1", "containers": [{"name": "app"}]},
+    "status": {"podIP": "127.0.0.1"},
+}
+
+
+class World:
+    """A kubelet on a free port of loopback, and the handlers that reach it."""
+
+    def __init__(self, directory: Path) -> None:
+        keys = pki.ensure(directory, ["127.0.0.1"], time.time())
+        pki.ensure_pair(
+            directory / "kubelet",
+            keys.authority,
+            ["127.0.0.1"],
+            time.time(),
+            lambda: pki.issue_serving(keys.authority, "system:node:n1", ["127.0.0.1"], time.time()),
+        )
+        self.directory = directory
+        self.objects = FakeObjects()
+        self.objects.put(core.POD, POD)
+        self.heads: list[str] = []
+        kubelets = Kubelets(self.objects, directory)
+        self.handlers = {
+            **PodStreams(self.objects, kubelets, PrivilegedGroup()).handlers(),
+            **Proxies(self.objects, kubelets, random.Random(1)).handlers(),
+        }
+
+    @asynccontextmanager
+    async def kubelet(self, serve: Serve, *, tls: bool = True) -> AsyncIterator[int]:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.heads.append(head)
+            await serve(head, reader, writer)
+            writer.close()
+
+        context = None
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.directory / "kubelet.crt", self.directory / "kubelet.key")
+            context.load_verify_locations(self.directory / "ca.crt")
+            context.verify_mode = ssl.CERT_REQUIRED
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+        }
+        self.objects.put(core.NODE, {"metadata": {"name": "n1"}, "status": status})
+        try:
+            yield port
+        finally:
+            server.close()
+
+    async def ask(
+        self, subresource: str, query: str = "", *, plural: str = "pods", name: str = "web", **more: Any
+    ) -> Response:
+        path = f"/api/v1/namespaces/default/{plural}/{name}/{subresource}{more.pop('rest', '')}"
+        user = more.pop("user", ADMIN)
+        request = Request("GET", path, Query(query), **more)
+        attributes = Attributes(user, "get", "", "v1", plural, subresource, "default", name, path)
+        return await self.handlers["", plural, subresource](RequestContext(request, user, attributes))
+
+
+class FakeConnection:
+    """The client's end: what it sends is in `reader`; what it gets, behind `client`."""
+
+    def __init__(self) -> None:
+        self.client: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
+
+    async def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        ours: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
+        server = await asyncio.start_server(lambda r, w: ours.set_result((r, w)), "127.0.0.1", 0)
+        self.client.set_result(await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1]))
+        ends = await ours
+        server.close()
+        return ends
+
+
+async def body_of(response: Response) -> bytes:
+    assert response.stream is not None
+    return b"".join([piece async for piece in response.stream])
+
+
+def test_logs_stream_from_the_kubelet(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(b"4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n")
+        await writer.drain()
+
+    async def scenario() -> bytes:
+        async with world.kubelet(serve):
+            return await body_of(await world.ask("log", "follow=true&tailLines=5&unknown=1"))
+
+    assert asyncio.run(scenario()) == b"one\ntwo\n"
+    assert world.heads[0].startswith("GET /containerLogs/default/web/app?follow=true&tailLines=5 HTTP/1.1\r\n")
+
+
+def test_an_upgrade_is_joined_both_ways_and_keeps_no_credentials(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: SPDY/3.1\r\n\r\n")
+        piece = await reader.readexactly(5)
+        writer.write(piece.upper())
+        await writer.drain()
+
+    async def scenario() -> bytes:
+        connection = FakeConnection()
+        headers = {
+            "connection": "Upgrade",
+            "upgrade": "SPDY/3.1",
+            "authorization": "Bearer secret",
+            "sec-websocket-protocol": "v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.c2VjcmV0",
+        }
+        async with world.kubelet(serve):
+            task = asyncio.ensure_future(
+                world.ask(
+                    "exec", "command=ls&command=-l&stdin=1&stdout=true&tty=0", headers=headers, connection=connection
+                )
+            )
+            reader, writer = await connection.client
+            writer.write(b"hello")
+            received = await reader.read()
+            assert await task is CONNECTION_TAKEN
+            writer.close()
+            return received
+
+    received = asyncio.run(scenario())
+    assert received.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert received.endswith(b"HELLO")
+    head = world.heads[0]
+    assert head.startswith("GET /exec/default/web/app?command=ls&command=-l&input=1&output=1 HTTP/1.1\r\n")
+    assert "secret" not in head
+    assert "c2VjcmV0" not in head
+    assert "sec-websocket-protocol: v4.channel.k8s.io\r\n" in head
+
+
+def test_a_refused_upgrade_is_handed_on(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ngone")
+
+    async def scenario() -> Response:
+        headers = {"connection": "Upgrade", "upgrade": "websocket"}
+        async with world.kubelet(serve):
+            return await world.ask("portforward", "ports=80", headers=headers)
+
+    response = asyncio.run(scenario())
+    assert (response.status, response.body) == (404, b"gone")
+
+
+def test_what_cannot_be_reached_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    status = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}},
+    }
+    world.objects.put(core.NODE, {"metadata": {"name": "n1"}, "status": status})
+    headers = {"connection": "Upgrade", "upgrade": "websocket"}
+    with pytest.raises(ServiceUnavailable, match=r"error dialing backend: 127\.0\.0\.1:1"):
+        asyncio.run(world.ask("exec", "command=ls&stdout=1", headers=headers))
+    with pytest.raises(ServiceUnavailable, match="error trying to reach service"):
+        asyncio.run(world.ask("log"))
+
+
+def test_who_may_only_read_may_not_run(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    headers = {"connection": "Upgrade", "upgrade": "websocket"}
+    with pytest.raises(Forbidden, match="cannot create resource"):
+        asyncio.run(world.ask("exec", "command=ls&stdout=1", headers=headers, user=User("jane")))
+    with pytest.raises(BadRequest, match="Upgrade request required"):
+        asyncio.run(world.ask("exec", "command=ls&stdout=1"))
+
+
+def test_which_container() -> None:
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}]},
+    }
+    assert container_of(pod, "i") == "i"
+    with pytest.raises(BadRequest) as refused:
+        container_of(pod, "")
+    assert refused.value.message == (
+        "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]"
+    )
+    with pytest.raises(BadRequest, match="container x is not valid for pod p"):
+        container_of(pod, "x")
+    with pytest.raises(BadRequest, match="greater than 0"):
+        check_log_options({"limitBytes": "0"})
+
+
+def test_a_service_is_proxied_to_a_ready_endpoint(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-own: yes\r\n\r\nok")
+
+    async def scenario() -> Response:
+        async with world.kubelet(serve, tls=False) as port:
+            service = {
+                "metadata": {"name": "web", "namespace": "default"},
+                "spec": {"ports": [{"name": "h", "port": 80}]},
+            }
+            world.objects.put(core.SERVICE, service)
+            world.objects.put(
+                discovery.ENDPOINT_SLICE,
+                {
+                    "metadata": {
+                        "name": "web-1",
+                        "namespace": "default",
+                        "labels": {"kubernetes.io/service-name": "web"},
+                    },
+                    "ports": [{"name": "h", "port": port}],
+                    "endpoints": [
+                        {"addresses": ["127.0.0.9"], "conditions": {"ready": False}},
+                        {"addresses": ["127.0.0.1"], "conditions": {"ready": True}},
+                    ],
+                },
+            )
+            response = await world.ask("proxy", "a=1", plural="services", name="web:h", rest="/deep/path")
+            assert await body_of(response) == b"ok"
+            pod = await world.ask("proxy", name=f"web:{port}")
+            assert await body_of(pod) == b"ok"
+            return response
+
+    assert ("x-own", "yes") in asyncio.run(scenario()).headers
+    assert world.heads[0].startswith("GET /deep/path?a=1 HTTP/1.1\r\n")
+    assert world.heads[1].startswith("GET / HTTP/1.1\r\n")
+
+
+def test_names_of_proxied_things() -> None:
+    assert parse_proxy_name("https:web:443") == ("https", "web", "443")
+    assert parse_proxy_name("web:http") == ("", "web", "http")
+    with pytest.raises(BadRequest):
+        parse_proxy_name("a:b:c:d")
