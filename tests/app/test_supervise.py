@@ -104,5 +104,5 @@ signal.pause()
 async def _exists(path: Path) -> None:
     """A process of another interpreter has to come up first, and tells nobody."""
     async with asyncio.timeout(20):
-        while not path.exists():  # noqa: ASYNC110
+        while not path.exists():
             await asyncio.sleep(0.01)
