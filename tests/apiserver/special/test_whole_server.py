@@ -42,7 +42,7 @@ class Server:
 
     async def ok(self, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
         status, answer = await self.ask(method, path, body, **more)
-        assert status < 300, answer
+        assert status < 300, str(answer)
         return answer
 
 

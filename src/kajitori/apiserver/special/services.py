@@ -33,6 +33,8 @@ class ServiceHooks(RestHooks):
         first = int(self._network.network_address) + 1
         self._ips = NumberPool(first, addresses, _band(self._network.num_addresses, 16, 16, 256), rng)
         self._ports = NumberPool(*NODE_PORTS, _band(NODE_PORTS[1], 32, 16, 128), rng)
+        # Deleted here, while memory has yet to hear of it.
+        self._gone: set[str] = set()
         self._unsubscribe = objects.subscribe(core.SERVICE, self._stored)
 
     def stop(self) -> None:
@@ -56,12 +58,21 @@ class ServiceHooks(RestHooks):
 
     def after_delete(self, obj: Object) -> None:
         """At once, without waiting for memory to follow: the next request may ask for the same address."""
-        self._stored("DELETED", obj)
+        self._follow(uid_of(obj), {})
+        self.rollback(obj)
+        self._gone.add(uid_of(obj))
 
     def _stored(self, event: str, service: Object) -> None:
-        spec = {} if event == "DELETED" else service["spec"]
-        self._ips.commit(uid_of(service), _addresses(spec))
-        self._ports.commit(uid_of(service), _node_ports(spec))
+        uid, deleted = uid_of(service), event == "DELETED"
+        if uid in self._gone:
+            if deleted:
+                self._gone.discard(uid)
+            return
+        self._follow(uid, {} if deleted else service["spec"])
+
+    def _follow(self, uid: str, spec: Object) -> None:
+        self._ips.commit(uid, _addresses(spec))
+        self._ports.commit(uid, _node_ports(spec))
 
     def _allocate(self, service: Object, old: Object | None, dry_run: bool) -> None:
         spec = service["spec"]
