@@ -1,47 +1,35 @@
-"""/openapi/v2 and /openapi/v3: made from the registry when first asked for, kept until a kind comes or goes."""
-
-import hashlib
-from collections.abc import Callable
+"""/openapi/v2 and /openapi/v3 over HTTP: documents with the ETag that lets a client keep its copy."""
 
 import orjson
 
+from kajitori.api.openapi import Document
+from kajitori.api.openapi import OpenApi as Documents
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import JSON, RequestContext, Response
 
 
 class OpenApi:
-    """Bodies are kept by the set of kinds they were made from."""
+    """Answers from the registry's documents."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._kept: dict[str, tuple[object, bytes, str]] = {}
+    def __init__(self, registry: Registry, version: str) -> None:
+        self._documents = Documents(registry, version)
 
     def respond(self, context: RequestContext) -> Response | None:
+        """None for a path that names no document."""
         path = context.path.strip("/")
-        from kajitori.api import openapi  # large: loaded by whoever asks first
-
-        if path == "openapi/v2":
-            return self._answer(context, path, lambda: openapi.openapi_v2(self._registry))
         if path == "openapi/v3":
-            return self._answer(context, path, lambda: orjson.dumps(openapi.openapi_v3_index(self._registry)))
-        if path.startswith("openapi/v3/"):
-            _, _, root, *rest = path.split("/")
-            group_version = "/".join(rest)
-            known = {r.api_version for r in self._registry}
-            if root in ("api", "apis") and group_version in known:
-                return self._answer(context, path, lambda: openapi.openapi_v3(self._registry, group_version))
-        return None
+            return Response(200, orjson.dumps(self._documents.v3_index()), JSON)
+        if path == "openapi/v2":
+            return _answer(context, self._documents.v2())
+        document = self._documents.v3(path.removeprefix("openapi/v3/"))
+        return None if document is None else _answer(context, document)
 
-    def _answer(self, context: RequestContext, path: str, make: Callable[[], bytes]) -> Response:
-        state = frozenset(map(id, self._registry))
-        kept = self._kept.get(path)
-        if kept is None or kept[0] != state:
-            body = make()
-            kept = self._kept[path] = (state, body, f'"{hashlib.sha512(body).hexdigest().upper()[:64]}"')
-        _, body, tag = kept
-        headers: tuple[tuple[str, str], ...] = (("ETag", tag), ("Vary", "Accept"))
-        if context.query.get("hash"):
-            headers += (("Cache-Control", "public, immutable"),)
-        if context.headers.get("if-none-match") == tag:
-            return Response(304, b"", "", headers)
-        return Response(200, body, JSON, headers)
+
+def _answer(context: RequestContext, document: Document) -> Response:
+    tag = f'"{document.etag}"'
+    headers: tuple[tuple[str, str], ...] = (("ETag", tag), ("Vary", "Accept"))
+    if context.query.get("hash"):
+        headers += (("Cache-Control", "public, immutable"),)
+    if context.headers.get("if-none-match") == tag:
+        return Response(304, b"", "", headers)
+    return Response(200, document.body, JSON, headers)

@@ -70,7 +70,7 @@ class ApiServer:
         self.discovery = Discovery(registry)
         self.health = Health()
         self.metrics = Metrics()
-        self._openapi = OpenApi(registry)
+        self._openapi = OpenApi(registry, self.config.version)
         self._flow = FlowControl(self.config.reading_max, self.config.mutating_max)
         self._pipeline = Pipeline(registry, clock, self.metrics, self._flow, self._dispatch)
         self._http = HttpServer(self._pipeline, clock, self.config.limits)
