@@ -5,6 +5,7 @@ from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
+from kajitori.api.validation import workloads as workloads_validation
 
 CONTROLLER_REVISION = Resource(
     group="apps",
@@ -13,6 +14,8 @@ CONTROLLER_REVISION = Resource(
     plural="controllerrevisions",
     definition="io.k8s.api.apps.v1.ControllerRevision",
     columns=workloads_columns.CONTROLLER_REVISION,
+    validate=workloads_validation.validate_controller_revision,
+    validate_update=workloads_validation.validate_controller_revision_update,
 )
 
 DAEMON_SET = Resource(
@@ -26,6 +29,8 @@ DAEMON_SET = Resource(
     definition="io.k8s.api.apps.v1.DaemonSet",
     columns=workloads_columns.DAEMON_SET,
     default=workloads.default_daemon_set,
+    validate=workloads_validation.validate_daemon_set,
+    validate_update=workloads_validation.validate_same_selector,
     prepare_create=workloads.prepare_daemon_set,
     prepare_update=workloads.prepare_daemon_set_update,
     counts_generation=True,
@@ -46,6 +51,8 @@ DEPLOYMENT = Resource(
     columns=workloads_columns.DEPLOYMENT,
     scale=ScalePaths(),
     default=workloads.default_deployment,
+    validate=workloads_validation.validate_deployment,
+    validate_update=workloads_validation.validate_same_selector,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -67,6 +74,8 @@ REPLICA_SET = Resource(
     scale=ScalePaths(),
     selectable_fields=selectable.REPLICAS,
     default=workloads.default_replica_set,
+    validate=workloads_validation.validate_replica_set,
+    validate_update=workloads_validation.validate_same_selector,
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -87,6 +96,8 @@ STATEFUL_SET = Resource(
     columns=workloads_columns.STATEFUL_SET,
     scale=ScalePaths(),
     default=workloads.default_stateful_set,
+    validate=workloads_validation.validate_stateful_set,
+    validate_update=workloads_validation.validate_stateful_set_update,
     prepare_create=begin_with({"replicas": 0, "availableReplicas": 0}),
     prepare_update=keep_status,
     counts_generation=True,

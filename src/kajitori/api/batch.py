@@ -5,6 +5,7 @@ from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import jobs as jobs_validation
 
 CRON_JOB = Resource(
     group="batch",
@@ -17,6 +18,7 @@ CRON_JOB = Resource(
     definition="io.k8s.api.batch.v1.CronJob",
     columns=workloads_columns.CRON_JOB,
     default=workloads.default_cron_job,
+    validate=jobs_validation.validate_cron_job,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -33,6 +35,8 @@ JOB = Resource(
     columns=workloads_columns.JOB,
     selectable_fields=selectable.JOB,
     default=workloads.default_job,
+    validate=jobs_validation.validate_job,
+    validate_update=jobs_validation.validate_job_update,
     prepare_create=workloads.prepare_job,
     prepare_update=keep_status,
     counts_generation=True,

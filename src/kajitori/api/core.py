@@ -10,6 +10,9 @@ from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster, networks, pods, volumes, workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
+from kajitori.api.validation import pods as pods_validation
+from kajitori.api.validation import volumes as volumes_validation
+from kajitori.api.validation import workloads as workloads_validation
 
 BINDING = Resource(
     group="",
@@ -124,6 +127,8 @@ PERSISTENT_VOLUME_CLAIM = Resource(
     definition="io.k8s.api.core.v1.PersistentVolumeClaim",
     columns=volumes_columns.CLAIM,
     default=volumes.default_claim,
+    validate=volumes_validation.validate_claim,
+    validate_update=volumes_validation.validate_claim_update,
     prepare_create=volumes.prepare_claim,
     prepare_update=keep_status,
 )
@@ -140,6 +145,8 @@ PERSISTENT_VOLUME = Resource(
     columns=volumes_columns.VOLUME,
     selectable_fields=selectable.PERSISTENT_VOLUME,
     default=volumes.default_volume_of_cluster,
+    validate=volumes_validation.validate_volume_of_cluster,
+    validate_update=volumes_validation.validate_volume_of_cluster_update,
     prepare_create=volumes.prepare_volume_of_cluster,
     prepare_update=keep_status,
 )
@@ -167,6 +174,8 @@ POD = Resource(
     columns=pods_columns.POD,
     selectable_fields=selectable.POD,
     default=pods.default_pod,
+    validate=pods_validation.validate_pod,
+    validate_update=pods_validation.validate_pod_update,
     prepare_create=pods.prepare_pod,
     prepare_update=keep_status,
     counts_generation=True,
@@ -180,6 +189,7 @@ POD_TEMPLATE = Resource(
     definition="io.k8s.api.core.v1.PodTemplate",
     columns=workloads_columns.POD_TEMPLATE,
     default=workloads.default_pod_template_object,
+    validate=pods_validation.validate_pod_template_object,
     counts_generation=True,
 )
 
@@ -199,6 +209,7 @@ REPLICATION_CONTROLLER = Resource(
     scale=ScalePaths(),
     selectable_fields=selectable.REPLICAS,
     default=workloads.default_replication_controller,
+    validate=workloads_validation.validate_replication_controller,
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
     counts_generation=True,

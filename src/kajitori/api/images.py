@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME_CHARACTERS_MAX = 255
 _REFERENCE = re.compile(
     rf"(?P<name>(?:(?:{_DOMAIN}|\[[a-fA-F0-9:]+\](?::[0-9]+)?)/)?{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>[\w][\w.-]{0,127}))?"
@@ -24,7 +25,7 @@ class ImageName(NamedTuple):
 def parse_image(name: str) -> ImageName | None:
     """None for what is not the name of an image."""
     match = _REFERENCE.fullmatch(name)
-    if match is None:
+    if match is None or len(match["name"]) > _NAME_CHARACTERS_MAX:
         return None
     return ImageName(match["name"], match["tag"] or "", match["digest"] or "")
 

@@ -4,6 +4,7 @@ from kajitori.api.defaults.filling import each, fill, fill_zero, part
 from kajitori.api.defaults.pods import default_pod_template
 from kajitori.api.defaults.volumes import default_claim
 from kajitori.api.meta import Object
+from kajitori.api.selectors import label_value_errors
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
@@ -140,7 +141,8 @@ def prepare_job(job: Object) -> None:
     ):
         labels.setdefault(key, value)
     part(spec, "selector", "matchLabels").setdefault(CONTROLLER_UID_LABEL, uid)
-    fill_zero(job["metadata"], labels=dict(labels))
+    if not label_value_errors(name):
+        fill_zero(job["metadata"], labels=dict(labels))
 
 
 def default_cron_job(cron_job: Object) -> None:

@@ -1,0 +1,342 @@
+"""Pods and pod templates, and what of a running pod may still change."""
+
+from copy import deepcopy
+
+from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
+from kajitori.api.meta import Object
+from kajitori.api.selectors import label_key_errors
+from kajitori.api.validation.checks import (
+    Errors,
+    annotations,
+    each,
+    labels,
+    must,
+    one_of,
+    optional_one_of,
+    when_given,
+    within,
+)
+from kajitori.api.validation.containers import (
+    PodContext,
+    app_armor_profile,
+    ephemeral_containers,
+    init_containers,
+    main_containers,
+    seccomp_profile,
+)
+from kajitori.api.validation.formats import is_ip, label_errors, subdomain_errors
+from kajitori.api.validation.placement import affinity, scheduling_gates, spreading, tolerations
+from kajitori.api.validation.resources import pod_level, resource_amount
+from kajitori.api.validation.volumes import pod_volumes
+
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARACTERS_MAX = 3, 32, 2048
+_INT32_MAX = 2**31 - 1
+
+
+def validate_pod(pod: Object) -> list[FieldError]:
+    spec = pod.get("spec") or {}
+    errors = list(pod_spec("spec", spec))
+    if not spec.get("serviceAccountName"):
+        errors += _tokens_without_account(spec)
+    return errors
+
+
+def _tokens_without_account(spec: Object) -> Errors:
+    for volume, at in each(spec, "volumes", "spec"):
+        for source, source_at in each(volume.get("projected") or {}, "sources", f"{at}.projected"):
+            if source.get("serviceAccountToken") is not None:
+                detail = "must not be specified when serviceAccountName is not set"
+                yield forbidden(f"{source_at}.serviceAccountToken", detail)
+
+
+def pod_template(path: str, template: Object, claim_names: frozenset[str] = frozenset()) -> Errors:
+    """`claim_names`: volumes that a StatefulSet adds to what the template declares."""
+    metadata = template.get("metadata") or {}
+    yield from labels(f"{path}.labels", metadata.get("labels"))
+    yield from annotations(f"{path}.annotations", metadata.get("annotations"))
+    spec = template.get("spec") or {}
+    yield from pod_spec(f"{path}.spec", spec, claim_names)
+    if spec.get("ephemeralContainers"):
+        yield forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
+
+
+def pod_spec(path: str, spec: Object, claim_names: frozenset[str] = frozenset()) -> Errors:
+    volumes = spec.get("volumes") or ()
+    context = PodContext(
+        volumes=frozenset(volume.get("name", "") for volume in volumes) | claim_names,
+        block_volumes=frozenset(
+            v.get("name", "") for v in volumes if any(v.get(k) for k in ("persistentVolumeClaim", "ephemeral"))
+        )
+        | claim_names,
+        claims=frozenset(claim.get("name", "") for claim in spec.get("resourceClaims") or ()),
+        grace_period_s=spec.get("terminationGracePeriodSeconds") or 0,
+        host_network=bool(spec.get("hostNetwork")),
+    )
+    yield from pod_volumes(path, spec)
+    yield from _claims(path, spec)
+    yield from main_containers(f"{path}.containers", spec.get("containers") or (), context)
+    yield from init_containers(f"{path}.initContainers", spec.get("initContainers") or (), context)
+    yield from ephemeral_containers(f"{path}.ephemeralContainers", spec.get("ephemeralContainers") or (), context)
+    yield from pod_level(f"{path}.resources", spec.get("resources"))
+    yield from one_of(f"{path}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
+    yield from one_of(f"{path}.dnsPolicy", spec.get("dnsPolicy"), _DNS_POLICIES)
+    yield from labels(f"{path}.nodeSelector", spec.get("nodeSelector"))
+    yield from _security_context(path, spec)
+    for reference, at in each(spec, "imagePullSecrets", path):
+        if not reference.get("name"):
+            yield required(f"{at}.name")
+    yield from affinity(f"{path}.affinity", spec.get("affinity"))
+    yield from _dns_config(path, spec)
+    for gate, at in each(spec, "readinessGates", path):
+        kind = gate.get("conditionType") or ""
+        yield from must(f"{at}.conditionType", kind, label_key_errors(kind))
+    yield from scheduling_gates(path, spec)
+    yield from spreading(path, spec)
+    yield from _host_users(path, spec)
+    yield from when_given(f"{path}.serviceAccountName", spec.get("serviceAccountName"), subdomain_errors)
+    yield from when_given(f"{path}.nodeName", spec.get("nodeName"), subdomain_errors)
+    yield from within(f"{path}.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1, _INT32_MAX)
+    yield from when_given(f"{path}.hostname", spec.get("hostname"), label_errors)
+    yield from when_given(f"{path}.subdomain", spec.get("subdomain"), label_errors)
+    yield from tolerations(path, spec)
+    yield from _host_aliases(path, spec)
+    yield from when_given(f"{path}.priorityClassName", spec.get("priorityClassName"), subdomain_errors)
+    yield from when_given(f"{path}.runtimeClassName", spec.get("runtimeClassName"), subdomain_errors)
+    policy = spec.get("preemptionPolicy")
+    yield from optional_one_of(f"{path}.preemptionPolicy", policy, ("Never", "PreemptLowerPriority"))
+    for name, quantity in (spec.get("overhead") or {}).items():
+        yield from resource_amount(f"{path}.overhead[{name}]", name, quantity)
+    if (system := spec.get("os")) is not None:
+        if not system.get("name"):
+            yield required(f"{path}.os.name")
+        else:
+            yield from one_of(f"{path}.os.name", system["name"], ("linux", "windows"))
+
+
+def _claims(path: str, spec: Object) -> Errors:
+    names: set[str] = set()
+    for claim, at in each(spec, "resourceClaims", path):
+        name = claim.get("name") or ""
+        if name in names:
+            yield duplicate(f"{at}.name", name)
+        names.add(name)
+        yield from must(f"{at}.name", name, label_errors(name))
+        of_claim, of_template = claim.get("resourceClaimName"), claim.get("resourceClaimTemplateName")
+        if of_claim is not None and of_template is not None:
+            detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            yield invalid(at, claim, detail)
+        if of_claim is None and of_template is None:
+            yield invalid(at, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
+
+
+def _security_context(path: str, spec: Object) -> Errors:
+    if spec.get("hostNetwork"):
+        yield from _host_ports(path, spec)
+    context = spec.get("securityContext") or {}
+    at = f"{path}.securityContext"
+    if spec.get("shareProcessNamespace") and spec.get("hostPID"):
+        yield invalid(f"{at}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
+    for name in ("fsGroup", "runAsUser", "runAsGroup"):
+        yield from within(f"{at}.{name}", context.get(name), 0, _INT32_MAX)
+    for index, group in enumerate(context.get("supplementalGroups") or ()):
+        yield from within(f"{at}.supplementalGroups[{index}]", group, 0, _INT32_MAX)
+    seen: set[str] = set()
+    for sysctl, sysctl_at in each(context, "sysctls", at):
+        name = sysctl.get("name") or ""
+        if not name:
+            yield required(f"{sysctl_at}.name")
+        elif name in seen:
+            yield duplicate(f"{sysctl_at}.name", name)
+        seen.add(name)
+    change = context.get("fsGroupChangePolicy")
+    yield from optional_one_of(f"{at}.fsGroupChangePolicy", change, ("Always", "OnRootMismatch"))
+    groups = context.get("supplementalGroupsPolicy")
+    yield from optional_one_of(f"{at}.supplementalGroupsPolicy", groups, ("Merge", "Strict"))
+    yield from seccomp_profile(f"{at}.seccompProfile", context.get("seccompProfile"))
+    yield from app_armor_profile(f"{at}.appArmorProfile", context.get("appArmorProfile"))
+
+
+def _host_ports(path: str, spec: Object) -> Errors:
+    for field in ("containers", "initContainers"):
+        for container, at in each(spec, field, path):
+            for port, port_at in each(container, "ports", at):
+                host_port = port.get("hostPort") or 0
+                if host_port and host_port != port.get("containerPort"):
+                    detail = "must match `hostPort` when `hostNetwork` is true"
+                    yield invalid(f"{port_at}.containerPort", port.get("containerPort", 0), detail)
+
+
+def _host_users(path: str, spec: Object) -> Errors:
+    if spec.get("hostUsers") is not False:
+        return
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if spec.get(field):
+            yield forbidden(f"{path}.{field}", "when `hostUsers` is false")
+
+
+def _dns_config(path: str, spec: Object) -> Errors:
+    config, at = spec.get("dnsConfig"), f"{path}.dnsConfig"
+    if spec.get("dnsPolicy") == "None":
+        if config is None:
+            yield required(at, "must provide `dnsConfig` when `dnsPolicy` is None")
+            return
+        if not config.get("nameservers"):
+            yield required(f"{at}.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None")
+    if config is None:
+        return
+    servers, searches = config.get("nameservers") or [], config.get("searches") or []
+    if len(servers) > _NAMESERVERS_MAX:
+        yield invalid(f"{at}.nameservers", servers, f"must not have more than {_NAMESERVERS_MAX} nameservers")
+    for index, server in enumerate(servers):
+        if not is_ip(server):
+            rule = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+            yield invalid(f"{at}.nameservers[{index}]", server, rule)
+    if len(searches) > _SEARCHES_MAX:
+        yield invalid(f"{at}.searches", searches, f"must not have more than {_SEARCHES_MAX} search paths")
+    if len(" ".join(searches)) > _SEARCH_CHARACTERS_MAX:
+        detail = f"must not have more than {_SEARCH_CHARACTERS_MAX} characters (including spaces) in the search list"
+        yield invalid(f"{at}.searches", searches, detail)
+    for index, search in enumerate(searches):
+        name = search.removesuffix(".")
+        if name:
+            yield from must(f"{at}.searches[{index}]", search, subdomain_errors(name))
+    for option, option_at in each(config, "options", at):
+        if not option.get("name"):
+            yield required(option_at, "must not be empty")
+
+
+def _host_aliases(path: str, spec: Object) -> Errors:
+    for alias, at in each(spec, "hostAliases", path):
+        address = alias.get("ip") or ""
+        if not is_ip(address):
+            yield invalid(f"{at}.ip", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+        for index, name in enumerate(alias.get("hostnames") or ()):
+            yield from must(f"{at}.hostnames[{index}]", name, subdomain_errors(name))
+
+
+_MUTABLE = (
+    "`spec.containers[*].image`",
+    "`spec.initContainers[*].image`",
+    "`spec.activeDeadlineSeconds`",
+    "`spec.tolerations` (only additions to existing tolerations)",
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
+)
+
+
+def validate_pod_update(new: Object, old: Object) -> list[FieldError]:
+    """An ordinary update of a pod: almost nothing of a pod can change after its creation."""
+    return list(_pod_update(new["spec"], old["spec"]))
+
+
+def _pod_update(new: Object, old: Object) -> Errors:
+    for field in ("containers", "initContainers"):
+        after, before = new.get(field) or [], old.get(field) or []
+        if len(after) != len(before):
+            yield forbidden(f"spec.{field}", "pod updates may not add or remove containers")
+            return
+        for index, (container, was) in enumerate(zip(after, before, strict=True)):
+            if not container.get("image") and was.get("image"):
+                yield required(f"spec.{field}[{index}].image")
+    yield from _deadline_update(new.get("activeDeadlineSeconds"), old.get("activeDeadlineSeconds"))
+    yield from _tolerations_update(new, old)
+    yield from _gates_update(new, old)
+    allowed = _with_mutable_fields(new, old)
+    if allowed != new:
+        changed = sorted(key for key in {*allowed, *new} if allowed.get(key) != new.get(key))
+        detail = f"pod updates may not change fields other than {','.join(_MUTABLE)}\n"
+        yield forbidden("spec", detail + "".join(f"changed: {key}\n" for key in changed))
+
+
+def _with_mutable_fields(new: Object, old: Object) -> Object:
+    """The old spec with what may change taken from the new one."""
+    merged = deepcopy(old)
+    for field in ("containers", "initContainers"):
+        for container, wanted in zip(merged.get(field) or (), new.get(field) or (), strict=True):
+            container["image"] = wanted.get("image")
+    taken = ["activeDeadlineSeconds", "tolerations"]
+    if (old.get("terminationGracePeriodSeconds") or 0) < 0 and new.get("terminationGracePeriodSeconds") == 1:
+        taken.append("terminationGracePeriodSeconds")
+    if old.get("schedulingGates"):
+        taken += ["schedulingGates", "nodeSelector", "affinity"]
+    for field in taken:
+        if field in new:
+            merged[field] = new[field]
+        else:
+            merged.pop(field, None)
+    return merged
+
+
+def _deadline_update(new: int | None, old: int | None) -> Errors:
+    path = "spec.activeDeadlineSeconds"
+    if new is None:
+        if old is not None:
+            yield invalid(path, None, "must not update from a positive integer to nil value")
+    elif not 0 <= new <= _INT32_MAX:
+        yield invalid(path, new, f"must be between 0 and {_INT32_MAX}, inclusive")
+    elif old is not None and old < new:
+        yield invalid(path, new, "must be less than or equal to previous value")
+
+
+def _tolerations_update(new: Object, old: Object) -> Errors:
+    after = new.get("tolerations") or []
+
+    def kept(toleration: Object) -> bool:
+        def same(candidate: Object) -> bool:
+            return {**candidate, "tolerationSeconds": None} == {**toleration, "tolerationSeconds": None}
+
+        return any(same(candidate) for candidate in after)
+
+    if not all(kept(toleration) for toleration in old.get("tolerations") or ()):
+        yield forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
+
+
+def _gates_update(new: Object, old: Object) -> Errors:
+    before = {gate["name"] for gate in old.get("schedulingGates") or ()}
+    added = sorted({gate["name"] for gate in new.get("schedulingGates") or ()} - before)
+    if added:
+        shown = ", ".join(f'"{name}"' for name in added)
+        detail = f"only deletion is allowed, but found new scheduling gates '[]string{{{shown}}}'"
+        yield forbidden("spec.schedulingGates", detail)
+
+
+def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
+    """The `ephemeralcontainers` subresource: containers can be added, none changed or taken away."""
+    after = {c.get("name"): c for c in new["spec"].get("ephemeralContainers") or ()}
+    errors = []
+    for container in old["spec"].get("ephemeralContainers") or ():
+        name = container.get("name")
+        if name not in after:
+            detail = 'existing ephemeral containers "' + str(name) + '" may not be removed\n'
+            errors.append(forbidden("spec.ephemeralContainers", detail))
+        elif after[name] != container:
+            detail = 'existing ephemeral containers "' + str(name) + '" may not be changed\n'
+            errors.append(forbidden("spec.ephemeralContainers", detail))
+    return errors
+
+
+def validate_resize_update(new: Object, old: Object) -> list[FieldError]:
+    """The `resize` subresource: CPU and memory of containers, and nothing that changes the QoS class (KEP-1287)."""
+    from kajitori.api.pods import qos_class
+
+    errors = []
+    if qos_class(new) != (old.get("status") or {}).get("qosClass", qos_class(old)):
+        errors.append(invalid("spec", qos_class(new), "Pod QOS Class may not change as a result of resizing"))
+    merged = deepcopy(old["spec"])
+    for field in ("containers", "initContainers"):
+        after = new["spec"].get(field) or []
+        if len(after) != len(merged.get(field) or []):
+            return [*errors, forbidden("spec", "containers may not be added or removed on resize")]
+        for container, wanted in zip(merged.get(field) or (), after, strict=True):
+            for key in ("resources", "resizePolicy"):
+                if key in wanted:
+                    container[key] = wanted[key]
+    if merged != new["spec"]:
+        detail = "only cpu and memory resources are mutable"
+        errors.append(forbidden("spec", detail))
+    return errors
+
+
+def validate_pod_template_object(holder: Object) -> list[FieldError]:
+    return list(pod_template("template", holder.get("template") or {}))

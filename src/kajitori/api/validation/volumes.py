@@ -1,0 +1,410 @@
+"""Volumes: their sources in pods and persistent volumes, claims, classes and CSI."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from kajitori.api.field_errors import FieldError, Verbatim, duplicate, forbidden, invalid, required
+from kajitori.api.meta import Object
+from kajitori.api.quantity import parse
+from kajitori.api.validation.checks import (
+    Errors,
+    each,
+    label_selector,
+    must,
+    must_be_given,
+    no_backsteps,
+    one_of,
+    optional_one_of,
+    relative_path,
+)
+from kajitori.api.validation.downward import resource_field_reference, volume_field_reference
+from kajitori.api.validation.formats import label_errors, subdomain_errors
+from kajitori.api.validation.resources import amount_positive
+
+ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_HOST_PATH_TYPES = (
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
+_MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
+_TOKEN_SECONDS_MIN, _TOKEN_SECONDS_MAX = 10 * 60, 1 << 32
+
+_CLAIM_IMMUTABLE = (
+    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+)
+
+SourceCheck = Callable[[str, Object], Errors]
+
+
+def _mode(path: str, mode: int | None) -> Errors:
+    if mode is not None and not 0 <= mode <= 0o777:
+        yield invalid(path, mode, _MODE_RULE)
+
+
+def _file_path(path: str, value: str) -> Errors:
+    """A path inside a volume that the kubelet writes: names that begin with `..` are its own."""
+    yield from relative_path(path, value)
+    if value.startswith("..") and not value.startswith("../") and value != "..":
+        yield invalid(path, value, "must not start with '..'")
+
+
+def _items(path: str, source: Object) -> Errors:
+    for item, at in each(source, "items", path):
+        if not item.get("key"):
+            yield required(f"{at}.key")
+        if not item.get("path"):
+            yield required(f"{at}.path")
+        yield from _file_path(f"{at}.path", item.get("path") or "")
+        yield from _mode(f"{at}.mode", item.get("mode"))
+
+
+def _host_path(path: str, source: Object) -> Errors:
+    if not source.get("path"):
+        yield required(f"{path}.path")
+        return
+    yield from no_backsteps(f"{path}.path", source["path"])
+    yield from optional_one_of(f"{path}.type", source.get("type"), _HOST_PATH_TYPES)
+
+
+def _empty_dir(path: str, source: Object) -> Errors:
+    limit = source.get("sizeLimit")
+    if limit is not None and parse(limit).nanos < 0:
+        yield forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")
+
+
+def _secret(path: str, source: Object) -> Errors:
+    if not source.get("secretName"):
+        yield required(f"{path}.secretName")
+    yield from _mode(f"{path}.defaultMode", source.get("defaultMode"))
+    yield from _items(path, source)
+
+
+def _config_map(path: str, source: Object) -> Errors:
+    if not source.get("name"):
+        yield required(f"{path}.name")
+    yield from _mode(f"{path}.defaultMode", source.get("defaultMode"))
+    yield from _items(path, source)
+
+
+def _downward(path: str, source: Object) -> Errors:
+    yield from _mode(f"{path}.defaultMode", source.get("defaultMode"))
+    for item, _ in each(source, "items", path):
+        yield from _downward_file(path, item)
+
+
+def _downward_file(path: str, item: Object) -> Errors:
+    if not item.get("path"):
+        yield required(f"{path}.path")
+    yield from _file_path(f"{path}.path", item.get("path") or "")
+    field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
+    if field is not None:
+        yield from volume_field_reference(f"{path}.fieldRef", field)
+        if resource is not None:
+            yield invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
+    elif resource is not None:
+        yield from resource_field_reference(f"{path}.resourceFieldRef", resource, of_volume=True)
+    else:
+        yield required(path, "one of fieldRef and resourceFieldRef is required")
+    yield from _mode(f"{path}.mode", item.get("mode"))
+
+
+_PROJECTIONS = ("secret", "downwardAPI", "configMap", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
+
+
+def _projected(path: str, source: Object) -> Errors:
+    yield from _mode(f"{path}.defaultMode", source.get("defaultMode"))
+    paths: set[str] = set()
+    for projection, at in each(source, "sources", path):
+        given = [name for name in _PROJECTIONS if projection.get(name) is not None]
+        for index, name in enumerate(given):
+            if index:
+                yield forbidden(f"{at}.{name}", "may not specify more than 1 volume type")
+                continue
+            yield from _projection(at, name, projection[name])
+        if not given:
+            yield required(at, "must specify a volume type")
+        for used in _projected_paths(projection):
+            if used and used in paths:
+                yield invalid(path, used, "conflicting duplicate paths")
+            paths.add(used)
+
+
+def _projection(path: str, name: str, source: Object) -> Errors:
+    at = f"{path}.{name}"
+    if name in ("secret", "configMap"):
+        if not source.get("name"):
+            yield required(f"{at}.name")
+        yield from _items(at, source)
+    elif name == "downwardAPI":
+        for item, _ in each(source, "items", at):
+            yield from _downward_file(at, item)
+    elif name == "serviceAccountToken":
+        seconds = source.get("expirationSeconds")
+        if seconds is not None and seconds < _TOKEN_SECONDS_MIN:
+            yield invalid(f"{at}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+        if seconds is not None and seconds > _TOKEN_SECONDS_MAX:
+            yield invalid(f"{at}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")
+        if not source.get("path"):
+            yield required(f"{at}.path")
+        else:
+            yield from _file_path(f"{at}.path", source["path"])
+    elif name == "clusterTrustBundle":
+        if bool(source.get("name")) == bool(source.get("signerName")):
+            yield required(at, "either name or signerName must be specified")
+        if not source.get("path"):
+            yield required(f"{at}.path")
+        else:
+            yield from _file_path(f"{at}.path", source["path"])
+
+
+def _projected_paths(projection: Object) -> Iterable[str]:
+    for name in ("secret", "configMap", "downwardAPI"):
+        for item in (projection.get(name) or {}).get("items") or ():
+            yield item.get("path") or ""
+    for name in ("serviceAccountToken", "clusterTrustBundle"):
+        yield (projection.get(name) or {}).get("path") or ""
+
+
+def _needs(*fields: str) -> SourceCheck:
+    def check(path: str, source: Object) -> Errors:
+        return (required(f"{path}.{name}") for name in fields if not source.get(name))
+
+    return check
+
+
+def _nfs(path: str, source: Object) -> Errors:
+    yield from _needs("server", "path")(path, source)
+    if source.get("path") and not source["path"].startswith("/"):
+        yield invalid(f"{path}.path", source["path"], "must be an absolute path")
+
+
+def _csi(path: str, source: Object) -> Errors:
+    yield from _csi_driver(f"{path}.driver", source.get("driver") or "")
+    reference = source.get("nodePublishSecretRef")
+    if reference is not None and not reference.get("name"):
+        yield required(f"{path}.nodePublishSecretRef.name")
+
+
+def _csi_driver(path: str, driver: str) -> Errors:
+    if not driver:
+        yield required(path)
+    elif len(driver) > 63:
+        yield FieldError("FieldValueTooLong", path, "", "may not be more than 63 bytes")
+    yield from must(path, driver, subdomain_errors(driver.lower()))
+
+
+def _csi_of_cluster(path: str, source: Object) -> Errors:
+    yield from _csi_driver(f"{path}.driver", source.get("driver") or "")
+    if not source.get("volumeHandle"):
+        yield required(f"{path}.volumeHandle")
+
+
+def _local(path: str, source: Object) -> Errors:
+    if not source.get("path"):
+        yield required(f"{path}.path")
+    else:
+        yield from no_backsteps(f"{path}.path", source["path"])
+
+
+def _ephemeral(path: str, source: Object) -> Errors:
+    template = source.get("volumeClaimTemplate")
+    if template is None:
+        yield required(f"{path}.volumeClaimTemplate")
+        return
+    yield from claim_spec(f"{path}.volumeClaimTemplate.spec", template.get("spec") or {})
+
+
+def _image(path: str, source: Object) -> Errors:
+    if not source.get("reference"):
+        yield required(f"{path}.reference")
+    yield from one_of(f"{path}.pullPolicy", source.get("pullPolicy"), ("Always", "IfNotPresent", "Never"))
+
+
+def _iscsi(path: str, source: Object) -> Errors:
+    yield from _needs("targetPortal", "iqn")(path, source)
+    iqn = source.get("iqn") or ""
+    if iqn and not iqn.startswith(("iqn.", "eui.", "naa.")):
+        yield invalid(f"{path}.iqn", iqn, "must be valid format starting with iqn, eui, or naa")
+    if not 0 <= source.get("lun", 0) <= 255:
+        yield invalid(f"{path}.lun", source["lun"], "must be between 0 and 255, inclusive")
+
+
+_SHARED_SOURCES: Mapping[str, SourceCheck] = {
+    "hostPath": _host_path,
+    "gcePersistentDisk": _needs("pdName"),
+    "awsElasticBlockStore": _needs("volumeID"),
+    "nfs": _nfs,
+    "iscsi": _iscsi,
+    "glusterfs": _needs("endpoints", "path"),
+    "flocker": lambda path, source: iter(()),
+    "rbd": _needs("monitors", "image"),
+    "cinder": _needs("volumeID"),
+    "cephfs": _needs("monitors"),
+    "fc": lambda path, source: iter(()),
+    "flexVolume": _needs("driver"),
+    "azureFile": _needs("secretName", "shareName"),
+    "vsphereVolume": _needs("volumePath"),
+    "photonPersistentDisk": _needs("pdID"),
+    "portworxVolume": _needs("volumeID"),
+    "azureDisk": _needs("diskName", "diskURI"),
+    "scaleIO": _needs("gateway", "system", "volumeName"),
+    "quobyte": _needs("registry", "volume"),
+    "storageos": lambda path, source: iter(()),
+}
+_POD_SOURCES: Mapping[str, SourceCheck] = {
+    "emptyDir": _empty_dir,
+    **_SHARED_SOURCES,
+    "gitRepo": _needs("repository"),
+    "secret": _secret,
+    "persistentVolumeClaim": _needs("claimName"),
+    "configMap": _config_map,
+    "downwardAPI": _downward,
+    "projected": _projected,
+    "csi": _csi,
+    "ephemeral": _ephemeral,
+    "image": _image,
+}
+_CLUSTER_SOURCES: Mapping[str, SourceCheck] = {**_SHARED_SOURCES, "local": _local, "csi": _csi_of_cluster}
+
+
+def _source(path: str, holder: Object, sources: Mapping[str, SourceCheck]) -> Errors:
+    given = [name for name in sources if holder.get(name) is not None]
+    for index, name in enumerate(given):
+        if index:
+            yield forbidden(f"{path}.{name}", "may not specify more than 1 volume type")
+        else:
+            yield from sources[name](f"{path}.{name}", holder[name])
+    if not given:
+        yield required(path, "must specify a volume type")
+
+
+def pod_volumes(path: str, spec: Object) -> Errors:
+    names: set[str] = set()
+    for volume, at in each(spec, "volumes", path):
+        name = volume.get("name") or ""
+        problems = list(_source(at, volume, _POD_SOURCES))
+        yield from problems
+        yield from must_be_given(f"{at}.name", name, label_errors)
+        if name and name in names:
+            yield duplicate(f"{at}.name", name)
+        names.add(name)
+
+
+def claim_spec(path: str, spec: Object) -> Errors:
+    modes = spec.get("accessModes") or ()
+    if not modes:
+        yield required(f"{path}.accessModes", "at least 1 access mode is required")
+    yield from label_selector(f"{path}.selector", spec.get("selector"))
+    for mode in modes:
+        yield from one_of(f"{path}.accessModes", mode, ACCESS_MODES)
+    if "ReadWriteOncePod" in modes and len(modes) > 1:
+        yield forbidden(f"{path}.accessModes", "may not use ReadWriteOncePod with other access modes")
+    storage = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
+    if storage is None:
+        yield required(f"{path}.resources[storage]")
+    elif parse(storage).nanos <= 0:
+        yield from amount_positive(f"{path}.resources[storage]", storage)
+    name = spec.get("storageClassName")
+    if name:
+        yield from must(f"{path}.storageClassName", name, subdomain_errors(name))
+    yield from optional_one_of(f"{path}.volumeMode", spec.get("volumeMode"), ("Block", "Filesystem"))
+    yield from _data_source(f"{path}.dataSource", spec.get("dataSource"))
+    yield from _data_source(f"{path}.dataSourceRef", spec.get("dataSourceRef"))
+    attributes = spec.get("volumeAttributesClassName")
+    if attributes:
+        yield from must(f"{path}.volumeAttributesClassName", attributes, subdomain_errors(attributes))
+
+
+def _data_source(path: str, source: Object | None) -> Errors:
+    if source is None:
+        return
+    yield from _needs("name", "kind")(path, source)
+    if not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
+        yield invalid(
+            path, source.get("kind") or "", "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        )
+
+
+def validate_claim(claim: Object) -> list[FieldError]:
+    return list(claim_spec("spec", claim.get("spec") or {}))
+
+
+def validate_claim_update(new: Object, old: Object) -> list[FieldError]:
+    return list(_claim_update(new["spec"], old["spec"], old.get("status") or {}))
+
+
+def _claim_update(new: Object, old: Object, old_status: Object) -> Errors:
+    bound = old_status.get("phase") == "Bound"
+    unbound_name = not old.get("volumeName")
+    free = {"resources", "volumeAttributesClassName"} if bound else {"resources"}
+    if unbound_name:
+        free.add("volumeName")
+    if old.get("storageClassName") is None:
+        free.add("storageClassName")
+    kept = {key for key in {*new, *old} if new.get(key) != old.get(key)} - free
+    if kept:
+        yield forbidden("spec", _CLAIM_IMMUTABLE)
+    before = ((old.get("resources") or {}).get("requests") or {}).get("storage", "0")
+    after = ((new.get("resources") or {}).get("requests") or {}).get("storage", "0")
+    if parse(after).nanos != parse(before).nanos and not kept:
+        if not bound:
+            yield forbidden("spec", _CLAIM_IMMUTABLE)
+        status_capacity = (old_status.get("capacity") or {}).get("storage", "0")
+        if parse(after).nanos < parse(before).nanos and parse(after).nanos <= parse(status_capacity).nanos:
+            yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
+
+
+def validate_volume_of_cluster(volume: Object) -> list[FieldError]:
+    return list(_volume_of_cluster(volume.get("spec") or {}))
+
+
+def _volume_of_cluster(spec: Object) -> Errors:
+    modes = spec.get("accessModes") or ()
+    if not modes:
+        yield required("spec.accessModes")
+    for mode in modes:
+        yield from one_of("spec.accessModes", mode, ACCESS_MODES)
+    if "ReadWriteOncePod" in modes and len(modes) > 1:
+        yield forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
+    capacity = spec.get("capacity")
+    if not capacity:
+        yield required("spec.capacity")
+    if not capacity or "storage" not in capacity or len(capacity) > 1:
+        yield FieldError("FieldValueNotSupported", "spec.capacity", capacity, 'supported values: "storage"')
+    for name, quantity in (capacity or {}).items():
+        at = f"spec.capacity[{name}]"
+        if parse(quantity).nanos < 0:
+            yield invalid(at, Verbatim(quantity), "must be a valid resource quantity")
+        yield from amount_positive(at, quantity)
+    policy = spec.get("persistentVolumeReclaimPolicy")
+    yield from one_of("spec.persistentVolumeReclaimPolicy", policy, ("Delete", "Recycle", "Retain"))
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None and affinity.get("required") is None:
+        yield required("spec.nodeAffinity.required", "must specify required node constraints")
+    yield from _source("spec", spec, _CLUSTER_SOURCES)
+    host_path = (spec.get("hostPath") or {}).get("path")
+    if host_path and host_path.rstrip("/") == "" and policy == "Recycle":
+        yield forbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'")
+    if spec.get("local") is not None and affinity is None:
+        yield required("spec.nodeAffinity", "Local volume requires node affinity")
+    if name := spec.get("storageClassName"):
+        yield from must("spec.storageClassName", name, subdomain_errors(name))
+    yield from optional_one_of("spec.volumeMode", spec.get("volumeMode"), ("Block", "Filesystem"))
+
+
+def validate_volume_of_cluster_update(new: Object, old: Object) -> list[FieldError]:
+    spec, before = new["spec"], old["spec"]
+    errors = []
+    if {k: spec.get(k) for k in _CLUSTER_SOURCES} != {k: before.get(k) for k in _CLUSTER_SOURCES}:
+        detail = "spec.persistentvolumesource is immutable after creation"
+        errors.append(forbidden("spec.persistentvolumesource", detail))
+    if spec.get("volumeMode") != before.get("volumeMode"):
+        errors.append(invalid("spec.volumeMode", spec.get("volumeMode"), "field is immutable"))
+    if before.get("nodeAffinity") is not None and spec.get("nodeAffinity") != before["nodeAffinity"]:
+        errors.append(invalid("spec.nodeAffinity", spec.get("nodeAffinity"), "field is immutable"))
+    return errors

@@ -1,0 +1,268 @@
+"""Deployments, replica sets, stateful sets, daemon sets, replication controllers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kajitori.api.errors import StatusError
+from kajitori.api.field_errors import FieldError, forbidden, invalid, required
+from kajitori.api.meta import Object
+from kajitori.api.selectors import LabelSelector, from_label_selector
+from kajitori.api.validation.checks import (
+    Errors,
+    amount_or_percent,
+    at_most_all,
+    each,
+    is_empty_selector,
+    label_selector,
+    not_negative,
+    one_of,
+    same_as_before,
+    unsupported,
+    when_given,
+)
+from kajitori.api.validation.formats import label_errors
+from kajitori.api.validation.pods import pod_template
+from kajitori.api.validation.volumes import claim_spec
+
+_MISMATCH = "`selector` does not match template `labels`"
+
+
+def parsed_selector(selector: Object | None) -> LabelSelector | None:
+    """None when it cannot be understood."""
+    from kajitori.api.selectors import label_value_errors
+
+    try:
+        parsed = from_label_selector(selector)
+    except StatusError:
+        return None
+    values = (value for requirement in parsed.requirements for value in requirement.values)
+    return None if any(label_value_errors(value) for value in values) else parsed
+
+
+def labels_match(path: str, template: Object, selector: LabelSelector) -> Errors:
+    labels = (template.get("metadata") or {}).get("labels")
+    if not selector.empty and not selector.matches(labels):
+        yield invalid(f"{path}.metadata.labels", labels, _MISMATCH)
+
+
+def runs_forever(path: str, template: Object, kind: str) -> Errors:
+    """Pods of these kinds are restarted always and have no deadline."""
+    spec = template.get("spec") or {}
+    yield from one_of(f"{path}.spec.restartPolicy", spec.get("restartPolicy"), ("Always",))
+    if spec.get("activeDeadlineSeconds") is not None:
+        detail = f"activeDeadlineSeconds in {kind} is not Supported"
+        yield forbidden(f"{path}.spec.activeDeadlineSeconds", detail)
+
+
+def _selector(spec: Object, kind: str) -> Errors:
+    selector = spec.get("selector")
+    if selector is None:
+        yield required("spec.selector")
+        return
+    yield from label_selector("spec.selector", selector)
+    if is_empty_selector(selector):
+        yield invalid("spec.selector", selector, f"empty selector is invalid for {kind}")
+
+
+def _replicated_template(spec: Object) -> Errors:
+    selector, template = parsed_selector(spec.get("selector")), spec.get("template") or {}
+    if selector is None:
+        yield invalid("spec.selector", spec.get("selector"), "invalid label selector")
+        return
+    yield from labels_match("spec.template", template, selector)
+    yield from pod_template("spec.template", template)
+    yield from runs_forever("spec.template", template, "ReplicaSet")
+
+
+def validate_deployment(deployment: Object) -> list[FieldError]:
+    return list(_deployment(deployment.get("spec") or {}))
+
+
+def _deployment(spec: Object) -> Errors:
+    yield from not_negative("spec.replicas", spec.get("replicas"))
+    yield from _selector(spec, "deployment")
+    yield from _replicated_template(spec)
+    yield from _deployment_strategy("spec.strategy", spec.get("strategy") or {})
+    yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    yield from not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
+    deadline = spec.get("progressDeadlineSeconds")
+    yield from not_negative("spec.progressDeadlineSeconds", deadline)
+    if deadline is not None and deadline <= (spec.get("minReadySeconds") or 0):
+        yield invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+
+
+def _deployment_strategy(path: str, strategy: Object) -> Errors:
+    kind, rolling = strategy.get("type") or "", strategy.get("rollingUpdate")
+    if kind == "Recreate":
+        if rolling is not None:
+            yield forbidden(f"{path}.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")
+    elif kind == "RollingUpdate":
+        yield from _rolling_update(f"{path}.rollingUpdate", rolling or {})
+    else:
+        yield unsupported(f"{path}.type", kind, ("Recreate", "RollingUpdate"))
+
+
+def _rolling_update(path: str, rolling: Object) -> Errors:
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    yield from amount_or_percent(f"{path}.maxUnavailable", unavailable)
+    yield from amount_or_percent(f"{path}.maxSurge", surge)
+    if _is_zero(unavailable) and _is_zero(surge):
+        yield invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+    yield from at_most_all(f"{path}.maxUnavailable", unavailable)
+
+
+def _is_zero(amount: int | str) -> bool:
+    return amount == 0 or (isinstance(amount, str) and amount.rstrip("%").strip("0") == "")
+
+
+def validate_replica_set(replica_set: Object) -> list[FieldError]:
+    return list(_replica_set(replica_set.get("spec") or {}))
+
+
+def _replica_set(spec: Object) -> Errors:
+    yield from not_negative("spec.replicas", spec.get("replicas"))
+    yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    yield from _selector(spec, "deployment")
+    yield from _replicated_template(spec)
+
+
+def validate_replication_controller(controller: Object) -> list[FieldError]:
+    return list(_replication_controller(controller.get("spec") or {}))
+
+
+def _replication_controller(spec: Object) -> Errors:
+    yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    selector: Mapping[str, str] = spec.get("selector") or {}
+    if not selector:
+        yield required("spec.selector")
+    yield from not_negative("spec.replicas", spec.get("replicas"))
+    template = spec.get("template")
+    if template is None:
+        yield required("spec.template")
+        return
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if any(labels.get(key) != value for key, value in selector.items()):
+        yield invalid("spec.template.metadata.labels", labels or None, _MISMATCH)
+    yield from pod_template("spec.template", template)
+    yield from runs_forever("spec.template", template, "ReplicationController")
+
+
+def validate_daemon_set(daemon_set: Object) -> list[FieldError]:
+    return list(_daemon_set(daemon_set.get("spec") or {}))
+
+
+def _daemon_set(spec: Object) -> Errors:
+    given, template = spec.get("selector"), spec.get("template") or {}
+    yield from label_selector("spec.selector", given)
+    selector = parsed_selector(given)
+    if selector is not None:
+        yield from labels_match("spec.template", template, selector)
+    if given is not None and is_empty_selector(given):
+        yield invalid("spec.selector", given, "empty selector is invalid for daemonset")
+    yield from pod_template("spec.template", template)
+    yield from runs_forever("spec.template", template, "DaemonSet")
+    yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    yield from _daemon_set_strategy("spec.updateStrategy", spec.get("updateStrategy") or {})
+    yield from not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
+
+
+def _daemon_set_strategy(path: str, strategy: Object) -> Errors:
+    kind = strategy.get("type") or ""
+    if kind == "RollingUpdate":
+        at, rolling = f"{path}.rollingUpdate", strategy.get("rollingUpdate") or {}
+        unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+        yield from amount_or_percent(f"{at}.maxUnavailable", unavailable)
+        yield from amount_or_percent(f"{at}.maxSurge", surge)
+        yield from at_most_all(f"{at}.maxUnavailable", unavailable)
+        yield from at_most_all(f"{at}.maxSurge", surge)
+        if _is_zero(unavailable) and _is_zero(surge):
+            yield required(f"{at}.maxUnavailable", "cannot be 0 when maxSurge is 0")
+        elif not _is_zero(unavailable) and not _is_zero(surge):
+            yield invalid(f"{at}.maxSurge", surge, "may not be set when maxUnavailable is non-zero")
+    elif kind != "OnDelete":
+        yield unsupported(f"{path}.type", kind, ("RollingUpdate", "OnDelete"))
+
+
+def validate_stateful_set(stateful_set: Object) -> list[FieldError]:
+    return list(_stateful_set(stateful_set.get("spec") or {}))
+
+
+def _stateful_set(spec: Object) -> Errors:
+    management = spec.get("podManagementPolicy") or ""
+    if management not in ("OrderedReady", "Parallel"):
+        yield invalid("spec.podManagementPolicy", management, "must be 'OrderedReady' or 'Parallel'")
+    yield from _stateful_set_strategy("spec.updateStrategy", spec.get("updateStrategy") or {})
+    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    for field in ("whenDeleted", "whenScaled"):
+        path = f"spec.persistentVolumeClaimRetentionPolicy.{field}"
+        yield from one_of(path, retention.get(field, "Retain"), ("Retain", "Delete"))
+    yield from not_negative("spec.replicas", spec.get("replicas"))
+    yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    yield from not_negative("spec.ordinals.start", (spec.get("ordinals") or {}).get("start"))
+    for claim, path in each(spec, "volumeClaimTemplates", "spec"):
+        yield from claim_spec(f"{path}.spec", claim.get("spec") or {})
+    yield from when_given("spec.serviceName", spec.get("serviceName"), label_errors)
+    yield from _selector(spec, "statefulset")
+    selector, template = parsed_selector(spec.get("selector")), spec.get("template") or {}
+    if selector is None:
+        yield invalid("spec.selector", spec.get("selector"), "")
+        return
+    yield from labels_match("spec.template", template, selector)
+    names = ((c.get("metadata") or {}).get("name", "") for c in spec.get("volumeClaimTemplates") or ())
+    yield from pod_template("spec.template", template, frozenset(names))
+    yield from runs_forever("spec.template", template, "StatefulSet")
+    yield from not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
+
+
+def _stateful_set_strategy(path: str, strategy: Object) -> Errors:
+    kind, rolling = strategy.get("type") or "", strategy.get("rollingUpdate")
+    if kind == "OnDelete":
+        if rolling is not None:
+            yield invalid(f"{path}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")
+    elif kind == "RollingUpdate":
+        at = f"{path}.rollingUpdate"
+        yield from not_negative(f"{at}.partition", (rolling or {}).get("partition"))
+        unavailable = (rolling or {}).get("maxUnavailable")
+        yield from amount_or_percent(f"{at}.maxUnavailable", unavailable)
+        if unavailable is not None and _is_zero(unavailable):
+            yield invalid(f"{at}.maxUnavailable", unavailable, "cannot be 0")
+        yield from at_most_all(f"{at}.maxUnavailable", unavailable)
+    else:
+        yield invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+
+
+_STATEFUL_SET_MUTABLE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+
+
+def validate_stateful_set_update(new: Object, old: Object) -> list[FieldError]:
+    def fixed(spec: Object) -> dict[str, Any]:
+        return {key: value for key, value in spec.items() if key not in _STATEFUL_SET_MUTABLE}
+
+    if fixed(new["spec"]) == fixed(old["spec"]):
+        return []
+    *names, last = (f"'{name}'" for name in _STATEFUL_SET_MUTABLE)
+    detail = f"updates to statefulset spec for fields other than {', '.join(names)} and {last} are forbidden"
+    return [forbidden("spec", detail)]
+
+
+def validate_same_selector(new: Object, old: Object) -> list[FieldError]:
+    return list(same_as_before("spec.selector", new["spec"].get("selector"), old["spec"].get("selector")))
+
+
+def validate_controller_revision(revision: Object) -> list[FieldError]:
+    errors = list(not_negative("revision", revision.get("revision")))
+    if revision.get("data") is None:
+        errors.append(required("data", "data is mandatory"))
+    return errors
+
+
+def validate_controller_revision_update(new: Object, old: Object) -> list[FieldError]:
+    return list(same_as_before("data", new.get("data"), old.get("data")))
