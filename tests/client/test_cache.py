@@ -151,8 +151,8 @@ def test_the_pause_grows_to_its_limit(server):
         server.fail = [Disconnected("no route")] * 1000
         server.hang_up(Disconnected("reset"))
         await clock.advance(3600)
-        # At its limit a try every 30 to 60 seconds.
-        assert 60 <= len(server.calls) <= 140
+        # At its limit a try every 5 to 10 seconds.
+        assert 360 <= len(server.calls) <= 720
 
     scenario(server, story)
 
