@@ -20,18 +20,20 @@ async def run_apiserver(options: PartOptions, stopping: asyncio.Event) -> None:
     """Serves until `stopping`, then finishes what is under way."""
     layout = Layout(options.data_dir)
     record = require_record(layout)
+    clock = SystemClock()
     try:
-        storage = await open_storage("memory" if record.store == "memory" else layout.store)
+        storage = await open_storage(layout.store if record.store == "sqlite" else record.store, clock)
     except StorageError as error:
         raise CommandError(str(error)) from error
     try:
-        await _serve(layout, record, storage, stopping)
+        await _serve(layout, record, storage, clock, stopping)
     finally:
         await storage.close()
 
 
-async def _serve(layout: Layout, record: ClusterRecord, storage: Storage, stopping: asyncio.Event) -> None:
-    clock: Clock = SystemClock()
+async def _serve(
+    layout: Layout, record: ClusterRecord, storage: Storage, clock: Clock, stopping: asyncio.Event
+) -> None:
     registry = Registry()
     keys = pki.ensure(layout.pki, alternative_names(record), clock.now())
     server = ApiServer(storage, registry, clock)

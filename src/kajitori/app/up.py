@@ -35,8 +35,8 @@ def up(options: UpOptions) -> None:
 
 
 def _record(options: UpOptions) -> ClusterRecord:
-    if options.store not in ("sqlite", "memory"):
-        raise CommandError(f"--store {options.store}: this version has `sqlite` and `memory`; choose one of them")
+    if options.store not in ("sqlite", "memory") and not options.store.startswith("etcd://"):
+        raise CommandError(f"--store {options.store}: unknown; choose sqlite, memory or etcd://HOST:PORT,...")
     return ClusterRecord(
         port=options.port,
         nodes=options.nodes,

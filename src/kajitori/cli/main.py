@@ -58,7 +58,7 @@ def build_cli(application: Application) -> click.Group:
         show_default=True,
         help="Real nodes on this machine; 0 for the control plane alone.",
     )
-    @click.option("--store", default="sqlite", show_default=True, help="sqlite or memory.")
+    @click.option("--store", default="sqlite", show_default=True, help="sqlite, memory or etcd://HOST:PORT,...")
     @click.option(
         "--disable", default="", callback=_names, metavar="PART,...", help=f"Leave out: {', '.join(DISABLEABLE)}."
     )
