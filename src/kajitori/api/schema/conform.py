@@ -37,7 +37,16 @@ _TEXTS = {TIME: scalars.timestamp, MICRO_TIME: scalars.micro_timestamp, BYTES: s
 
 
 class _Mismatch(Exception):
-    """Go's message; becomes a BadRequest once the kind is known."""
+    """The decoder's and the converter's message; becomes an Undecodable once the kind is known."""
+
+    def __init__(self, why: str, conversion: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.conversion = conversion
+
+
+def _mismatch(at: Place, value: Any, node: Node) -> _Mismatch:
+    return _Mismatch(decode_errors.wrong_type(at, value, node), decode_errors.conversion(value, node))
 
 
 def conform(resource: Resource, obj: Object) -> list[str]:
@@ -56,7 +65,8 @@ def conform_definition(definition: str, obj: Object, *, kind: str = "", version:
     try:
         _struct(node_of(definition), obj, None, unknown)
     except _Mismatch as error:
-        raise decode_errors.refuse(kind or definition.rpartition(".")[2], version, str(error)) from None
+        name = kind or definition.rpartition(".")[2]
+        raise decode_errors.refuse(name, version, error.why, error.conversion) from None
     return unknown
 
 
@@ -69,8 +79,16 @@ def _conform_custom(resource: Resource, schema: Object, obj: Object) -> list[str
                 raise _Mismatch("metadata must be an object")
             _struct(node_of(structural.OBJECT_META), metadata, (None, "metadata", ""), unknown)
         except _Mismatch as error:
-            raise decode_errors.refuse(resource.kind, resource.version, str(error)) from None
+            raise decode_errors.refuse(resource.kind, resource.version, error.why, error.conversion) from None
     return unknown + structural.prune(schema, obj)
+
+
+def empty_object(resource: Resource) -> Object:
+    """What Go's zero value of the kind would be written as: what a create starts from."""
+    made: Object = {"apiVersion": resource.api_version, "kind": resource.kind}
+    if resource.schema is None:
+        _struct(node_of(resource.definition), made, None, [])
+    return made
 
 
 def fill(definition: str, obj: Object) -> None:
@@ -122,7 +140,7 @@ def _value(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
     kind = node.kind
     if kind == STRUCT:
         if type(value) is not dict:
-            raise _Mismatch(decode_errors.wrong_type(at, value, node))
+            raise _mismatch(at, value, node)
         _struct(node, value, at, unknown)
         return value
     if kind == LIST:
@@ -138,7 +156,7 @@ def _value(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
 
 def _list(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
     if type(value) is not list:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     element = node.element
     assert element is not None, "a list has an element type"
     for index, item in enumerate(value):
@@ -152,7 +170,7 @@ def _list(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
 
 def _map(node: Node, value: Any, at: Place, unknown: list[str]) -> Any:
     if type(value) is not dict:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     element = node.element
     assert element is not None, "a map has a value type"
     for key, item in value.items():
@@ -171,31 +189,31 @@ def _absent(node: Node) -> Any:
 
 def _string(node: Node, value: Any, at: Place) -> Any:
     if type(value) is not str:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     return value
 
 
 def _bool(node: Node, value: Any, at: Place) -> Any:
     if type(value) is not bool:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     return value
 
 
 def _int32(node: Node, value: Any, at: Place) -> Any:
     if type(value) is not int or not scalars.INT32_MIN <= value <= scalars.INT32_MAX:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     return value
 
 
 def _int64(node: Node, value: Any, at: Place) -> Any:
     if type(value) is not int or not scalars.INT64_MIN <= value <= scalars.INT64_MAX:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     return value
 
 
 def _float(node: Node, value: Any, at: Place) -> Any:
     if type(value) is not int and type(value) is not float:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     return value
 
 
@@ -205,7 +223,7 @@ def _int_or_string(node: Node, value: Any, at: Place) -> Any:
 
 def _text(node: Node, value: Any, at: Place) -> Any:
     if type(value) is not str:
-        raise _Mismatch(decode_errors.wrong_type(at, value, node))
+        raise _mismatch(at, value, node)
     try:
         return _TEXTS[node.kind](value)
     except ValueError as error:
@@ -250,4 +268,4 @@ def _schema_choice(node: Node, value: Any, at: Place, unknown: list[str]) -> Any
         return value
     if node.kind == SCHEMA_OR_BOOL:
         raise _Mismatch("boolean or JSON schema expected")
-    raise _Mismatch(decode_errors.wrong_type(at, value, schema))
+    raise _mismatch(at, value, schema)

@@ -8,7 +8,7 @@ from typing import Any
 from kajitori.api.errors import BadRequest
 from kajitori.api.meta import Object
 from kajitori.api.schema.definitions import definitions, go_shapes, reference, type_of
-from kajitori.api.schema.nodes import INT_OR_STRING, MICRO_TIME, TIME, Node
+from kajitori.api.schema.nodes import FLOAT, INT_OR_STRING, LIST, MAP, MICRO_TIME, STRUCT, TIME, Node
 
 Place = tuple[Any, Any, str]
 """Where the walk is: place of the parent or None; field name, map key or list index; definition of the struct or ""."""
@@ -22,6 +22,7 @@ _LITERALS: dict[type, str] = {
     float: "number",
 }
 _INTEGERS = {"int32", "int64", "int", "uint16"}
+_KINDS = {INT_OR_STRING: "int32", FLOAT: "float64"}
 _OWN_DECODER = {TIME: "string", MICRO_TIME: "string", INT_OR_STRING: "int32"}
 
 
@@ -35,6 +36,13 @@ def path_of(place: Place | None) -> str:
     return "".join(reversed(parts)).removeprefix(".")
 
 
+class Undecodable(BadRequest):
+    """A value of the wrong type. `why` is the decoder's message; `conversion` is what a strategic merge patch says."""
+
+    why = ""
+    conversion = ""
+
+
 def wrong_type(place: Place, value: Any, node: Node) -> str:
     """`json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`."""
     go_type = _OWN_DECODER.get(node.kind) or _go_type(place)
@@ -45,8 +53,22 @@ def wrong_type(place: Place, value: Any, node: Node) -> str:
     return f"json: cannot unmarshal {literal} into Go struct field {struct}.{'.'.join(names)} of type {go_type}"
 
 
-def refuse(kind: str, version: str, why: str) -> BadRequest:
-    return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+def refuse(kind: str, version: str, why: str, conversion: str = "") -> Undecodable:
+    error = Undecodable(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+    error.why, error.conversion = why, conversion or why
+    return error
+
+
+def conversion(value: Any, node: Node) -> str:
+    """Words of the converter that makes Go values of a patched document, instead of the JSON decoder."""
+    found = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}[type(value)]
+    if node.kind == LIST:
+        return f"cannot restore slice from {found}"
+    if node.kind == MAP:
+        return f"cannot restore map from {found}"
+    if node.kind == STRUCT:
+        return f"cannot restore struct from: {found}"
+    return f"unrecognized type: {_KINDS.get(node.kind, node.kind)}"
 
 
 def _field_names(place: Place | None) -> tuple[list[str], str]:

@@ -60,6 +60,8 @@ class Node:
     element: "Node | None" = None
     always: tuple[tuple[str, Any], ...] = ()
     """What Go writes for an absent field: (name, value). A dict value is filled in from its own type."""
+    nulls: frozenset[str] = frozenset()
+    """Fields for whose absence Go writes null. We leave them out, but they count as there."""
     atomic: bool = False
     list_type: str = ""
     list_keys: tuple[str, ...] = ()
@@ -114,7 +116,9 @@ class _Compiler:
                 strategies=strategies,
                 merge_key=child.get("x-kubernetes-patch-merge-key", ""),
             )
-        node.always = tuple((key, value) for key, value in shape.get("always", {}).items() if value is not None)
+        always = shape.get("always", {})
+        node.always = tuple((key, value) for key, value in always.items() if value is not None)
+        node.nulls = frozenset(key for key, value in always.items() if value is None)
 
     def schema(self, schema: Object) -> Node:
         if name := reference(schema):

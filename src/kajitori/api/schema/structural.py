@@ -4,11 +4,13 @@ A structural schema is the `openAPIV3Schema` of one version of a CustomResourceD
 here: preserve-unknown-fields, embedded-resource, int-or-string, list-type, list-map-keys, map-type.
 """
 
+from collections import OrderedDict
 from typing import Any
 
 import orjson
 
 from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
 from kajitori.api.schema import nodes
 from kajitori.api.schema.decode_errors import Place, path_of
 from kajitori.api.schema.nodes import ANY, INT_OR_STRING, LIST, MAP, STRUCT, Field, Node, node_of
@@ -120,3 +122,20 @@ def _compile_object(schema: Object) -> Node:
     defaults = {key: child["default"] for key, child in properties.items() if "default" in child}
     preserve = bool(schema.get(_PRESERVE) or values)
     return Node(STRUCT, fields=fields, atomic=atomic, key_defaults=defaults, preserve_unknown=preserve)
+
+
+_COMPILED_MAX = 512
+_compiled: OrderedDict[int, tuple[Object, Node]] = OrderedDict()
+
+
+def resource_node(resource: Resource) -> Node:
+    """The Node of a kind, built-in or custom. The newest custom schemas stay compiled."""
+    schema = resource.schema
+    if schema is None:
+        return node_of(resource.definition)
+    known = _compiled.get(id(schema))
+    if known is None:
+        known = _compiled[id(schema)] = (schema, compile_schema(schema))
+        if len(_compiled) > _COMPILED_MAX:
+            _compiled.popitem(last=False)
+    return known[1]

@@ -1,0 +1,219 @@
+"""Server-side apply (KEP-555): a manager says which fields it wants, and owns them.
+
+Fields that it said before and does not say now are removed unless somebody else owns them; fields that another owns
+with another value are conflicts, unless `force` takes them over.
+"""
+
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+import orjson
+
+from kajitori.api.errors import BadRequest, Conflict, StatusError
+from kajitori.api.meta import Object
+from kajitori.api.patch.field_sets import EMPTY, FieldSet, Path, shown, without_below
+from kajitori.api.patch.managed_fields import (
+    APPLY,
+    STRIPPED,
+    UPDATE,
+    Managers,
+    Owned,
+    Owner,
+    first_apply,
+    read_managers,
+    release,
+    unmanaged,
+    write_managers,
+)
+from kajitori.api.patch.typed import (
+    InvalidList,
+    compare,
+    element_of,
+    field_set,
+    merge,
+    remove,
+    with_named_fields,
+)
+from kajitori.api.resource import Resource
+from kajitori.api.schema.conform import conform, empty_object
+from kajitori.api.schema.nodes import LIST, MAP, STRUCT, Node
+from kajitori.api.schema.structural import resource_node
+
+KUBECTL = "kubectl"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+ANNOTATIONS_BYTES_MAX = 256 * 1024
+
+
+def apply(
+    resource: Resource,
+    live: Object | None,
+    config: Object,
+    manager: str,
+    now: str,
+    *,
+    force: bool = False,
+    subresource: str = "",
+) -> Object:
+    """The live object (None: it does not exist yet) after `manager` applied `config`, with its managedFields.
+
+    The result conforms to the schema but is neither defaulted nor validated. Raises Conflict for fields of others,
+    BadRequest for a wrong type, StatusError for what the schema does not know.
+    """
+    if config.get("metadata", {}).get("managedFields"):
+        raise BadRequest("metadata.managedFields must be nil")
+    node = resource_node(resource)
+    _check_declared(resource, node, config)
+    base = empty_object(resource) | {"metadata": {}} if live is None else live
+    managers = read_managers(base["metadata"].get("managedFields"))
+    if live is not None and not managers:
+        first_apply(resource, live, managers, now)
+    owner = Owner(manager, APPLY, resource.api_version, subresource)
+    before, last = unmanaged(base), managers.get(owner)
+    fields = without_below(field_set(node, config), _ignored(resource, subresource))
+    managers[owner] = Owned(fields, last.time if last else now)
+    said: Object = _pruned(node, merge(node, before, config), managers, last.fields if last else EMPTY)
+    merged: Object = orjson.loads(orjson.dumps(said))
+    merged.setdefault("metadata", {})
+    conform(resource, merged)
+    changes, literal = compare(node, before, merged), compare(node, before, said)
+    changed = frozenset(changes.added | changes.modified)
+    # Only what differs in canonical form too: 1024Mi is no conflict with 1Gi, but false is one with true.
+    contested = (literal.added | literal.modified) & (changed | changes.removed)
+    conflicts = _conflicts(managers, owner, contested)
+    if conflicts and not force and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
+        raise _conflict(conflicts)
+    release(managers, changed | frozenset(changes.removed), keep=owner)
+    if last is not None and (changed or changes.removed):
+        managers[owner].time = now
+    managers[owner].fields -= STRIPPED
+    if manager == KUBECTL:
+        _sync_last_applied(merged, config)
+    write_managers(merged, managers)
+    return merged
+
+
+def _ignored(resource: Resource, subresource: str) -> list[Path]:
+    """What this endpoint does not write, so what nobody comes to own through it."""
+    if subresource == "status":
+        return [("f:spec",)]
+    return [("f:status",)] if not subresource and resource.has_subresource("status") else []
+
+
+def _pruned(node: Node, merged: Object, managers: Managers, last: FieldSet) -> Any:
+    """Without what the manager applied last time and nobody, itself included, holds now."""
+    if not last:
+        return merged
+    said_before = with_named_fields(node, last)
+    held: set[Path] = set()
+    for owned in managers.values():
+        held |= owned.fields
+    there = with_named_fields(node, field_set(node, merged))
+    rest = _fields_left(node, remove(node, merged, said_before))
+    unheld = there - (rest | with_named_fields(node, frozenset(held)))
+    left = _fields_left(node, remove(node, merged, unheld))
+    return remove(node, merged, (there - left) & said_before) or {}
+
+
+def _fields_left(node: Node, document: Any) -> FieldSet:
+    return with_named_fields(node, field_set(node, document)) if document else EMPTY
+
+
+def _conflicts(managers: Managers, owner: Owner, changed: Set[Path]) -> list[tuple[Owner, Path]]:
+    return sorted(
+        (other, path) for other, owned in managers.items() if other != owner for path in owned.fields & changed
+    )
+
+
+def _conflict(conflicts: list[tuple[Owner, Path]]) -> Conflict:
+    causes = [
+        {
+            "reason": "FieldManagerConflict",
+            "message": f"conflict with {_shown_owner(owner)}",
+            "field": shown(path),
+        }
+        for owner, path in conflicts
+    ]
+    if len(conflicts) == 1:
+        owner, path = conflicts[0]
+        message = f"Apply failed with 1 conflict: conflict with {_shown_owner(owner)}: {shown(path)}"
+        return Conflict(message, {"causes": causes})
+    by_owner: dict[Owner, list[str]] = {}
+    for owner, path in conflicts:
+        by_owner.setdefault(owner, []).append(f"- {shown(path)}")
+    listed = "\n".join(
+        f"conflicts with {_shown_owner(owner)}:\n" + "\n".join(paths) for owner, paths in by_owner.items()
+    )
+    return Conflict(f"Apply failed with {len(conflicts)} conflicts: {listed}", {"causes": causes})
+
+
+def _shown_owner(owner: Owner) -> str:
+    name = orjson.dumps(owner.manager).decode()
+    if owner.subresource:
+        name = f'{name} with subresource "{owner.subresource}"'
+    return f"{name} using {owner.api_version}" if owner.operation == UPDATE else name
+
+
+def _was_applied_before(node: Node, live: Object, conflicts: list[tuple[Owner, Path]]) -> bool:
+    """Whether all conflicting fields are what kubectl's client-side apply set and nobody changed since."""
+    annotation = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if not annotation:
+        return False
+    try:
+        last_applied = orjson.loads(annotation)
+        changes = compare(node, merge(node, live, last_applied), live)
+        unchanged = field_set(node, last_applied) - changes.modified - changes.removed
+    except (orjson.JSONDecodeError, InvalidList, AttributeError):
+        return False
+    return all(path in unchanged for _, path in conflicts)
+
+
+def _sync_last_applied(merged: Object, config: Object) -> None:
+    """kubectl's own annotation follows its server-side apply, where the object has one."""
+    annotations = merged["metadata"].get("annotations") or {}
+    if LAST_APPLIED not in annotations:
+        return
+    metadata = dict(config.get("metadata", {}))
+    metadata["annotations"] = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
+    text = orjson.dumps({**config, "metadata": metadata}, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    size = sum(len(k) + len(v) for k, v in annotations.items() if k != LAST_APPLIED) + len(text)
+    if size <= ANNOTATIONS_BYTES_MAX:
+        annotations[LAST_APPLIED] = text
+
+
+def _check_declared(resource: Resource, node: Node, config: Mapping[str, Any]) -> None:
+    problems = list(_undeclared(node, config, ""))
+    if problems:
+        metadata = config.get("metadata") or {}
+        name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        what = f"{name}; {resource.api_version}, Kind={resource.kind}"
+        listed = problems[0] if len(problems) == 1 else "errors:\n" + "".join(f"  {p}\n" for p in problems)
+        raise StatusError(f"failed to create typed patch object ({what}): {listed}")
+
+
+def _undeclared(node: Node, value: Any, path: str) -> Iterator[str]:
+    if node.kind in (STRUCT, MAP) and isinstance(value, dict):
+        for name, child in value.items():
+            known = node.child(name)
+            if known is not None:
+                yield from _undeclared(known, child, f"{path}.{name}")
+            elif node.kind == STRUCT and not node.preserve_unknown:
+                yield f"{path}.{name}: field not declared in schema"
+    elif node.kind == LIST and isinstance(value, list) and node.element is not None:
+        yield from _bad_items(node, node.element, value, path)
+
+
+def _bad_items(node: Node, element: Node, values: list[Any], path: str) -> Iterator[str]:
+    seen: set[str] = set()
+    for index, item in enumerate(values):
+        at = f"{path}[{index}]"
+        if node.list_type in ("map", "set"):
+            try:
+                name = element_of(node, item)
+            except InvalidList as error:
+                yield f"{path}: element {index}: {error}"
+                continue
+            at = path + shown((name,))
+            if name in seen:
+                yield f"{path}: duplicate entries for key {shown((name,))}"
+            seen.add(name)
+        yield from _undeclared(element, item, at)

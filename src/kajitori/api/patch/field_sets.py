@@ -1,0 +1,89 @@
+"""Sets of field paths, as `metadata.managedFields[].fieldsV1` writes them (structured-merge-diff's fieldpath).
+
+A path is a tuple of elements in their written form: `f:<field or map key>`, and for items of lists by key and of sets
+`k:<key fields as JSON>` and `v:<value as JSON>`. The root, the empty path, is never a member.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from kajitori.api.meta import Object
+
+Path = tuple[str, ...]
+FieldSet = frozenset[Path]
+EMPTY: FieldSet = frozenset()
+
+
+def from_fields_v1(document: Object) -> FieldSet:
+    """Members are the paths whose object is empty or has a `.`."""
+    found: set[Path] = set()
+    _collect(document, (), found)
+    return frozenset(found)
+
+
+def _collect(node: Object, path: Path, found: set[Path]) -> None:
+    if path and (not node or "." in node):
+        found.add(path)
+    for element, child in node.items():
+        if element != ".":
+            _collect(child, (*path, element), found)
+
+
+def to_fields_v1(paths: Iterable[Path]) -> Object:
+    """The trie, in sorted order."""
+    root: Object = {}
+    members = sorted(paths)
+    for path in members:
+        node = root
+        for element in path:
+            node = node.setdefault(element, {})
+    for path in members:
+        node = root
+        for element in path:
+            node = node[element]
+        if node:
+            node["."] = {}
+    return _sorted(root)
+
+
+def _sorted(node: Object) -> Object:
+    return {element: _sorted(node[element]) for element in sorted(node)}
+
+
+def field(name: str) -> str:
+    return f"f:{name}"
+
+
+def key_of(keys: Object) -> str:
+    return f"k:{orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()}"
+
+
+def value_of(item: Any) -> str:
+    return f"v:{orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
+
+
+def shown(path: Path) -> str:
+    """As a conflict names it: `.spec.containers[name="a"].image`."""
+    return "".join(_shown_element(element) for element in path)
+
+
+def _shown_element(element: str) -> str:
+    kind, _, text = element.partition(":")
+    if kind == "f":
+        return f".{text}"
+    if kind == "v":
+        return f"[={text}]"
+    if kind == "k":
+        keys = orjson.loads(text)
+        return f"[{','.join(f'{name}={orjson.dumps(keys[name]).decode()}' for name in sorted(keys))}]"
+    return f"[{text}]"
+
+
+def without_below(paths: FieldSet, prefixes: Iterable[Path]) -> FieldSet:
+    """The set without these paths and everything below them."""
+    gone = tuple(prefixes)
+    if not gone:
+        return paths
+    return frozenset(path for path in paths if not any(path[: len(prefix)] == prefix for prefix in gone))

@@ -1,0 +1,180 @@
+"""metadata.managedFields: which manager set which field, kept through every write (KEP-555).
+
+Entries are of operation Update (a plain write) or Apply (server-side apply), told apart by manager, operation, version
+and subresource. An object that exists without entries is not tracked until it is first applied.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kajitori.api.meta import Object
+from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, to_fields_v1
+from kajitori.api.patch.typed import Comparison, compare
+from kajitori.api.resource import Resource
+from kajitori.api.schema.conform import empty_object
+from kajitori.api.schema.structural import resource_node
+
+UPDATE, APPLY = "Update", "Apply"
+BEFORE_FIRST_APPLY = "before-first-apply"
+UPDATE_MANAGERS_MAX = 10
+"""More Update entries than this are merged, the oldest first, into one of `ancient-changes`."""
+ANCIENT = "ancient-changes"
+
+STRIPPED: FieldSet = frozenset(
+    {("f:apiVersion",), ("f:kind",), ("f:metadata",)}
+    | {
+        ("f:metadata", f"f:{name}")
+        for name in (
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "clusterName",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+        )
+    }
+)
+"""What nobody owns: the system sets it."""
+
+
+class Owner(NamedTuple):
+    manager: str
+    operation: str
+    api_version: str
+    subresource: str = ""
+
+
+@dataclass(slots=True)
+class Owned:
+    fields: FieldSet
+    time: str = ""
+
+
+Managers = dict[Owner, Owned]
+
+
+def read_managers(entries: object) -> Managers:
+    """From managedFields; what cannot be read is left out."""
+    found: Managers = {}
+    for entry in entries if isinstance(entries, list) else ():
+        if not isinstance(entry, dict) or not isinstance(entry.get("fieldsV1"), dict):
+            continue
+        owner = Owner(
+            entry.get("manager", ""),
+            entry.get("operation", ""),
+            entry.get("apiVersion", ""),
+            entry.get("subresource", ""),
+        )
+        fields, time = from_fields_v1(entry["fieldsV1"]), entry.get("time") or ""
+        if owner in found:
+            found[owner] = Owned(found[owner].fields | fields, max(found[owner].time, time))
+        else:
+            found[owner] = Owned(fields, time)
+    return found
+
+
+def write_managers(obj: Object, managers: Managers) -> None:
+    """Put the entries into an object, in upstream's order: by operation, time, manager, version, subresource."""
+    kept = [(owner, owned) for owner, owned in managers.items() if owned.fields]
+    kept.sort(
+        key=lambda pair: (pair[0].operation, pair[1].time, pair[0].manager, pair[0].api_version, pair[0].subresource)
+    )
+    if kept:
+        obj["metadata"]["managedFields"] = [_entry(owner, owned) for owner, owned in kept]
+    else:
+        obj["metadata"].pop("managedFields", None)
+
+
+def _entry(owner: Owner, owned: Owned) -> Object:
+    entry: Object = {"manager": owner.manager, "operation": owner.operation, "apiVersion": owner.api_version}
+    if owned.time:
+        entry["time"] = owned.time
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": to_fields_v1(owned.fields)}
+    if owner.subresource:
+        entry["subresource"] = owner.subresource
+    return entry
+
+
+def unmanaged(obj: Object) -> Object:
+    """The object without its managedFields; everything else is shared."""
+    if "managedFields" not in obj.get("metadata", ()):
+        return obj
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def update(
+    resource: Resource, new: Object, old: Object | None, manager: str, now: str, *, subresource: str = ""
+) -> None:
+    """Record in `new` what this write changed. `old` is None for a create; `now` a timestamp.
+
+    Changed fields pass from their owners to `manager`. A client may write managedFields itself: `[{}]` clears them.
+    """
+    managers = _starting_point(new, old, subresource)
+    if not managers and old is not None:
+        new["metadata"].pop("managedFields", None)
+        return
+    live = empty_object(resource) if old is None else unmanaged(old)
+    changes = compare(resource_node(resource), live, unmanaged(new))
+    owner = Owner(manager, UPDATE, resource.api_version, subresource)
+    _take(managers, owner, changes, now)
+    _cap(managers)
+    write_managers(new, managers)
+
+
+def _starting_point(new: Object, old: Object | None, subresource: str) -> Managers:
+    stored = old["metadata"].get("managedFields") if old is not None else None
+    given = new["metadata"].get("managedFields")
+    if given is stored or subresource or not given:
+        return read_managers(stored)
+    if given == [{}]:
+        return {}
+    return read_managers(given) or read_managers(stored)
+
+
+def _take(managers: Managers, owner: Owner, changes: Comparison, now: str) -> None:
+    taken = frozenset(changes.added | changes.modified) - STRIPPED
+    gone = frozenset(changes.removed)
+    release(managers, taken | gone)
+    if taken:
+        before = managers.get(owner)
+        managers[owner] = Owned(taken | (before.fields if before else EMPTY), now)
+
+
+def release(managers: Managers, fields: FieldSet, *, keep: Owner | None = None) -> None:
+    """Take these fields from every manager but `keep`; who has none left goes."""
+    for owner in list(managers):
+        if owner == keep:
+            continue
+        owned = managers[owner]
+        if not fields.isdisjoint(owned.fields):
+            owned.fields -= fields
+            if not owned.fields:
+                del managers[owner]
+
+
+def _cap(managers: Managers) -> None:
+    updaters = sorted((owned.time, owner) for owner, owned in managers.items() if owner.operation == UPDATE)
+    excess = len(updaters) - UPDATE_MANAGERS_MAX
+    if excess <= 0:
+        return
+    for time, owner in updaters[: excess + 1]:
+        ancient = Owner(ANCIENT, UPDATE, owner.api_version)
+        fields = managers.pop(owner).fields
+        known = managers.get(ancient)
+        managers[ancient] = Owned(fields | (known.fields if known else EMPTY), time)
+
+
+def first_apply(resource: Resource, live: Object, managers: Managers, now: str) -> None:
+    """An object that was never tracked is applied for the first time: all it has belongs to `before-first-apply`."""
+    changes = compare(resource_node(resource), empty_object(resource), unmanaged(live))
+    _take(managers, Owner(BEFORE_FIRST_APPLY, UPDATE, resource.api_version), changes, now)
+
+
+def managers_of(obj: Object) -> Iterable[str]:
+    """Names of all managers of an object, for messages and tests."""
+    return [entry.get("manager", "") for entry in obj["metadata"].get("managedFields") or ()]

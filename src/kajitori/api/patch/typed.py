@@ -1,0 +1,247 @@
+"""Walking documents by their schema: which fields they set, how two differ, merging, taking fields away.
+
+The rules are structured-merge-diff's. A map or list that the schema calls atomic is one leaf, and so is an empty one.
+Items of a list by key and of a set are told apart by `k:` and `v:` elements. What the schema does not know is merged
+when it is a map and replaced when it is a list.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kajitori.api.meta import Object
+from kajitori.api.patch.field_sets import FieldSet, Path, key_of, value_of
+from kajitori.api.patch.field_sets import field as field_element
+from kajitori.api.schema.nodes import ANY, LIST, MAP, STRUCT, Node
+
+
+class _Missing:
+    """Nothing there; different from a null."""
+
+
+MISSING: Final = _Missing()
+_DEDUCED = Node(ANY)
+
+
+class InvalidList(ValueError):
+    """A list by key whose item lacks a key, or whose items repeat one."""
+
+
+def _is_map(node: Node, value: Any) -> bool:
+    return isinstance(value, dict) and node.kind in (STRUCT, MAP, ANY)
+
+
+def _is_list(node: Node, value: Any) -> bool:
+    return isinstance(value, list) and node.kind in (LIST, ANY)
+
+
+def _atomic_list(node: Node) -> bool:
+    return node.kind != LIST or node.list_type not in ("map", "set")
+
+
+def _child(node: Node, name: str) -> Node:
+    return node.child(name) or _DEDUCED
+
+
+def _element(node: Node) -> Node:
+    return node.element or _DEDUCED
+
+
+def element_of(node: Node, item: Any, path: Path = ()) -> str:
+    """How an item of a list by key or of a set is named."""
+    if node.list_type == "set":
+        return value_of(item)
+    if not isinstance(item, dict):
+        raise InvalidList("associative list with keys may not have non-map elements")
+    keys: Object = {}
+    defaults = _element(node).key_defaults
+    for name in node.list_keys:
+        value = item.get(name, defaults.get(name))
+        if value is not None:
+            keys[name] = value
+    if not keys:
+        raise InvalidList(f"associative list with keys has an element that omits key field {node.list_keys[0]!r}")
+    return key_of(keys)
+
+
+def _items(node: Node, values: Any) -> dict[str, Any]:
+    """Items by element, in order; of repeated ones the first."""
+    found: dict[str, Any] = {}
+    for item in values if isinstance(values, list) else ():
+        found.setdefault(element_of(node, item), item)
+    return found
+
+
+def field_set(node: Node, obj: Object) -> FieldSet:
+    """The fields that a document sets: its leaves, its list items, and map entries that are no declared fields."""
+    found: set[Path] = set()
+    _collect(node, obj, (), found)
+    return frozenset(found)
+
+
+def _collect(node: Node, value: Any, path: Path, found: set[Path]) -> None:
+    if _is_map(node, value) and not node.atomic:
+        for name, child in value.items():
+            below = (*path, field_element(name))
+            if child is None or child == {} or name not in node.fields:
+                found.add(below)
+            if child is not None:
+                _collect(_child(node, name), child, below, found)
+    elif _is_list(node, value) and not _atomic_list(node):
+        for item in value:
+            below = (*path, element_of(node, item))
+            found.add(below)
+            _collect(_element(node), item, below, found)
+    elif path:
+        found.add(path)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Paths that the second of two documents has more, other or fewer."""
+
+    added: set[Path] = field(default_factory=set)
+    modified: set[Path] = field(default_factory=set)
+    removed: set[Path] = field(default_factory=set)
+
+
+def compare(node: Node, old: Any, new: Any) -> Comparison:
+    found = Comparison()
+    _compare(node, old, new, (), found)
+    return found
+
+
+def _compare(node: Node, old: Any, new: Any, path: Path, found: Comparison) -> None:
+    if old is not MISSING and new is not MISSING and old == new and type(old) is type(new):
+        return
+    one = new if old is MISSING or old is None else old
+    both_empty = not _has_items(old) and not _has_items(new)
+    if _is_map(node, one) and not node.atomic and not both_empty:
+        for name, before, after in _pairs(node, old, new):
+            _compare(_child(node, name), before, after, (*path, field_element(name)), found)
+    elif _is_list(node, one) and not _atomic_list(node) and not both_empty:
+        before_items, after_items = _items(node, old), _items(node, new)
+        for name in before_items | after_items:
+            before, after = before_items.get(name, MISSING), after_items.get(name, MISSING)
+            _compare(_element(node), before, after, (*path, name), found)
+    elif old is not MISSING and new is not MISSING:
+        found.modified.add(path)
+    if path and old is MISSING:
+        found.added.add(path)
+    elif path and new is MISSING:
+        found.removed.add(path)
+
+
+def _has_items(value: Any) -> bool:
+    return isinstance(value, dict | list) and bool(value)
+
+
+def _pairs(node: Node, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Children of two maps. A field that Go always writes is null, not missing, where the map exists."""
+    before: Object = old if isinstance(old, dict) else {}
+    after: Object = new if isinstance(new, dict) else {}
+    for name in before | after:
+        absent = None if name in node.nulls else MISSING
+        yield (
+            name,
+            before.get(name, absent if isinstance(old, dict) else MISSING),
+            after.get(name, absent if isinstance(new, dict) else MISSING),
+        )
+
+
+def merge(node: Node, live: Any, config: Any) -> Any:
+    """The live document with what the configuration says laid over it. Shares parts with both."""
+    if live is MISSING or config is MISSING:
+        return live if config is MISSING else config
+    if _is_map(node, config) and isinstance(live, dict) and not node.atomic and (live or config):
+        merged = dict(live)
+        for name, value in config.items():
+            merged[name] = merge(_child(node, name), live.get(name, MISSING), value)
+        return merged
+    if _is_list(node, config) and isinstance(live, list) and not _atomic_list(node) and (live or config):
+        return _merge_lists(node, live, config)
+    return config
+
+
+def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
+    """Shared items in the order of the configuration; the others stay near where they were on their side."""
+    ours, theirs = _items(node, live), _items(node, config)
+    left, right = list(ours), list(theirs)
+    shared = [name for name in right if name in ours]
+    element = _element(node)
+    result: list[Any] = []
+    done: set[str] = set()
+    at_left = at_right = 0
+    while at_left < len(left) or at_right < len(right):
+        if at_left < len(left):
+            name = left[at_left]
+            if name not in theirs:
+                result.append(ours[name])
+                at_left += 1
+                continue
+            if name in done or (at_right < len(right) and name != right[at_right] and shared and name != shared[0]):
+                at_left += 1
+                continue
+        if at_right < len(right):
+            name = right[at_right]
+            done.add(name)
+            result.append(merge(element, ours.get(name, MISSING), theirs[name]))
+            at_right += 1
+            if shared and shared[0] == name:
+                shared.pop(0)
+    return result
+
+
+def remove(node: Node, obj: Any, paths: FieldSet) -> Any:
+    """The document without these fields and items; what loses its last child becomes null."""
+    trie: Object = {}
+    for path in paths:
+        at = trie
+        for element in path:
+            at = at.setdefault(element, {})
+        at["."] = True
+    return _remove(node, obj, trie)
+
+
+def _remove(node: Node, value: Any, trie: Object) -> Any:
+    if _is_map(node, value):
+        if node.atomic:
+            return None
+        left: Any = {}
+        for name, child in value.items():
+            below = trie.get(field_element(name))
+            if below is None:
+                left[name] = child
+            elif "." not in below:
+                left[name] = _remove(_child(node, name), child, below)
+        return left or None
+    if _is_list(node, value):
+        if _atomic_list(node):
+            return None
+        kept = []
+        for item in value:
+            below = trie.get(element_of(node, item))
+            if below is None:
+                kept.append(item)
+            elif "." not in below:
+                kept.append(_remove(_element(node), item, below))
+        return kept or None
+    return value
+
+
+def with_named_fields(node: Node, paths: FieldSet) -> FieldSet:
+    """The set, and every declared field on the way to a member."""
+    found = set(paths)
+    for path in paths:
+        at: Node | None = node
+        for depth, element in enumerate(path):
+            name = element[2:] if element.startswith("f:") else None
+            if at is None:
+                break
+            if name is not None:
+                if name in at.fields:
+                    found.add(path[: depth + 1])
+                at = at.child(name)
+            else:
+                at = at.element
+    return frozenset(found)

@@ -1,0 +1,227 @@
+import copy
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kajitori.api.apps import DEPLOYMENT
+from kajitori.api.core import CONFIG_MAP
+from kajitori.api.errors import BadRequest, Conflict, StatusError
+from kajitori.api.meta import Object
+from kajitori.api.patch.apply import LAST_APPLIED, apply
+from kajitori.api.patch.managed_fields import managers_of, update
+from kajitori.api.resource import Resource
+
+T1, T2 = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
+
+
+def deployment(containers: list[Any] | None = None, **spec: Any) -> Object:
+    body: Object = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+    if containers is not None:
+        body["spec"]["template"] = {"spec": {"containers": containers}}
+    return body
+
+
+def config_map(metadata: Object | None = None, **data: str) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"} | (metadata or {}), "data": data}
+
+
+def applied(live: Object | None, config: Object, manager: str, *, force: bool = False, now: str = T1) -> Object:
+    resource = DEPLOYMENT if config["kind"] == "Deployment" else CONFIG_MAP
+    return apply(resource, live, config, manager, now, force=force)
+
+
+def fields(obj: Object, manager: str) -> Any:
+    return next(e["fieldsV1"] for e in obj["metadata"]["managedFields"] if e["manager"] == manager)
+
+
+def test_applying_owns_exactly_what_was_said() -> None:
+    obj = applied(None, deployment([{"name": "a", "image": "a:1"}], replicas=3), "m1")
+    assert obj["metadata"]["managedFields"] == [
+        {
+            "manager": "m1",
+            "operation": "Apply",
+            "apiVersion": "apps/v1",
+            "time": T1,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {
+                "f:spec": {
+                    "f:replicas": {},
+                    "f:template": {
+                        "f:spec": {"f:containers": {'k:{"name":"a"}': {".": {}, "f:image": {}, "f:name": {}}}}
+                    },
+                }
+            },
+        }
+    ]
+
+
+def test_what_is_no_longer_said_is_removed() -> None:
+    first = applied(None, config_map(a="1", b="2"), "m1")
+    second = applied(first, config_map(a="1"), "m1", now=T2)
+    assert second["data"] == {"a": "1"}
+    assert second["metadata"]["managedFields"][0]["time"] == T2
+
+
+def test_what_another_manager_owns_too_stays() -> None:
+    first = applied(None, config_map(a="1", b="2"), "m1")
+    shared = applied(first, config_map(b="2"), "m2")
+    assert managers_of(shared) == ["m1", "m2"]
+    left = applied(shared, config_map(a="1"), "m1")
+    assert left["data"] == {"a": "1", "b": "2"}
+
+
+def test_a_struct_goes_with_its_unowned_defaults() -> None:
+    live = applied(None, deployment(strategy={"type": "RollingUpdate"}, replicas=1), "m1")
+    live["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": "25%"}
+    assert applied(live, deployment(replicas=1), "m1")["spec"]["strategy"] == {}
+
+
+def test_conflicts_name_manager_and_fields() -> None:
+    live = applied(None, deployment(replicas=3, paused=True), "m1")
+    with pytest.raises(Conflict) as caught:
+        applied(live, deployment(replicas=5), "m2")
+    assert caught.value.message == 'Apply failed with 1 conflict: conflict with "m1": .spec.replicas'
+    assert caught.value.status()["details"] == {
+        "causes": [{"reason": "FieldManagerConflict", "message": 'conflict with "m1"', "field": ".spec.replicas"}]
+    }
+    with pytest.raises(Conflict) as caught:
+        applied(live, deployment(replicas=5, paused=False), "m2")
+    assert caught.value.message == (
+        'Apply failed with 2 conflicts: conflicts with "m1":\n- .spec.paused\n- .spec.replicas'
+    )
+
+
+def test_conflicts_with_plain_writers_name_their_version() -> None:
+    live = applied(None, deployment(replicas=3), "m1")
+    edited = copy.deepcopy(live)
+    edited["spec"]["replicas"] = 7
+    update(DEPLOYMENT, edited, live, "kubectl-edit", T2)
+    with pytest.raises(Conflict, match=r'conflict with "kubectl-edit" using apps/v1: \.spec\.replicas'):
+        applied(edited, deployment(replicas=3), "m1")
+
+
+def test_force_takes_over() -> None:
+    live = applied(None, deployment(replicas=3, minReadySeconds=1), "m1")
+    taken = applied(live, deployment(replicas=5), "m2", force=True)
+    assert taken["spec"]["replicas"] == 5
+    assert fields(taken, "m1") == {"f:spec": {"f:minReadySeconds": {}}}
+
+
+def test_the_same_value_is_owned_together() -> None:
+    live = applied(None, deployment(replicas=3), "m1")
+    shared = applied(live, deployment(replicas=3), "m2")
+    assert fields(shared, "m1") == fields(shared, "m2") == {"f:spec": {"f:replicas": {}}}
+
+
+def test_containers_of_two_managers_live_side_by_side() -> None:
+    live = applied(None, deployment([{"name": "a", "image": "a:1"}]), "m1")
+    both = applied(live, deployment([{"name": "side", "image": "s:1"}]), "m2")
+    names = [c["name"] for c in both["spec"]["template"]["spec"]["containers"]]
+    assert names == ["a", "side"]
+    left = applied(both, deployment([]), "m2")
+    assert [c["name"] for c in left["spec"]["template"]["spec"]["containers"]] == ["a"]
+
+
+def test_ports_are_told_apart_by_their_defaulted_protocol() -> None:
+    live = applied(None, deployment([{"name": "a", "ports": [{"containerPort": 80}]}]), "m1")
+    named = applied(live, deployment([{"name": "a", "ports": [{"containerPort": 80, "name": "web"}]}]), "m2")
+    ports = named["spec"]["template"]["spec"]["containers"][0]["ports"]
+    assert ports == [{"containerPort": 80, "name": "web"}]
+
+
+def test_equal_amounts_do_not_conflict() -> None:
+    small = [{"name": "a", "resources": {"limits": {"memory": "1024Mi"}}}]
+    same = [{"name": "a", "resources": {"limits": {"memory": "1Gi"}}}]
+    live = applied(None, deployment(small), "m1")
+    assert managers_of(applied(live, deployment(same), "m2")) == ["m1", "m2"]
+
+
+def test_sets_are_merged_by_value() -> None:
+    live = applied(None, config_map({"finalizers": ["x/a"]}), "m1")
+    both = applied(live, config_map({"finalizers": ["x/b"]}), "m2")
+    assert both["metadata"]["finalizers"] == ["x/a", "x/b"]
+    assert applied(both, config_map(), "m1")["metadata"]["finalizers"] == ["x/b"]
+
+
+def test_an_object_that_was_never_tracked_belongs_to_before_first_apply() -> None:
+    live = config_map(a="1", b="2")
+    obj = applied(live, config_map(a="1"), "m1")
+    assert fields(obj, "before-first-apply") == {"f:data": {".": {}, "f:a": {}, "f:b": {}}}
+    with pytest.raises(Conflict, match="before-first-apply"):
+        applied(live, config_map(a="other"), "m1")
+
+
+def test_kubectl_takes_over_its_client_side_apply() -> None:
+    annotation = orjson.dumps(config_map(a="1")).decode()
+    live = config_map({"annotations": {LAST_APPLIED: annotation}}, a="1")
+    update(CONFIG_MAP, live, None, "kubectl-client-side-apply", T1)
+    obj = applied(live, config_map(a="2"), "kubectl")
+    assert obj["data"] == {"a": "2"}
+    assert orjson.loads(obj["metadata"]["annotations"][LAST_APPLIED])["data"] == {"a": "2"}
+    with pytest.raises(Conflict):
+        applied(live, config_map(a="2"), "other")
+
+
+def test_undeclared_fields_are_refused() -> None:
+    with pytest.raises(StatusError) as caught:
+        applied(None, deployment(bogus=1), "m1")
+    assert caught.value.message == (
+        "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.bogus: field not declared in schema"
+    )
+
+
+def test_list_items_need_their_keys_once() -> None:
+    with pytest.raises(StatusError, match="element 0: associative list with keys has an element that omits key field"):
+        applied(None, deployment([{"image": "x"}]), "m1")
+    with pytest.raises(StatusError, match=r'containers: duplicate entries for key \[name="a"\]'):
+        applied(None, deployment([{"name": "a"}, {"name": "a"}]), "m1")
+
+
+def test_managed_fields_cannot_be_applied() -> None:
+    with pytest.raises(BadRequest, match=r"metadata\.managedFields must be nil"):
+        applied(None, config_map({"managedFields": [{"manager": "x"}]}), "m1")
+
+
+def test_custom_resources_merge_by_their_own_schema() -> None:
+    item = {"type": "object", "properties": {"id": {"type": "string"}, "v": {"type": "integer"}}}
+    items = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]}
+    spec = {"type": "object", "properties": {"items": items, "plain": {"type": "array", "items": {"type": "string"}}}}
+    widget = Resource(
+        group="example.com",
+        version="v1",
+        kind="Widget",
+        plural="widgets",
+        schema={"type": "object", "properties": {"spec": spec}},
+    )
+
+    def body(**spec: Any) -> Object:
+        return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": spec}
+
+    live = apply(widget, None, body(items=[{"id": "a", "v": 1}], plain=["x"]), "m1", T1)
+    both = apply(widget, live, body(items=[{"id": "b", "v": 2}]), "m2", T1)
+    assert both["spec"] == {"items": [{"id": "a", "v": 1}, {"id": "b", "v": 2}], "plain": ["x"]}
+    with pytest.raises(Conflict, match=r'conflict with "m1": \.spec\.plain'):
+        apply(widget, both, body(plain=["y"]), "m2", T1)
+
+
+names = st.sampled_from("abc")
+configs = st.dictionaries(names, st.sampled_from("12"), max_size=3)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["m1", "m2"]), configs), max_size=6))
+def test_every_manager_gets_what_it_forces_and_nothing_unowned_remains(steps: list[tuple[str, dict[str, str]]]) -> None:
+    live: Object | None = None
+    for manager, data in steps:
+        live = applied(live, config_map(**data), manager, force=True)
+        present = live.get("data") or {}
+        assert data.items() <= present.items()
+        owned = {
+            name.removeprefix("f:")
+            for entry in live["metadata"].get("managedFields", [])
+            for name in entry["fieldsV1"].get("f:data", {})
+        } - {"."}
+        assert set(present) == owned
+        assert applied(live, config_map(**data), manager) == live, "applying again changes nothing"
