@@ -33,15 +33,20 @@ async def purge_node(
     if runtime is not None and Containerd(config, clock).running is not None:
         with contextlib.suppress(TimeoutError, RuntimeFailure):
             await within(clock, SANDBOX_STOP_TIMEOUT_S, _remove_sandboxes(runtime))
-    await Containerd(config, clock).stop()
-    for pid in (*_cgroup_pids(cgroup), *_shims(config)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    await halt_node(config, cgroup, clock)
     for directory in (*mounts_below, config.state, config.root):
         await unmount_below(directory, clock)
     await _remove_cgroups(cgroup, clock)
     for directory in (config.state, config.root):
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+async def halt_node(config: ContainerdConfig, cgroup: str, clock: Clock) -> None:
+    """Stop containerd and end every process that it runs; images, containers and data stay for the next start."""
+    await Containerd(config, clock).stop()
+    for pid in (*_cgroup_pids(cgroup), *_shims(config)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def _remove_sandboxes(runtime: Runtime) -> None:
