@@ -1,8 +1,9 @@
 """The `Client` interface without sockets: the same pipeline, admission and authorization included."""
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,7 +48,7 @@ class _ChunkBuffer:
         if self._wakeup is not None and not self._wakeup.done():
             self._wakeup.set_result(None)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         self._source.start(self)
         try:
             while True:
@@ -208,11 +209,12 @@ class LocalClient:
         response = await self._answer("GET", resource.path(namespace), query)
         if response.source is None:
             raise StatusError.from_status(orjson.loads(response.body))
-        async for line in _ChunkBuffer(response.source).chunks():
-            event = orjson.loads(line)
-            if event["type"] == "ERROR":
-                raise StatusError.from_status(event["object"])
-            yield WatchEvent(WatchEventType(event["type"]), event["object"])
+        async with contextlib.aclosing(_ChunkBuffer(response.source).chunks()) as lines:
+            async for line in lines:
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise StatusError.from_status(event["object"])
+                yield WatchEvent(WatchEventType(event["type"]), event["object"])
 
     async def raw(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None

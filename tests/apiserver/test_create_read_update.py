@@ -1,0 +1,414 @@
+"""Create, get, update, patch: one object at a time."""
+
+import orjson
+import pytest
+
+from kajitori.api.apps import DEPLOYMENT
+from kajitori.api.core import CONFIG_MAP, NAMESPACE, NODE, POD
+from kajitori.api.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound, StatusError
+from kajitori.client.interface import PatchType
+
+
+def config_map(name="a", **data):
+    return {"metadata": {"name": name, "namespace": "default"}, "data": data or {"k": "v"}}
+
+
+def deployment(name="d", replicas=2):
+    labels = {"app": name}
+    container = {"name": "c", "image": "i"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+async def send(plane, method, path, document=None, **headers):
+    body = document if isinstance(document, bytes) else orjson.dumps(document) if document is not None else b""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    status, answered, raw = await plane.client.raw(method, path, body, {"content-type": "application/json", **named})
+    return status, answered, orjson.loads(raw)
+
+
+def test_a_created_object_has_what_only_the_server_says(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(CONFIG_MAP, config_map())
+        metadata = created["metadata"]
+        assert len(metadata["uid"]) == 36 and metadata["uid"][14] == "4"
+        assert metadata["creationTimestamp"] == "2027-01-15T08:00:00Z"
+        assert metadata["resourceVersion"].isdigit()
+        assert created["kind"] == "ConfigMap" and created["apiVersion"] == "v1"
+        assert await plane.client.get(CONFIG_MAP, "a", "default") == created
+
+    in_cluster(scenario)
+
+
+def test_what_a_client_says_of_the_servers_fields_is_not_believed(in_cluster):
+    async def scenario(plane):
+        wanted = config_map()
+        wanted["metadata"] |= {"uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z", "generation": 7}
+        wanted["metadata"]["deletionTimestamp"] = "2001-01-01T00:00:00Z"
+        metadata = (await plane.client.create(CONFIG_MAP, wanted))["metadata"]
+        assert metadata["uid"] != "mine" and not metadata["creationTimestamp"].startswith("2001")
+        assert "deletionTimestamp" not in metadata and "generation" not in metadata
+
+    in_cluster(scenario)
+
+
+def test_a_taken_name_is_refused(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map())
+        with pytest.raises(AlreadyExists, match='configmaps "a" already exists'):
+            await plane.client.create(CONFIG_MAP, config_map())
+
+    in_cluster(scenario)
+
+
+def test_names_are_generated(in_cluster):
+    async def scenario(plane):
+        wanted = {"metadata": {"generateName": "job-"}}
+        names = {(await plane.client.create(CONFIG_MAP, wanted, "default"))["metadata"]["name"] for _ in range(20)}
+        assert len(names) == 20 and all(len(n) == 9 and n.startswith("job-") for n in names)
+
+    in_cluster(scenario)
+
+
+def test_a_name_is_needed_and_must_be_a_name(in_cluster):
+    async def scenario(plane):
+        with pytest.raises(Invalid, match=r"metadata\.name: Required value: name or generateName is required"):
+            await plane.client.create(CONFIG_MAP, {"metadata": {}}, "default")
+        with pytest.raises(Invalid, match=r'metadata\.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain must'):
+            await plane.client.create(CONFIG_MAP, config_map("A_b"))
+        with pytest.raises(Invalid, match="a lowercase RFC 1123 label must consist"):
+            await plane.client.create(NAMESPACE, {"metadata": {"name": "a.b"}})
+
+    in_cluster(scenario)
+
+
+def test_labels_annotations_owners_and_finalizers_are_checked(in_cluster):
+    async def scenario(plane):
+        wanted = config_map()
+        wanted["metadata"] |= {
+            "labels": {"a b": "c", "d": "e f"},
+            "annotations": {"/x": ""},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "", "uid": "u"}],
+            "finalizers": ["plain"],
+        }
+        with pytest.raises(Invalid) as caught:
+            await plane.client.create(CONFIG_MAP, wanted)
+        fields = [cause["field"] for cause in caught.value.details["causes"]]
+        assert fields == [
+            "metadata.labels",
+            "metadata.labels",
+            "metadata.annotations",
+            "metadata.ownerReferences[0].name",
+            "metadata.finalizers[0]",
+        ]
+
+    in_cluster(scenario)
+
+
+def test_the_namespace_of_the_path_and_of_the_object_agree(in_cluster):
+    async def scenario(plane):
+        with pytest.raises(BadRequest, match="the namespace of the provided object does not match"):
+            await plane.client.create(CONFIG_MAP, config_map(), "kube-system")
+
+    in_cluster(scenario)
+
+
+def test_another_kind_or_version_is_refused(in_cluster):
+    async def scenario(plane):
+        path = "/api/v1/namespaces/default/configmaps"
+        status, _, answer = await send(plane, "POST", path, {"kind": "Pod", "metadata": {"name": "a"}})
+        assert status == 400 and "Pod" in answer["message"]
+        status, _, answer = await send(plane, "POST", path, {"apiVersion": "v2", "metadata": {"name": "a"}})
+        assert status == 400
+        assert "the API version in the data (v2) does not match the expected API version (v1)" in answer["message"]
+
+    in_cluster(scenario)
+
+
+def test_a_resource_version_at_creation_is_refused(in_cluster):
+    async def scenario(plane):
+        wanted = config_map()
+        wanted["metadata"]["resourceVersion"] = "3"
+        with pytest.raises(StatusError, match="resourceVersion should not be set on objects to be created"):
+            await plane.client.create(CONFIG_MAP, wanted)
+
+    in_cluster(scenario)
+
+
+def test_unknown_fields_are_dropped_with_a_warning_or_refused(in_cluster):
+    async def scenario(plane):
+        path = "/api/v1/namespaces/default/configmaps"
+        wanted = config_map() | {"datum": 1}
+        status, headers, answer = await send(plane, "POST", f"{path}?fieldValidation=Strict", wanted)
+        assert status == 400 and 'unknown field "datum"' in answer["message"]
+        status, headers, answer = await send(plane, "POST", path, wanted)
+        assert status == 201 and "datum" not in answer
+        assert headers["warning"] == '299 - "unknown field \\"datum\\""'
+        wanted["metadata"]["name"] = "b"
+        status, headers, _ = await send(plane, "POST", f"{path}?fieldValidation=Ignore", wanted)
+        assert status == 201 and "warning" not in headers
+
+    in_cluster(scenario)
+
+
+def test_duplicate_fields_are_refused_when_strict(in_cluster):
+    async def scenario(plane):
+        path = "/api/v1/namespaces/default/configmaps?fieldValidation=Strict"
+        body = b'{"metadata":{"name":"a"},"data":{"k":"1","k":"2"}}'
+        status, _, answer = await send(plane, "POST", path, body)
+        assert status == 400 and 'duplicate field "data.k"' in answer["message"]
+
+    in_cluster(scenario)
+
+
+def test_malformed_bodies_are_the_clients_fault(in_cluster):
+    async def scenario(plane):
+        path = "/api/v1/namespaces/default/configmaps"
+        for body in (b"{", b"[]", b"null", b'"x"', b'{"metadata": []}', b'{"metadata":{"name":3}}'):
+            status, _, answer = await send(plane, "POST", path, body)
+            assert status == 400 and answer["reason"] == "BadRequest", body
+        status, _, answer = await send(plane, "POST", path, b"x", content_type="text/plain")
+        assert status == 415 and answer["reason"] == "UnsupportedMediaType"
+
+    in_cluster(scenario)
+
+
+def test_yaml_bodies_are_read_as_kubernetes_reads_them(in_cluster):
+    async def scenario(plane):
+        body = b"metadata:\n  name: y\ndata:\n  day: 2026-01-01\n  clock: 12:30:45\n"
+        path = "/api/v1/namespaces/default/configmaps"
+        status, _, answer = await send(plane, "POST", path, body, content_type="application/yaml")
+        assert status == 201 and answer["data"] == {"day": "2026-01-01", "clock": "12:30:45"}
+
+    in_cluster(scenario)
+
+
+def test_dry_run_leaves_nothing(in_cluster):
+    async def scenario(plane):
+        path = "/api/v1/namespaces/default/configmaps"
+        status, _, answer = await send(plane, "POST", f"{path}?dryRun=All", config_map())
+        assert status == 201 and "resourceVersion" not in answer["metadata"] and answer["metadata"]["uid"]
+        with pytest.raises(NotFound):
+            await plane.client.get(CONFIG_MAP, "a", "default")
+        status, _, answer = await send(plane, "POST", f"{path}?dryRun=Some", config_map())
+        assert status == 422 and answer["details"]["causes"][0]["field"] == "dryRun"
+
+    in_cluster(scenario)
+
+
+def test_an_update_moves_the_revision_and_keeps_the_servers_fields(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(CONFIG_MAP, config_map())
+        changed = {**created, "metadata": {"name": "a", "namespace": "default"}, "data": {"k": "w"}}
+        updated = await plane.client.update(CONFIG_MAP, changed)
+        assert updated["data"] == {"k": "w"}
+        assert updated["metadata"]["uid"] == created["metadata"]["uid"]
+        assert int(updated["metadata"]["resourceVersion"]) > int(created["metadata"]["resourceVersion"])
+
+    in_cluster(scenario)
+
+
+def test_an_update_of_an_old_revision_conflicts(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(CONFIG_MAP, config_map())
+        await plane.client.update(CONFIG_MAP, {**created, "data": {"k": "w"}})
+        with pytest.raises(Conflict, match="the object has been modified; please apply your changes to the latest"):
+            await plane.client.update(CONFIG_MAP, {**created, "data": {"k": "x"}})
+
+    in_cluster(scenario)
+
+
+def test_an_update_of_another_object_of_that_name_conflicts(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(CONFIG_MAP, config_map())
+        other = {**created, "metadata": {"name": "a", "namespace": "default", "uid": "other"}}
+        with pytest.raises(Conflict, match="Precondition failed: UID in precondition: other"):
+            await plane.client.update(CONFIG_MAP, other)
+
+    in_cluster(scenario)
+
+
+def test_an_update_that_changes_nothing_writes_nothing(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(CONFIG_MAP, config_map())
+        assert await plane.client.update(CONFIG_MAP, created) == created
+
+    in_cluster(scenario)
+
+
+def test_the_name_of_the_path_and_of_the_object_agree(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map())
+        path = "/api/v1/namespaces/default/configmaps/a"
+        status, _, answer = await send(plane, "PUT", path, config_map("b"))
+        assert status == 400 and answer["message"].startswith("the name of the object (b) does not match")
+
+    in_cluster(scenario)
+
+
+def test_a_put_creates_only_the_kinds_that_allow_it(in_cluster):
+    async def scenario(plane):
+        status, _, _ = await send(plane, "PUT", "/api/v1/namespaces/default/configmaps/a", config_map())
+        assert status == 404
+        lease = {"metadata": {"name": "l", "namespace": "default"}, "spec": {"holderIdentity": "me"}}
+        path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l"
+        status, _, answer = await send(plane, "PUT", path, lease)
+        assert status == 201 and answer["spec"]["holderIdentity"] == "me"
+
+    in_cluster(scenario)
+
+
+def test_generation_counts_changes_of_the_spec_alone(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(DEPLOYMENT, deployment())
+        assert created["metadata"]["generation"] == 1
+
+        async def patched(patch, subresource=None):
+            answer = await plane.client.patch(DEPLOYMENT, "d", patch, "default", subresource=subresource)
+            return answer["metadata"]["generation"]
+
+        assert await patched({"metadata": {"labels": {"a": "b"}}}) == 1
+        assert await patched({"status": {"replicas": 1}}, "status") == 1
+        assert await patched({"spec": {"replicas": 5}}) == 2
+
+    in_cluster(scenario)
+
+
+def test_status_and_spec_have_endpoints_of_their_own(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(DEPLOYMENT, deployment() | {"status": {"replicas": 9}})
+        assert created["status"].get("replicas", 0) == 0
+        both = {"spec": {"replicas": 7}, "status": {"replicas": 3}}
+        answer = await plane.client.patch(DEPLOYMENT, "d", both, "default", subresource="status")
+        assert answer["spec"]["replicas"] == 2 and answer["status"]["replicas"] == 3
+        answer = await plane.client.patch(DEPLOYMENT, "d", both | {"status": {"replicas": 4}}, "default")
+        assert answer["spec"]["replicas"] == 7 and answer["status"]["replicas"] == 3
+
+    in_cluster(scenario)
+
+
+def test_a_status_update_may_set_labels_but_not_finalizers(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(DEPLOYMENT, deployment())
+        patch = {"metadata": {"annotations": {"a": "b"}, "finalizers": ["x/y"]}}
+        answer = await plane.client.patch(DEPLOYMENT, "d", patch, "default", subresource="status")
+        assert answer["metadata"]["annotations"] == {"a": "b"} and "finalizers" not in answer["metadata"]
+
+    in_cluster(scenario)
+
+
+def test_a_node_registers_with_its_status(in_cluster):
+    async def scenario(plane):
+        node = {"metadata": {"name": "n"}, "status": {"capacity": {"cpu": "4"}}}
+        assert (await plane.client.create(NODE, node))["status"]["capacity"] == {"cpu": "4"}
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("patch_type", "patch", "expected"),
+    [
+        (PatchType.MERGE, {"data": {"k": None, "n": "1"}}, {"n": "1"}),
+        (PatchType.STRATEGIC, {"data": {"n": "1"}}, {"k": "v", "n": "1"}),
+        (PatchType.JSON, [{"op": "replace", "path": "/data/k", "value": "w"}], {"k": "w"}),
+    ],
+)
+def test_patches(in_cluster, patch_type, patch, expected):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map())
+        answer = await plane.client.patch(CONFIG_MAP, "a", patch, "default", patch_type=patch_type)
+        assert answer["data"] == expected
+
+    in_cluster(scenario)
+
+
+def test_a_patch_with_an_old_revision_conflicts(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(CONFIG_MAP, config_map())
+        version = created["metadata"]["resourceVersion"]
+        await plane.client.patch(CONFIG_MAP, "a", {"data": {"k": "w"}}, "default")
+        with pytest.raises(Conflict):
+            patch = {"metadata": {"resourceVersion": version}, "data": {"k": "x"}}
+            await plane.client.patch(CONFIG_MAP, "a", patch, "default")
+
+    in_cluster(scenario)
+
+
+def test_concurrent_patches_all_take_effect(in_cluster):
+    import asyncio
+
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map())
+        patches = [{"data": {f"k{i}": "v"}} for i in range(20)]
+        await asyncio.gather(*(plane.client.patch(CONFIG_MAP, "a", p, "default") for p in patches))
+        assert len((await plane.client.get(CONFIG_MAP, "a", "default"))["data"]) == 21
+
+    in_cluster(scenario)
+
+
+def test_a_patch_of_what_does_not_exist(in_cluster):
+    async def scenario(plane):
+        with pytest.raises(NotFound, match='configmaps "a" not found'):
+            await plane.client.patch(CONFIG_MAP, "a", {}, "default")
+
+    in_cluster(scenario)
+
+
+def test_an_unknown_patch_type_is_refused(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map())
+        path = "/api/v1/namespaces/default/configmaps/a"
+        status, _, answer = await send(plane, "PATCH", path, {}, content_type="application/json")
+        assert status == 415 and "application/merge-patch+json" in answer["message"]
+
+    in_cluster(scenario)
+
+
+def test_scale_reads_and_writes_the_replicas(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(DEPLOYMENT, deployment())
+        scale = await plane.client.get(DEPLOYMENT, "d", "default", subresource="scale")
+        assert scale["kind"] == "Scale" and scale["spec"] == {"replicas": 2}
+        assert scale["status"] == {"replicas": 0, "selector": "app=d"}
+        scale["spec"]["replicas"] = 6
+        updated = await plane.client.update(DEPLOYMENT, scale, subresource="scale")
+        assert updated["spec"] == {"replicas": 6}
+        patch = {"spec": {"replicas": 3}}
+        assert (await plane.client.patch(DEPLOYMENT, "d", patch, "default", subresource="scale"))["spec"] == {
+            "replicas": 3
+        }
+        now = await plane.client.get(DEPLOYMENT, "d", "default")
+        assert now["spec"]["replicas"] == 3 and now["metadata"]["generation"] == 3
+        with pytest.raises(Invalid, match="must be greater than or equal to 0"):
+            await plane.client.patch(DEPLOYMENT, "d", {"spec": {"replicas": -1}}, "default", subresource="scale")
+        with pytest.raises(Conflict):
+            await plane.client.update(DEPLOYMENT, scale, subresource="scale")
+
+    in_cluster(scenario)
+
+
+def test_unknown_resources_subresources_and_methods(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map())
+        status, _, body = await plane.client.raw("GET", "/apis/nothing.example.com/v1/things")
+        assert (status, body) == (404, b"404 page not found\n")
+        status, _, _ = await send(plane, "GET", "/api/v1/namespaces/default/configmaps/a/status")
+        assert status == 404
+        status, _, answer = await send(plane, "POST", "/api/v1/namespaces/default/configmaps/a", config_map())
+        assert status == 405 and answer["reason"] == "MethodNotAllowed"
+        status, _, _ = await send(plane, "POST", "/api/v1/configmaps", config_map())
+        assert status == 400
+
+    in_cluster(scenario)
+
+
+def test_pods_of_a_kubelet_are_found_by_node(in_cluster):
+    async def scenario(plane):
+        for index in range(4):
+            spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": f"n{index % 2}"}
+            await plane.client.create(POD, {"metadata": {"name": f"p{index}", "namespace": "default"}, "spec": spec})
+        found = await plane.client.list(POD, field_selector="spec.nodeName=n1")
+        assert [pod["metadata"]["name"] for pod in found.items] == ["p1", "p3"]
+
+    in_cluster(scenario)

@@ -1,0 +1,192 @@
+"""Lists: selectors, pages that agree with each other, and how new a read is."""
+
+import orjson
+import pytest
+
+from kajitori.api.core import CONFIG_MAP
+from kajitori.api.errors import BadRequest, Expired, StatusError
+
+
+async def fill(plane, count, namespace="default"):
+    for index in range(count):
+        labels = {"app": f"a{index % 2}", "index": str(index)}
+        metadata = {"name": f"c{index:02d}", "namespace": namespace, "labels": labels}
+        await plane.client.create(CONFIG_MAP, {"metadata": metadata})
+
+
+def names(found):
+    return [obj["metadata"]["name"] for obj in found.items]
+
+
+async def answer(plane, path):
+    status, _, body = await plane.client.raw("GET", path)
+    return status, orjson.loads(body)
+
+
+def test_namespaces_are_apart_and_all_together_in_order(in_cluster):
+    async def scenario(plane):
+        await fill(plane, 2, "kube-system")
+        await fill(plane, 1, "default")
+        assert names(await plane.client.list(CONFIG_MAP, "default")) == ["c00"]
+        found = await plane.client.list(CONFIG_MAP)
+        assert [obj["metadata"]["namespace"] for obj in found.items] == ["default", "kube-system", "kube-system"]
+        assert found.items[0]["kind"] == "ConfigMap"
+
+    in_cluster(scenario)
+
+
+def test_a_namespace_is_not_found_by_its_prefix(in_cluster):
+    async def scenario(plane):
+        await fill(plane, 1, "default")
+        await fill(plane, 2, "default-more")
+        assert names(await plane.client.list(CONFIG_MAP, "default")) == ["c00"]
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("labels", "fields", "expected"),
+    [
+        ("app=a1", "", ["c01", "c03"]),
+        ("app!=a1", "", ["c00", "c02"]),
+        ("index in (0,3)", "", ["c00", "c03"]),
+        ("app,!missing", "", ["c00", "c01", "c02", "c03"]),
+        ("", "metadata.name=c02", ["c02"]),
+        ("app=a1", "metadata.name=c02", []),
+    ],
+)
+def test_selectors(in_cluster, labels, fields, expected):
+    async def scenario(plane):
+        await fill(plane, 4)
+        found = await plane.client.list(CONFIG_MAP, "default", label_selector=labels, field_selector=fields)
+        assert names(found) == expected
+
+    in_cluster(scenario)
+
+
+def test_bad_selectors(in_cluster):
+    async def scenario(plane):
+        with pytest.raises(BadRequest, match="unable to parse requirement"):
+            await plane.client.list(CONFIG_MAP, "default", label_selector="a in (")
+        with pytest.raises(BadRequest, match="field label not supported: data"):
+            await plane.client.list(CONFIG_MAP, "default", field_selector="data=x")
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize("selector", ["", "app"])
+def test_pages_show_one_moment_whatever_is_written_between_them(in_cluster, selector):
+    async def scenario(plane):
+        await fill(plane, 7)
+        first = await plane.client.list(CONFIG_MAP, "default", limit=3, label_selector=selector)
+        await plane.client.delete(CONFIG_MAP, "c04", "default")
+        await plane.client.create(CONFIG_MAP, {"metadata": {"name": "c045", "namespace": "default"}})
+        seen, page = names(first), first
+        while page.continue_token:
+            page = await plane.client.list(
+                CONFIG_MAP, "default", limit=3, label_selector=selector, continue_token=page.continue_token
+            )
+            assert page.resource_version == first.resource_version
+            seen += names(page)
+        assert seen == [f"c{index:02d}" for index in range(7)]
+
+    in_cluster(scenario)
+
+
+def test_the_remaining_items_are_counted_when_that_is_known(in_cluster):
+    async def scenario(plane):
+        await fill(plane, 5)
+        path = "/api/v1/namespaces/default/configmaps?limit=2"
+        _, document = await answer(plane, path)
+        assert document["metadata"]["remainingItemCount"] == 3
+        await plane.client.delete(CONFIG_MAP, "c04", "default")
+        _, document = await answer(plane, f"{path}&continue={document['metadata']['continue']}")
+        assert document["metadata"]["remainingItemCount"] == 1
+        _, document = await answer(plane, f"{path}&labelSelector=app")
+        assert "remainingItemCount" not in document["metadata"] and document["metadata"]["continue"]
+
+    in_cluster(scenario)
+
+
+def test_a_token_of_a_forgotten_revision_expires_and_offers_another(in_cluster):
+    async def scenario(plane):
+        await fill(plane, 5)
+        first = await plane.client.list(CONFIG_MAP, "default", limit=2)
+        await fill(plane, 1, "kube-system")
+        await plane.storage.compact(await plane.storage.revision())
+        with pytest.raises(Expired):
+            await plane.client.list(CONFIG_MAP, "default", limit=2, continue_token=first.continue_token)
+        path = f"/api/v1/namespaces/default/configmaps?continue={first.continue_token}"
+        status, document = await answer(plane, path)
+        assert status == 410 and document["reason"] == "Expired"
+        rest = await plane.client.list(CONFIG_MAP, "default", continue_token=document["metadata"]["continue"])
+        assert names(rest) == ["c02", "c03", "c04"]
+
+    in_cluster(scenario)
+
+
+def test_tokens_that_are_none(in_cluster):
+    async def scenario(plane):
+        for token in ("x", "e30", "AAAA"):
+            with pytest.raises(BadRequest, match="continue key is not valid"):
+                await plane.client.list(CONFIG_MAP, "default", continue_token=token)
+
+    in_cluster(scenario)
+
+
+def test_a_read_sees_every_write_that_was_answered(in_cluster):
+    async def scenario(plane):
+        for index in range(50):
+            created = await plane.client.create(CONFIG_MAP, {"metadata": {"name": f"x{index}", "namespace": "default"}})
+            found = await plane.client.list(CONFIG_MAP, "default")
+            assert len(found.items) == index + 1
+            assert int(found.resource_version) >= int(created["metadata"]["resourceVersion"])
+
+    in_cluster(scenario)
+
+
+def test_a_past_moment_can_be_listed_exactly(in_cluster):
+    async def scenario(plane):
+        await fill(plane, 2)
+        before = await plane.client.list(CONFIG_MAP, "default")
+        await plane.client.delete(CONFIG_MAP, "c00", "default")
+        path = f"/api/v1/namespaces/default/configmaps?resourceVersion={before.resource_version}"
+        _, document = await answer(plane, f"{path}&resourceVersionMatch=Exact")
+        assert len(document["items"]) == 2 and document["metadata"]["resourceVersion"] == before.resource_version
+        await plane.settle()
+        _, document = await answer(plane, f"{path}&resourceVersionMatch=NotOlderThan")
+        assert len(document["items"]) == 1
+
+    in_cluster(scenario)
+
+
+def test_options_that_contradict_each_other(in_cluster):
+    async def scenario(plane):
+        path = "/api/v1/namespaces/default/configmaps"
+        status, document = await answer(plane, f"{path}?resourceVersionMatch=Exact")
+        assert status == 422 and "forbidden unless resourceVersion is provided" in document["message"]
+        status, document = await answer(plane, f"{path}?resourceVersion=x")
+        assert status == 400
+        status, document = await answer(plane, f"{path}?limit=many")
+        assert status == 400
+
+    in_cluster(scenario)
+
+
+def test_a_revision_of_the_future_is_waited_for_and_then_refused(in_cluster):
+    async def scenario(plane):
+        import asyncio
+
+        revision = await plane.storage.revision()
+        reading = asyncio.create_task(plane.client.list(CONFIG_MAP, "default", resource_version=str(revision + 1)))
+        await plane.settle()
+        assert not reading.done()
+        await fill(plane, 1)
+        assert names(await reading) == ["c00"]
+        refused = asyncio.create_task(plane.client.list(CONFIG_MAP, "default", resource_version="999999"))
+        await plane.clock.advance(4)
+        with pytest.raises(StatusError, match="Too large resource version: 999999") as caught:
+            await refused
+        assert caught.value.status_code == 504
+
+    in_cluster(scenario)

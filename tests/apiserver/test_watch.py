@@ -1,0 +1,316 @@
+"""Watches: where they begin, what a selection sees, bookmarks, and those who fall behind."""
+
+import asyncio
+from urllib.parse import urlencode
+
+import orjson
+import pytest
+
+from kajitori.api.core import CONFIG_MAP, POD
+from kajitori.api.errors import StatusError
+from kajitori.apiserver.extension import ADMIN
+from kajitori.apiserver.http_types import Query, Request
+from kajitori.apiserver.watch_cache import kind as kinds
+from kajitori.apiserver.watch_cache import stream
+
+
+class Peer:
+    """The other end of a watch: a sink that can be slow."""
+
+    def __init__(self):
+        self.lines = []
+        self.slow = False
+        self.ended = False
+        self.source = None
+
+    @property
+    def writable(self):
+        return not self.slow
+
+    def write(self, chunk):
+        self.lines.append(orjson.loads(chunk))
+
+    def end(self):
+        self.ended = True
+
+    def seen(self):
+        return [(line["type"], line["object"]["metadata"].get("name")) for line in self.lines]
+
+
+async def watch(plane, path, accept="application/json", **query):
+    request = Request("GET", path, Query(urlencode({"watch": "1", **query})), {"accept": accept})
+    response = await plane.server.answer(request, ADMIN)
+    if response.source is None:
+        raise StatusError.from_status(orjson.loads(response.body))
+    peer = Peer()
+    peer.source = response.source
+    response.source.start(peer)
+    return peer
+
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def config_map(name="a", namespace="default", labels=None):
+    return {"metadata": {"name": name, "namespace": namespace, "labels": labels or {}}}
+
+
+async def now(plane):
+    return (await plane.client.list(CONFIG_MAP)).resource_version
+
+
+def test_events_after_a_revision_in_order(in_cluster):
+    async def scenario(plane):
+        since = await now(plane)
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        peer = await watch(plane, MAPS, resourceVersion=since)
+        await plane.client.patch(CONFIG_MAP, "a", {"data": {"k": "v"}}, "default")
+        await plane.client.create(CONFIG_MAP, config_map("b", "kube-system"))
+        await plane.client.delete(CONFIG_MAP, "a", "default")
+        await plane.settle()
+        assert peer.seen() == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+        versions = [int(line["object"]["metadata"]["resourceVersion"]) for line in peer.lines]
+        assert versions == sorted(set(versions)), "a deletion has a revision of its own"
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize("version", ["0", ""])
+def test_without_a_revision_what_exists_comes_first(in_cluster, version):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        await plane.settle()
+        peer = await watch(plane, MAPS, **({"resourceVersion": version} if version else {}))
+        assert peer.seen() == [("ADDED", "a")]
+        await plane.client.create(CONFIG_MAP, config_map("b"))
+        await plane.settle()
+        assert peer.seen() == [("ADDED", "a"), ("ADDED", "b")]
+
+    in_cluster(scenario)
+
+
+def test_a_streamed_list_ends_with_a_bookmark(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        options = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
+        peer = await watch(plane, MAPS, **options)
+        assert peer.seen() == [("ADDED", "a"), ("BOOKMARK", None)]
+        metadata = peer.lines[1]["object"]["metadata"]
+        assert metadata["annotations"] == {"k8s.io/initial-events-end": "true"}
+        assert int(metadata["resourceVersion"]) >= int(peer.lines[0]["object"]["metadata"]["resourceVersion"])
+
+    in_cluster(scenario)
+
+
+def test_objects_enter_and_leave_a_label_selection(in_cluster):
+    async def scenario(plane):
+        peer = await watch(plane, MAPS, resourceVersion=await now(plane), labelSelector="on=yes")
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        for labels in ({"on": "yes"}, {"on": "yes", "more": "x"}, {"on": "no"}):
+            await plane.client.patch(CONFIG_MAP, "a", {"metadata": {"labels": labels}}, "default")
+        await plane.client.delete(CONFIG_MAP, "a", "default")
+        await plane.settle()
+        assert peer.seen() == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+        left = peer.lines[-1]["object"]["metadata"]
+        assert left["labels"]["on"] == "yes", "a leaving object is shown as it was"
+        assert int(left["resourceVersion"]) > int(peer.lines[-2]["object"]["metadata"]["resourceVersion"])
+
+    in_cluster(scenario)
+
+
+def test_a_kubelet_sees_its_pods_come_and_go(in_cluster):
+    async def scenario(plane):
+        peer = await watch(plane, "/api/v1/pods", resourceVersion=await now(plane), fieldSelector="spec.nodeName=n1")
+        for name, node in (("p", "n1"), ("q", "n2")):
+            spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": node}
+            await plane.client.create(POD, {"metadata": {"name": name, "namespace": "default"}, "spec": spec})
+        await plane.client.delete(POD, "p", "default", grace_period_s=0)
+        await plane.settle()
+        assert peer.seen() == [("ADDED", "p"), ("DELETED", "p")]
+
+    in_cluster(scenario)
+
+
+def test_one_object_by_name(in_cluster):
+    async def scenario(plane):
+        by_field = await watch(plane, MAPS, resourceVersion=await now(plane), fieldSelector="metadata.name=b")
+        by_path = await watch(plane, f"{MAPS}/b", resourceVersion=await now(plane))
+        by_old_path = await watch(
+            plane, "/api/v1/watch/namespaces/default/configmaps/b", resourceVersion=await now(plane)
+        )
+        for name in ("a", "b", "c"):
+            await plane.client.create(CONFIG_MAP, config_map(name))
+        await plane.settle()
+        for peer in (by_field, by_path, by_old_path):
+            assert peer.seen() == [("ADDED", "b")]
+
+    in_cluster(scenario)
+
+
+def test_a_history_that_does_not_reach_back_is_gone(in_cluster, monkeypatch):
+    monkeypatch.setattr(kinds, "HISTORY_EVENTS", 3)
+
+    async def scenario(plane):
+        since = await now(plane)
+        for index in range(5):
+            await plane.client.create(CONFIG_MAP, config_map(f"c{index}"))
+        await plane.settle()
+        with pytest.raises(StatusError, match="too old resource version") as caught:
+            await watch(plane, MAPS, resourceVersion=since)
+        assert caught.value.status_code == 410
+
+    in_cluster(scenario)
+
+
+def test_bookmarks_come_every_minute_to_those_who_asked(in_cluster):
+    async def scenario(plane):
+        since = await now(plane)
+        peer = await watch(plane, MAPS, resourceVersion=since, allowWatchBookmarks="true")
+        other = await watch(plane, MAPS, resourceVersion=since)
+        await plane.client.create(POD, pod_in("default"))
+        await plane.clock.advance(121)
+        assert peer.seen() == [("BOOKMARK", None)] * 2 and other.lines == []
+        newest = peer.lines[-1]["object"]
+        assert newest["kind"] == "ConfigMap" and int(newest["metadata"]["resourceVersion"]) > int(since)
+
+    in_cluster(scenario)
+
+
+def pod_in(namespace):
+    return {
+        "metadata": {"name": "p", "namespace": namespace},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+
+
+def test_a_watch_ends_when_its_time_is_up(in_cluster):
+    async def scenario(plane):
+        peer = await watch(plane, MAPS, resourceVersion=await now(plane), timeoutSeconds="30")
+        await plane.clock.advance(29)
+        assert not peer.ended
+        await plane.clock.advance(2)
+        assert peer.ended
+        await plane.client.create(CONFIG_MAP, config_map())
+        await plane.settle()
+        assert peer.lines == []
+
+    in_cluster(scenario)
+
+
+def test_a_slow_watcher_waits_and_then_catches_up(in_cluster):
+    async def scenario(plane):
+        peer = await watch(plane, MAPS, resourceVersion=await now(plane))
+        peer.slow = True
+        for index in range(5):
+            await plane.client.create(CONFIG_MAP, config_map(f"c{index}"))
+        await plane.settle()
+        assert peer.lines == []
+        peer.slow = False
+        peer.source.resume()
+        assert [name for _, name in peer.seen()] == [f"c{index}" for index in range(5)]
+
+    in_cluster(scenario)
+
+
+def test_a_watcher_too_far_behind_is_told_so_and_ended(in_cluster, monkeypatch):
+    monkeypatch.setattr(stream, "BUFFERED_EVENTS", 3)
+
+    async def scenario(plane):
+        peer = await watch(plane, MAPS, resourceVersion=await now(plane))
+        peer.slow = True
+        for index in range(6):
+            await plane.client.create(CONFIG_MAP, config_map(f"c{index}"))
+        await plane.settle()
+        peer.slow = False
+        peer.source.resume()
+        assert [line["type"] for line in peer.lines] == ["ERROR"]
+        assert peer.lines[0]["object"]["code"] == 410 and peer.ended
+
+    in_cluster(scenario)
+
+
+def test_what_exists_is_sent_as_fast_as_it_is_read(in_cluster):
+    async def scenario(plane):
+        for index in range(4):
+            await plane.client.create(CONFIG_MAP, config_map(f"c{index}"))
+        await plane.settle()
+        request = Request("GET", MAPS, Query("watch=1&resourceVersion=0"))
+        source = (await plane.server.answer(request, ADMIN)).source
+        peer = Peer()
+        peer.slow = True
+        source.start(peer)
+        await plane.client.create(CONFIG_MAP, config_map("later"))
+        await plane.settle()
+        assert peer.lines == []
+        peer.slow = False
+        source.resume()
+        assert [name for _, name in peer.seen()] == ["c0", "c1", "c2", "c3", "later"]
+
+    in_cluster(scenario)
+
+
+def test_rows_of_a_table_can_be_watched(in_cluster):
+    async def scenario(plane):
+        accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+        peer = await watch(plane, MAPS, accept, resourceVersion=await now(plane))
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        await plane.client.create(CONFIG_MAP, config_map("b"))
+        await plane.settle()
+        assert [line["object"]["kind"] for line in peer.lines] == ["Table", "Table"]
+        assert [line["object"]["rows"][0]["cells"][0] for line in peer.lines] == ["a", "b"]
+        assert peer.lines[0]["object"]["columnDefinitions"] and not peer.lines[1]["object"]["columnDefinitions"]
+
+    in_cluster(scenario)
+
+
+def test_a_cache_that_lost_the_stores_watch_tells_the_differences(in_cluster):
+    async def scenario(plane):
+        seen = []
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        await plane.client.create(CONFIG_MAP, config_map("b"))
+        await plane.settle()
+        plane.server.objects.subscribe(CONFIG_MAP, lambda type, obj: seen.append((type, obj["metadata"]["name"])))
+        peer = await watch(plane, MAPS, resourceVersion=await now(plane))
+        await plane.server.cache.close()
+        await plane.client.delete(CONFIG_MAP, "a", "default")
+        await plane.client.create(CONFIG_MAP, config_map("c"))
+        seen.clear()
+        await plane.server.cache._rebuild()
+        assert sorted(seen) == [("ADDED", "c"), ("DELETED", "a")]
+        assert [line["type"] for line in peer.lines] == ["ERROR"] and peer.ended
+
+    in_cluster(scenario)
+
+
+def test_an_in_process_watch_gives_private_objects(in_cluster):
+    async def scenario(plane):
+        since = await now(plane)
+        events = plane.client.watch(CONFIG_MAP, "default", resource_version=since)
+        step = asyncio.ensure_future(anext(events))
+        await plane.settle()
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        event = await step
+        assert event.type == "ADDED" and event.object["metadata"]["name"] == "a"
+        await events.aclose()
+        assert plane.server.cache.kind(CONFIG_MAP).watchers() == []
+
+    in_cluster(scenario)
+
+
+def test_subscribers_begin_with_what_exists_and_see_every_change(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        await plane.settle()
+        seen = []
+        stop = plane.server.objects.subscribe(
+            CONFIG_MAP, lambda type, obj: seen.append((type, obj["metadata"]["name"]))
+        )
+        await plane.client.create(CONFIG_MAP, config_map("b"))
+        await plane.client.delete(CONFIG_MAP, "a", "default")
+        await plane.settle()
+        stop()
+        await plane.client.create(CONFIG_MAP, config_map("c"))
+        await plane.settle()
+        assert seen == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a")]
+
+    in_cluster(scenario)
