@@ -116,4 +116,4 @@ def _ready(state: PodState, newest: ContainerRecord | None, kind: ContainerKind,
     if kind is ContainerKind.INIT:
         return newest.state is ContainerState.EXITED and newest.exit_code == 0
     probes = state.probes.get(newest.id)
-    return started and probes is not None and probes.ready and newest.id not in state.kill_deadlines_s
+    return started and probes is not None and probes.ready

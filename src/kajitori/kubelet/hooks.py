@@ -14,7 +14,6 @@ class HookFailed(Exception):
 
 async def run_hook(
     handler: Object,
-    pod: Object,
     container: Object,
     record: ContainerRecord,
     pod_ip: str,

@@ -92,7 +92,8 @@ class PodState:
     ending_since_s: float | None = None
     started_s: float | None = None
     """When the node took the pod on: status.startTime."""
-    waits_for_ready_s: dict[str, float] = field(default_factory=dict)
+    reported: Object = field(default_factory=dict)
+    """The status told last, which the object may not show yet."""
 
     @property
     def uid(self) -> str:

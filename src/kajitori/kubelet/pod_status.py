@@ -29,7 +29,7 @@ class NodeAddress:
 
 def status_of(state: PodState, node: NodeAddress, now_s: float) -> Object:
     """The status to report. Conditions of others (readiness gates, disruption) are kept as the object has them."""
-    spec, old = state.spec, state.pod.get("status") or {}
+    spec, old = state.spec, known_status(state)
     now = timestamp(now_s)
     if _rejected(state):
         return _refusal(state, now)
@@ -60,6 +60,16 @@ def status_of(state: PodState, node: NodeAddress, now_s: float) -> Object:
     return {key: value for key, value in status.items() if value is not None}
 
 
+def known_status(state: PodState) -> Object:
+    """What we told last, with what others have written since."""
+    seen = state.pod.get("status") or {}
+    if not state.reported:
+        return dict(seen)
+    own = [c for c in state.reported.get("conditions") or () if c["type"] in OWNED_CONDITIONS]
+    foreign = [c for c in seen.get("conditions") or () if c["type"] not in OWNED_CONDITIONS]
+    return {**state.reported, "conditions": own + foreign}
+
+
 def _rejected(state: PodState) -> bool:
     return state.end is not None and not state.admitted and not state.containers and not state.sandboxes
 
@@ -67,7 +77,7 @@ def _rejected(state: PodState) -> bool:
 def _refusal(state: PodState, now: str) -> Object:
     assert state.end is not None
     status = {"phase": "Failed", "reason": state.end.reason, "message": state.end.message}
-    old = state.pod.get("status") or {}
+    old = known_status(state)
     return status | {"startTime": old.get("startTime") or now, "qosClass": old.get("qosClass") or qos_class(state.pod)}
 
 

@@ -33,7 +33,7 @@ def write_payload(directory: Path, payload: Payload, group: int | None, now_s: f
         path.chmod(file.mode | (0o440 if group is not None else 0))
         if group is not None or owner is not None:
             os.chown(path, -1 if owner is None else owner, -1 if group is None else group)
-    old = Path(os.readlink(current)).name if current.is_symlink() else ""
+    old = current.readlink().name if current.is_symlink() else ""
     link = directory / NEW_DATA
     link.unlink(missing_ok=True)
     link.symlink_to(fresh.name)

@@ -69,22 +69,18 @@ class PodVolumes:
 
     async def _set_up_one(self, pod: Object, volume: Object, downward: Downward, groups: list[int]) -> Path:
         if (host := volume.get("hostPath")) is not None:
-            path = Path(host["path"])
-            settle_host_path(path, host.get("type") or "")
-            return path
+            settle_host_path(Path(host["path"]), host.get("type") or "")
+            return Path(host["path"])
         if any(kind in volume for kind in CLAIMS):
             return await self._claimed(pod, volume, groups)
         kind = next((kind for kind in PLUGINS if kind in volume), None)
         if kind is None:
             raise MissingPart(f"this node does not know volumes of kind {', '.join(sorted(set(volume) - {'name'}))}")
-        path = self._directory / "volumes" / PLUGINS[kind] / volume["name"]
+        path: Path = self._directory / "volumes" / PLUGINS[kind] / volume["name"]
         if kind == "emptyDir":
             self._empty_dir(pod, volume["emptyDir"] or {}, path)
             return path
-        if kind in IN_MEMORY and not is_mount(path):
-            mount_tmpfs(path)
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o777 if kind not in IN_MEMORY else 0o1777)
+        _content_directory(path, in_memory=kind in IN_MEMORY)
         await self._write(pod, volume, path, downward)
         return path
 
@@ -123,6 +119,13 @@ class PodVolumes:
             self.paths.clear()
             if volumes.exists():
                 await asyncio.to_thread(shutil.rmtree, volumes, ignore_errors=True)
+
+
+def _content_directory(path: Path, *, in_memory: bool) -> None:
+    if in_memory and not is_mount(path):
+        mount_tmpfs(path)
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o1777 if in_memory else 0o777)
 
 
 def fs_group(pod: Object) -> int | None:

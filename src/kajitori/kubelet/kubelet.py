@@ -1,0 +1,238 @@
+"""The node agent: registers the node, runs the pods that are bound to it, and serves the node's own API.
+
+It waits for the API server's watches and containerd's events; the lease is its only timer when nothing happens.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from kajitori.api.core import NODE, POD, SERVICE
+from kajitori.api.meta import Object, ObjectKey, is_deleting, uid_of
+from kajitori.api.pods import is_terminal
+from kajitori.client.cache import Cache
+from kajitori.client.events import EventRecorder
+from kajitori.client.interface import Client, WatchEventType
+from kajitori.kit.clock import Clock
+from kajitori.kubelet import labels
+from kajitori.kubelet.admission import labels_or_empty, refusal
+from kajitori.kubelet.config import KubeletConfig
+from kajitori.kubelet.containerd import Containerd
+from kajitori.kubelet.context import NodeContext
+from kajitori.kubelet.dns import parse_resolv_conf
+from kajitori.kubelet.images import Images
+from kajitori.kubelet.local_path_cleanup import LocalPathCleanup
+from kajitori.kubelet.machine import read_machine
+from kajitori.kubelet.node_object import allocatable
+from kajitori.kubelet.node_registration import NodeRegistration
+from kajitori.kubelet.objects import WatchedObjects
+from kajitori.kubelet.pod_status import NodeAddress
+from kajitori.kubelet.pod_worker import PodWorker
+from kajitori.kubelet.runtime import Runtime, RuntimeDeadline, RuntimeFailure, RuntimeUnavailable, SandboxRecord
+from kajitori.kubelet.volumes.content import Contents
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_S = 0.2
+LOOK_AGAIN_S = 1.0
+"""After the event stream is (re)opened, pods are looked at at once and again this much later: what happened before the
+subscription took hold was not told."""
+
+
+class Kubelet:
+    """`runtime` given: use that one (tests, or a containerd of someone else); otherwise start and keep our own."""
+
+    def __init__(
+        self,
+        config: KubeletConfig,
+        client: Client,
+        cache: Cache,
+        clock: Clock,
+        runtime: Runtime | None = None,
+    ) -> None:
+        """`cache` must be run by the caller, who may share it with other parts of the node."""
+        self.config = config
+        self._client = client
+        self._clock = clock
+        self._cache = cache
+        self._containerd = Containerd(config.containerd, clock) if runtime is None else None
+        self._runtime = runtime or _cri_runtime(config)
+        self._pods = cache.informer(POD, field_selector=f"spec.nodeName={config.node_name}")
+        self._services = cache.informer(SERVICE)
+        self._nodes = cache.informer(NODE)
+        self.workers: dict[str, PodWorker] = {}
+        """By pod uid."""
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._pod_of: dict[str, str] = {}
+        self._reconciled = False
+        self._context: NodeContext | None = None
+        self._registration: NodeRegistration | None = None
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._runtime
+
+    async def run(self) -> None:
+        """Until cancelled. Containers go on running then, and the next agent finds them."""
+        self.config.pods_dir.mkdir(parents=True, exist_ok=True)
+        machine = read_machine(self.config.root_dir)
+        events = EventRecorder(self._client, self._clock, "kubelet", self.config.node_name)
+        self._context = self._new_context(events, machine.memory_bytes, allocatable(machine, self.config))
+        self._registration = NodeRegistration(self.config, self._client, self._runtime, machine, self._clock)
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self._containerd is not None:
+                    group.create_task(self._containerd.run(), name="containerd")
+                    await asyncio.sleep(0)
+                    await self._containerd.ready(self._runtime)
+                group.create_task(self._registration.run(), name="node registration")
+                group.create_task(self._follow_runtime(), name="runtime events")
+                group.create_task(self._run_pods(), name="pods")
+                cleanup = LocalPathCleanup(self._client, self._cache, self._clock, self.config.node_name)
+                group.create_task(cleanup.run(), name="local-path cleanup")
+                if self.config.serving_certificate is not None:
+                    from kajitori.kubelet.server.server import NodeServer
+
+                    group.create_task(NodeServer(self).run(), name="node API")
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await events.close()
+
+    def _new_context(self, events: EventRecorder, memory_bytes: int, offers: dict[str, str]) -> NodeContext:
+        objects = WatchedObjects(self._client, self._cache, self._clock, self._objects_changed)
+        resolv_conf = self.config.resolv_conf
+        return NodeContext(
+            config=self.config,
+            client=self._client,
+            runtime=self._runtime,
+            clock=self._clock,
+            images=Images(self._runtime, self._clock),
+            objects=objects,
+            contents=Contents(objects, self._clock),
+            events=events,
+            services=self._services.list,
+            address=NodeAddress((self.config.node_ip,)),
+            allocatable=offers,
+            memory_capacity_bytes=memory_bytes,
+            host_dns=lambda: parse_resolv_conf(resolv_conf.read_text() if resolv_conf.exists() else ""),
+        )
+
+    # --- pods
+
+    async def _run_pods(self) -> None:
+        await self._pods.synced()
+        await self._services.synced()
+        unsubscribe = self._pods.subscribe(self._pod_changed)
+        try:
+            await self._take_orphans()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            unsubscribe()
+
+    def _pod_changed(self, kind: WatchEventType, pod: Object, _old: Object | None) -> None:
+        worker = self.workers.get(uid_of(pod))
+        if kind is WatchEventType.DELETED:
+            if worker is not None:
+                worker.remove(pod)
+        elif worker is not None:
+            worker.update(pod)
+        else:
+            self._start_worker(pod)
+
+    def _start_worker(self, pod: Object) -> PodWorker:
+        assert self._context is not None
+        uid = uid_of(pod)
+        worker = self.workers[uid] = PodWorker(self._context, pod, self._pod_of.__setitem__)
+        if self._is_new(pod) and (refused := self._refusal(pod)):
+            worker.refuse(*refused)
+            worker.tell("Warning", refused[0], refused[1])
+        else:
+            worker.state.admitted = True
+        task = self._tasks[uid] = asyncio.get_running_loop().create_task(worker.run(), name=f"pod {uid}")
+        task.add_done_callback(lambda done: self._worker_ended(uid, done))
+        return worker
+
+    def _is_new(self, pod: Object) -> bool:
+        """Never seen by a node agent: one that was is taken on again without asking."""
+        return not is_deleting(pod) and not (pod.get("status") or {}).get("startTime")
+
+    def _refusal(self, pod: Object) -> tuple[str, str] | None:
+        assert self._context is not None
+        others = [w.state.pod for w in self.workers.values() if w.state.admitted and not is_terminal(w.state.pod)]
+        node = self._nodes.get(ObjectKey("", self.config.node_name))
+        if node is None:
+            return refusal({**pod, "spec": {**pod["spec"], "nodeSelector": {}}}, others, self._context.allocatable, {})
+        return refusal(pod, others, self._context.allocatable, labels_or_empty(node))
+
+    def _worker_ended(self, uid: str, task: asyncio.Task[None]) -> None:
+        self.workers.pop(uid, None)
+        self._tasks.pop(uid, None)
+        for runtime_id in [key for key, owner in self._pod_of.items() if owner == uid]:
+            del self._pod_of[runtime_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the worker of pod %s failed", uid, exc_info=error)
+
+    def _objects_changed(self, pod_uid: str) -> None:
+        if worker := self.workers.get(pod_uid):
+            worker.objects_changed()
+
+    async def _take_orphans(self) -> None:
+        """What still runs here of pods that the API forgot while no agent was looking is ended properly."""
+        while True:
+            try:
+                sandboxes = await self._runtime.sandboxes()
+                break
+            except RuntimeFailure as error:
+                logger.info("cannot list sandboxes yet: %s", error)
+                await self._clock.sleep(LOOK_AGAIN_S)
+        for sandbox in sandboxes:
+            if sandbox.uid not in self.workers and sandbox.labels.get(labels.POD_UID):
+                logger.info("pod %s/%s is no longer known; removing it", sandbox.namespace, sandbox.name)
+                self._start_worker(_pod_of_sandbox(sandbox)).remove()
+
+    # --- the runtime
+
+    async def _follow_runtime(self) -> None:
+        while True:
+            self._all_changed()
+            self._clock.call_later(LOOK_AGAIN_S, self._all_changed)
+            try:
+                async for event in self._runtime.events():
+                    if (uid := self._pod_of.get(event.container_id)) and (worker := self.workers.get(uid)):
+                        worker.runtime_changed()
+            except (RuntimeUnavailable, RuntimeDeadline) as error:
+                logger.info("the runtime's events: %s", error)
+                if self._registration is not None:
+                    self._registration.changed()
+            await self._clock.sleep(RECONNECT_S)
+
+    def _all_changed(self) -> None:
+        if self._registration is not None:
+            self._registration.changed()
+        for worker in self.workers.values():
+            worker.runtime_changed()
+
+    def pods(self) -> Iterable[Object]:
+        """The pods of this node, as its own API shows them."""
+        for worker in self.workers.values():
+            yield {**worker.state.pod, "status": worker.state.reported or worker.state.pod.get("status") or {}}
+
+
+def _cri_runtime(config: KubeletConfig) -> Runtime:
+    from kajitori.kubelet.cri_runtime import CriRuntime
+
+    runtime: Runtime = CriRuntime(str(config.containerd.socket))
+    return runtime
+
+
+def _pod_of_sandbox(sandbox: SandboxRecord) -> Object:
+    """From the note on the sandbox; enough of it to end the pod."""
+    try:
+        pod: Any = json.loads(sandbox.annotations[labels.POD_MANIFEST])
+        return {**pod, "spec": {"containers": [], **pod["spec"]}}
+    except (KeyError, ValueError, TypeError):
+        metadata = {"name": sandbox.name, "namespace": sandbox.namespace, "uid": sandbox.uid}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}}

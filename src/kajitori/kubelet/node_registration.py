@@ -1,0 +1,165 @@
+"""Being a node: the Node object, its status upon change (or every five minutes), and the lease every ten seconds."""
+
+import asyncio
+import logging
+
+from kajitori.api.coordination import LEASE
+from kajitori.api.core import NODE
+from kajitori.api.errors import AlreadyExists, Conflict, Forbidden, NotFound, StatusError
+from kajitori.api.meta import Object, labels_of
+from kajitori.client.interface import Client, Disconnected, PatchType
+from kajitori.kit.backoff import Backoff
+from kajitori.kit.clock import Clock, within
+from kajitori.kubelet.config import KubeletConfig
+from kajitori.kubelet.machine import Machine
+from kajitori.kubelet.node_object import (
+    CONTROL_PLANE_LABEL,
+    LEASE_NAMESPACE,
+    lease,
+    new_node,
+    node_labels,
+    node_status,
+)
+from kajitori.kubelet.runtime import Runtime, RuntimeFailure, RuntimeHealth, RuntimeVersion
+
+logger = logging.getLogger(__name__)
+
+RETRY = Backoff(initial_s=0.2, max_s=10.0)
+UNREADY_LOOK = Backoff(initial_s=0.05, max_s=2.0, factor=1.5)
+"""While the node is not ready, the runtime is asked this often: it does not tell when its network came up."""
+
+
+class NodeRegistration:
+    def __init__(self, config: KubeletConfig, client: Client, runtime: Runtime, machine: Machine, clock: Clock) -> None:
+        self._config = config
+        self._client = client
+        self._runtime = runtime
+        self._machine = machine
+        self._clock = clock
+        self._node: Object = {}
+        self._lease: Object | None = None
+        self._changed = asyncio.Event()
+        self._told: Object = {}
+        self._told_at_s = float("-inf")
+
+    def changed(self) -> None:
+        """Something that the status shows may be different."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        await self._register()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_status(), name="node status")
+            group.create_task(self._keep_lease(), name="node lease")
+
+    async def _status(self) -> Object:
+        old = self._told or self._node.get("status") or {}
+        health: RuntimeHealth | None
+        try:
+            health, version, images = await asyncio.gather(
+                self._runtime.health(), self._runtime.version(), self._runtime.images()
+            )
+        except RuntimeFailure as error:
+            logger.warning("the runtime does not answer: %s", error)
+            health, version, images = None, RuntimeVersion("containerd", ""), []
+        return node_status(self._machine, self._config, version, images, health, old, self._clock.now())
+
+    async def _register(self) -> None:
+        failures = 0
+        while True:
+            try:
+                self._node = await self._create_or_adopt()
+                return
+            except (StatusError, Disconnected) as error:
+                failures += 1
+                if failures in (3, 30):
+                    logger.warning("cannot register node %s yet: %s", self._config.node_name, error)
+                await self._clock.sleep(RETRY.delay_s(failures))
+
+    async def _create_or_adopt(self) -> Object:
+        node = new_node(self._machine, self._config, await self._status())
+        try:
+            created = await self._client.create(NODE, node)
+            self._told = node["status"]
+            return created
+        except AlreadyExists:
+            return await self._adopt()
+        except Forbidden:
+            # A node may not give itself a role (NodeRestriction): then that is for an administrator.
+            if CONTROL_PLANE_LABEL not in node["metadata"]["labels"]:
+                raise
+            del node["metadata"]["labels"][CONTROL_PLANE_LABEL]
+            return await self._client.create(NODE, node)
+
+    async def _adopt(self) -> Object:
+        node = await self._client.get(NODE, self._config.node_name)
+        wanted = node_labels(self._machine, self._config)
+        missing = {key: value for key, value in wanted.items() if labels_of(node).get(key) != value}
+        if missing:
+            node = await self._client.patch(NODE, self._config.node_name, {"metadata": {"labels": missing}})
+        return node
+
+    async def _keep_status(self) -> None:
+        unready = 0
+        while True:
+            self._changed.clear()
+            ready = await self._tell_status()
+            unready = 0 if ready else unready + 1
+            wait_s = self._config.status_every_s if ready else UNREADY_LOOK.delay_s(unready)
+            try:
+                await within(self._clock, wait_s, self._changed.wait())
+            except TimeoutError:
+                continue
+
+    async def _tell_status(self) -> bool:
+        """Whether the node is ready. Written only when something but the heartbeat is news, or that is old."""
+        status = await self._status()
+        is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status["conditions"])
+        if _essence(status) == _essence(self._told) and not self._is_stale():
+            return is_ready
+        try:
+            self._node = await self._client.patch(
+                NODE, self._config.node_name, {"status": status}, patch_type=PatchType.STRATEGIC, subresource="status"
+            )
+            self._told, self._told_at_s = status, self._clock.monotonic()
+        except NotFound:
+            await self._register()
+        except (StatusError, Disconnected) as error:
+            logger.info("node status: %s", error)
+            return False
+        return is_ready
+
+    def _is_stale(self) -> bool:
+        return self._clock.monotonic() - self._told_at_s >= self._config.status_every_s
+
+    async def _keep_lease(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._renew()
+                failures = 0
+                await self._clock.sleep(self._config.heartbeat_s)
+            except (StatusError, Disconnected) as error:
+                self._lease = None
+                failures += 1
+                logger.log(logging.WARNING if failures == 3 else logging.DEBUG, "node lease: %s", error)
+                await self._clock.sleep(RETRY.delay_s(failures))
+
+    async def _renew(self) -> None:
+        fresh = lease(self._node, self._clock.now())
+        if self._lease is None:
+            try:
+                self._lease = await self._client.create(LEASE, fresh, LEASE_NAMESPACE)
+                return
+            except AlreadyExists:
+                self._lease = await self._client.get(LEASE, self._config.node_name, LEASE_NAMESPACE)
+        try:
+            self._lease = await self._client.update(LEASE, {**self._lease, "spec": fresh["spec"]})
+        except Conflict:
+            self._lease = None
+            raise
+
+
+def _essence(status: Object) -> Object:
+    bare = [{k: v for k, v in c.items() if k != "lastHeartbeatTime"} for c in status.get("conditions") or ()]
+    return {**status, "conditions": bare}

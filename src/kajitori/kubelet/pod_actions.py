@@ -1,0 +1,222 @@
+"""Carrying out what was decided for a pod: each action is a few runtime calls, with the events that upstream tells."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from kajitori.api.core import POD
+from kajitori.api.errors import Conflict, NotFound, StatusError
+from kajitori.api.meta import name_of, namespace_of
+from kajitori.client.interface import Disconnected
+from kajitori.kit.clock import within
+from kajitori.kubelet.actions import (
+    Action,
+    CreateSandbox,
+    Finish,
+    KillContainer,
+    MountVolumes,
+    RemoveContainer,
+    RemoveSandbox,
+    StartContainer,
+    StopSandbox,
+    TearDown,
+)
+from kajitori.kubelet.cgroups import pod_cgroup
+from kajitori.kubelet.container_start import ContainerStarter, StartProblem
+from kajitori.kubelet.context import NodeContext
+from kajitori.kubelet.hooks import HookFailed, run_hook
+from kajitori.kubelet.pod_state import PodState, Waiting, container_named
+from kajitori.kubelet.purge import remove_cgroup
+from kajitori.kubelet.runtime import ContainerRecord, RuntimeFailure, RuntimeNotFound
+from kajitori.kubelet.sandbox_spec import sandbox_config
+from kajitori.kubelet.volumes.content import Downward
+from kajitori.kubelet.volumes.pod_volumes import PodVolumes
+from kajitori.kubelet.volumes.problems import VolumeProblem
+
+logger = logging.getLogger(__name__)
+
+GRACE_AFTER_HOOK_MIN_S = 2.0
+"""What SIGTERM gets even when preStop has used up the grace period."""
+
+
+class ActionFailed(Exception):
+    """It has been reported already; `retry_s` says when to try again, None after the usual back-off."""
+
+    def __init__(self, retry_s: float | None = None) -> None:
+        super().__init__()
+        self.retry_s = retry_s
+
+
+class Tell(Protocol):
+    def __call__(self, type_: str, reason: str, message: str, container: str = "") -> None: ...
+
+
+Drained = Callable[[], Awaitable[None]]
+
+
+class PodActions:
+    def __init__(self, context: NodeContext, state: PodState, tell: Tell) -> None:
+        self._context = context
+        self._state = state
+        self._tell = tell
+        self._volumes = PodVolumes(context.config.pod_dir(state.uid), context.objects, context.contents, context.clock)
+        self.starter = ContainerStarter(context, state, self._volumes)
+
+    async def perform(self, action: Action, status_written: Drained) -> None:
+        """Raises ActionFailed."""
+        try:
+            match action:
+                case MountVolumes():
+                    await self._mount()
+                case CreateSandbox():
+                    await self._create_sandbox(action)
+                case StopSandbox():
+                    await self._context.runtime.stop_sandbox(action.sandbox_id)
+                case RemoveSandbox():
+                    await self._context.runtime.remove_sandbox(action.sandbox_id)
+                case StartContainer():
+                    await self._start(action)
+                case KillContainer():
+                    await self._kill(action)
+                case RemoveContainer():
+                    await self._context.runtime.remove_container(action.container_id)
+                case TearDown():
+                    await self._tear_down(remove=action.remove)
+                case Finish():
+                    await self._finish(status_written)
+        except RuntimeNotFound:
+            return
+        except RuntimeFailure as error:
+            logger.warning("pod %s: %s: %s", self._state.full_name, type(action).__name__, error)
+            raise ActionFailed from None
+
+    # --- beginning
+
+    async def _mount(self) -> None:
+        await self.set_up_volumes(Downward(self.starter.field, self.starter.resource))
+        self._state.volumes_mounted = True
+
+    async def set_up_volumes(self, downward: Downward) -> None:
+        try:
+            await self._volumes.set_up(self._state.pod, downward)
+        except VolumeProblem as problem:
+            self._tell("Warning", "FailedMount", str(problem))
+            raise ActionFailed from None
+
+    async def refresh_volumes(self, downward: Downward) -> None:
+        try:
+            await self._volumes.refresh(self._state.pod, downward)
+        except VolumeProblem as problem:
+            self._tell("Warning", "FailedMount", str(problem))
+            raise ActionFailed from None
+
+    async def _create_sandbox(self, action: CreateSandbox) -> None:
+        context = self._context
+        for old in self._state.sandboxes[:1]:
+            await context.runtime.stop_sandbox(old.id)
+        config = sandbox_config(self._state.pod, action.attempt, context.config, context.host_dns())
+        try:
+            await context.runtime.run_sandbox(config)
+        except RuntimeFailure as error:
+            self._tell("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+            raise ActionFailed from None
+
+    async def _start(self, action: StartContainer) -> None:
+        def tell(type_: str, reason: str, message: str) -> None:
+            self._tell(type_, reason, message, action.name)
+
+        try:
+            container_id = await self.starter.start(action, tell)
+        except StartProblem as problem:
+            self._state.waiting[action.name] = Waiting(problem.reason, str(problem))
+            raise ActionFailed(problem.retry_s) from None
+        self._state.waiting.pop(action.name, None)
+        await self._post_start(action, container_id)
+
+    async def _post_start(self, action: StartContainer, container_id: str) -> None:
+        container = container_named(self._state.spec, action.name) or {}
+        handler = (container.get("lifecycle") or {}).get("postStart")
+        if not handler:
+            return
+        record = await self._record(container_id)
+        if record is None:
+            return
+        ip = self.starter.pod_ips[0] if self.starter.pod_ips else "127.0.0.1"
+        try:
+            await run_hook(handler, container, record, ip, self._context.runtime, self._context.clock)
+        except HookFailed as error:
+            self._tell("Warning", "FailedPostStartHook", f"PostStartHook failed: {error}", action.name)
+            self._state.waiting[action.name] = Waiting("PostStartHookError", f"PostStartHook failed: {error}")
+            kill = KillContainer(container_id, action.name, 30.0, "Killing", "FailedPostStartHook")
+            await self._kill(kill)
+
+    async def _record(self, container_id: str) -> ContainerRecord | None:
+        records = await self._context.runtime.containers(self._state.uid)
+        return next((record for record in records if record.id == container_id), None)
+
+    # --- ending
+
+    async def _kill(self, action: KillContainer) -> None:
+        context = self._context
+        message = action.message or f"Stopping container {action.name}"
+        self._tell("Normal", "Killing", message, action.name)
+        began_s = context.clock.monotonic()
+        container = container_named(self._state.spec, action.name) or {}
+        handler = (container.get("lifecycle") or {}).get("preStop")
+        if handler and action.grace_s > 0:
+            await self._pre_stop(handler, container, action)
+        left_s = action.grace_s - (context.clock.monotonic() - began_s)
+        grace_s = max(left_s, GRACE_AFTER_HOOK_MIN_S) if handler else max(left_s, 0.0)
+        try:
+            await context.runtime.stop_container(action.container_id, grace_s)
+        except RuntimeFailure:
+            self._state.kill_deadlines_s.pop(action.container_id, None)
+            raise
+
+    async def _pre_stop(self, handler: dict[str, object], container: dict[str, object], action: KillContainer) -> None:
+        record = await self._record(action.container_id)
+        if record is None:
+            return
+        ip = self.starter.pod_ips[0] if self.starter.pod_ips else "127.0.0.1"
+        hook = run_hook(handler, container, record, ip, self._context.runtime, self._context.clock)
+        try:
+            await within(self._context.clock, action.grace_s, hook)
+        except TimeoutError:
+            logger.info("preStop hook of %s took its whole grace period", action.name)
+        except HookFailed as error:
+            self._tell("Warning", "FailedPreStopHook", f"PreStopHook failed: {error}", action.name)
+
+    async def _tear_down(self, *, remove: bool) -> None:
+        state, context = self._state, self._context
+        await self._volumes.tear_down(state.pod)
+        if remove:
+            for records in state.containers.values():
+                for record in records:
+                    await context.runtime.remove_container(record.id)
+            for sandbox in state.sandboxes:
+                await context.runtime.remove_sandbox(sandbox.id)
+            remove_cgroup(pod_cgroup(context.config.cgroup, state.pod))
+        state.volumes_mounted = False
+        state.torn_down = True
+
+    async def _finish(self, status_written: Drained) -> None:
+        state, context, pod = self._state, self._context, self._state.pod
+        for directory in (
+            context.config.pod_dir(state.uid),
+            context.config.log_directory(namespace_of(pod), name_of(pod), state.uid),
+        ):
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        context.images.forget(state.uid)
+        context.objects.release(state.uid)
+        if not state.removed:
+            await status_written()
+            try:
+                await context.client.delete(POD, name_of(pod), namespace_of(pod), grace_period_s=0, uid=state.uid)
+            except (NotFound, Conflict):
+                pass
+            except (StatusError, Disconnected) as error:
+                logger.warning("pod %s is gone from the node, but the API: %s", state.full_name, error)
+                raise ActionFailed from None
+        state.finished = True

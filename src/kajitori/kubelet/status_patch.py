@@ -1,0 +1,33 @@
+"""A pod's new status as a strategic merge patch that touches only what is the node agent's own."""
+
+from kajitori.api.meta import Object
+from kajitori.kubelet.pod_status import OWNED_CONDITIONS
+
+_REPLACED_LISTS = ("podIPs", "hostIPs")
+"""Lists that the patch would merge by address: ours are whole."""
+_OPTIONAL = (
+    "reason",
+    "message",
+    "podIP",
+    "podIPs",
+    "hostIP",
+    "hostIPs",
+    "initContainerStatuses",
+    "containerStatuses",
+    "ephemeralContainerStatuses",
+)
+
+
+def status_patch(uid: str, old: Object, new: Object) -> Object:
+    """`uid` keeps it from reaching another pod of the same name. What `new` lacks but `old` has is removed."""
+    status: Object = {key: value for key, value in new.items() if key != "conditions"}
+    for key in _OPTIONAL:
+        if key in old and key not in new:
+            status[key] = None
+    for key in _REPLACED_LISTS:
+        if status.get(key):
+            status[key] = [{"$patch": "replace"}, *status[key]]
+    mine = [c for c in new.get("conditions") or () if c["type"] in OWNED_CONDITIONS]
+    if mine:
+        status["conditions"] = [{"reason": None, "message": None, **c} for c in mine]
+    return {"metadata": {"uid": uid}, "status": status}
