@@ -31,10 +31,20 @@ def _collect(node: Object, path: Path, found: set[Path]) -> None:
             _collect(child, (*path, element), found)
 
 
+def holds(document: Object, path: Path) -> bool:
+    """Whether a path is a member of a set in its written form."""
+    node: Any = document
+    for element in path:
+        node = node.get(element)
+        if node is None:
+            return False
+    return not node or "." in node
+
+
 def to_fields_v1(paths: Iterable[Path]) -> Object:
     """The trie, in sorted order."""
     root: Object = {}
-    members = sorted(paths)
+    members = list(paths)
     for path in members:
         node = root
         for element in path:

@@ -5,11 +5,10 @@ and subresource. An object that exists without entries is not tracked until it i
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from kajitori.api.meta import Object
-from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, to_fields_v1
+from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, holds, to_fields_v1
 from kajitori.api.patch.typed import Comparison, compare
 from kajitori.api.resource import Resource
 from kajitori.api.schema.conform import empty_object
@@ -48,10 +47,40 @@ class Owner(NamedTuple):
     subresource: str = ""
 
 
-@dataclass(slots=True)
 class Owned:
-    fields: FieldSet
-    time: str = ""
+    """What one owner holds. As long as nothing changes, the stored document is neither decoded nor made anew."""
+
+    __slots__ = ("_document", "_fields", "time")
+
+    def __init__(self, fields: FieldSet | None, time: str = "", document: Object | None = None) -> None:
+        self._fields = fields
+        self._document = document
+        self.time = time
+
+    @property
+    def fields(self) -> FieldSet:
+        if self._fields is None:
+            self._fields = from_fields_v1(self._document or {})
+        return self._fields
+
+    @fields.setter
+    def fields(self, fields: FieldSet) -> None:
+        self._fields, self._document = fields, None
+
+    @property
+    def document(self) -> Object:
+        if self._document is None:
+            self._document = to_fields_v1(self._fields or EMPTY)
+        return self._document
+
+    @property
+    def empty(self) -> bool:
+        return not (self._document if self._document is not None else self._fields)
+
+    def holds_any(self, paths: FieldSet) -> bool:
+        if self._document is None:
+            return not paths.isdisjoint(self.fields)
+        return any(holds(self._document, path) for path in paths)
 
 
 Managers = dict[Owner, Owned]
@@ -69,20 +98,17 @@ def read_managers(entries: object) -> Managers:
             entry.get("apiVersion", ""),
             entry.get("subresource", ""),
         )
-        fields, time = from_fields_v1(entry["fieldsV1"]), entry.get("time") or ""
+        owned = Owned(None, entry.get("time") or "", entry["fieldsV1"])
         if owner in found:
-            found[owner] = Owned(found[owner].fields | fields, max(found[owner].time, time))
-        else:
-            found[owner] = Owned(fields, time)
+            owned = Owned(found[owner].fields | owned.fields, max(found[owner].time, owned.time))
+        found[owner] = owned
     return found
 
 
 def write_managers(obj: Object, managers: Managers) -> None:
     """Put the entries into an object, in upstream's order: by operation, time, manager, version, subresource."""
-    kept = [(owner, owned) for owner, owned in managers.items() if owned.fields]
-    kept.sort(
-        key=lambda pair: (pair[0].operation, pair[1].time, pair[0].manager, pair[0].api_version, pair[0].subresource)
-    )
+    kept = [(owner, owned) for owner, owned in managers.items() if not owned.empty]
+    kept.sort(key=lambda pair: (pair[0].operation, pair[1].time, *pair[0]))
     if kept:
         obj["metadata"]["managedFields"] = [_entry(owner, owned) for owner, owned in kept]
     else:
@@ -93,7 +119,7 @@ def _entry(owner: Owner, owned: Owned) -> Object:
     entry: Object = {"manager": owner.manager, "operation": owner.operation, "apiVersion": owner.api_version}
     if owned.time:
         entry["time"] = owned.time
-    entry |= {"fieldsType": "FieldsV1", "fieldsV1": to_fields_v1(owned.fields)}
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": owned.document}
     if owner.subresource:
         entry["subresource"] = owner.subresource
     return entry
@@ -151,7 +177,7 @@ def release(managers: Managers, fields: FieldSet, *, keep: Owner | None = None) 
         if owner == keep:
             continue
         owned = managers[owner]
-        if not fields.isdisjoint(owned.fields):
+        if owned.holds_any(fields):
             owned.fields -= fields
             if not owned.fields:
                 del managers[owner]
