@@ -2,6 +2,7 @@
 
 from kajitori.api.errors import AlreadyExists, BadRequest, Invalid, StatusError
 from kajitori.api.meta import Object
+from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.documents import key_in_store
@@ -12,7 +13,7 @@ from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
 from kajitori.apiserver.rest.backend import Backend, shown_bytes, stored_bytes
 from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
-from kajitori.apiserver.rest.ownership import manager_of, track
+from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.storage.interface import ABSENT, Conflict, Put
 
 NAME_ATTEMPTS = 8
@@ -61,9 +62,12 @@ async def create_object(
     await admit_mutating(backend, request)
     assert request.object is not None
     obj = request.object
+    applied = obj["metadata"].get("managedFields")
     prepare(backend, resource, obj, namespace)
     if track_fields:
-        track(resource, obj, None, manager, obj["metadata"]["creationTimestamp"])
+        managed_fields.update(resource, obj, None, manager, obj["metadata"]["creationTimestamp"])
+    elif applied:
+        obj["metadata"]["managedFields"] = applied
     generate = not obj["metadata"]["name"] and bool(obj["metadata"].get("generateName"))
     for attempt in range(NAME_ATTEMPTS):
         if generate:

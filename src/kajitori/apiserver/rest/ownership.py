@@ -1,7 +1,5 @@
-"""metadata.managedFields: who set which field."""
+"""Who writes: the field manager of a request."""
 
-from kajitori.api.meta import Object
-from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext
 
 MANAGER_MAX = 128
@@ -13,9 +11,3 @@ def manager_of(context: RequestContext, asked: str) -> str:
         return asked
     agent = context.headers.get("user-agent", "")
     return agent.partition("/")[0][:MANAGER_MAX] or "unknown"
-
-
-def track(
-    resource: Resource, new: Object, old: Object | None, manager: str, now: str, *, subresource: str = ""
-) -> None:
-    """Record in `new` what this update changed; without effect for what is left as it was."""

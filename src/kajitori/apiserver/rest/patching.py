@@ -4,13 +4,24 @@ from typing import Any
 
 import orjson
 
-from kajitori.api.errors import BadRequest, StatusError, UnsupportedMediaType
+from kajitori.api.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    Invalid,
+    NotFound,
+    StatusError,
+    UnsupportedMediaType,
+)
+from kajitori.api.field_errors import FieldError, forbidden, required
 from kajitori.api.meta import Object
-from kajitori.api.patch import json_patch, merge, strategic
+from kajitori.api.patch import apply, json_patch, merge, strategic
 from kajitori.api.resource import Resource
+from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext
 from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
 from kajitori.apiserver.rest.backend import Backend
+from kajitori.apiserver.rest.creating import create_object
 from kajitori.apiserver.rest.decoding import check_kind, conform_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
@@ -21,6 +32,8 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 _JSON_PATCH_OPERATIONS_MAX = 10_000
+_APPLY_ATTEMPTS = 5
+"""How often an object may come and go between being looked for and being created."""
 
 
 async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
@@ -29,6 +42,10 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
     options = write_options(context.query, "PatchOptions")
     media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     document = decode_patch(resource, media, context.body)
+    if media == APPLY_PATCH:
+        return await _apply_patch(backend, context, resource, document, options)
+    if options.force:
+        raise _invalid_option(forbidden("force", "may not be specified for non-apply patch"))
     manager = manager_of(context, options.manager)
 
     async def change(current: Object) -> Object:
@@ -36,6 +53,60 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
 
     body = await change_object(backend, resource, context, change, options, manager, subresource=subresource)
     return 200, body
+
+
+def _invalid_option(error: FieldError) -> Invalid:
+    return Invalid.of("meta.k8s.io", "PatchOptions", "", [error])
+
+
+async def _apply_patch(
+    backend: Backend, context: RequestContext, resource: Resource, document: Any, options: WriteOptions
+) -> tuple[int, bytes]:
+    """Server-side apply: changes what exists, creates what does not."""
+    if not options.manager:
+        raise _invalid_option(required("fieldManager", "is required for apply patch"))
+    config, subresource = check_kind(resource, document), context.attributes.subresource
+    metadata = config["metadata"]
+    if metadata.setdefault("name", context.name) != context.name:
+        raise BadRequest(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL ({context.name})"
+        )
+    if resource.namespaced and metadata.setdefault("namespace", context.namespace) != context.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+    def applied(live: Object | None) -> Object:
+        now, config_copy = timestamp(backend.clock.now()), orjson.loads(orjson.dumps(config))
+        return apply.apply(
+            resource, live, config_copy, options.manager, now, force=options.force, subresource=subresource
+        )
+
+    async def change(current: Object) -> Object:
+        return applied(current)
+
+    for _ in range(_APPLY_ATTEMPTS):
+        try:
+            body = await change_object(
+                backend,
+                resource,
+                context,
+                change,
+                options,
+                options.manager,
+                subresource=subresource,
+                track_fields=False,
+            )
+            return 200, body
+        except NotFound:
+            if subresource or metadata.get("uid") or metadata.get("resourceVersion"):
+                raise
+        try:
+            created = await create_object(
+                backend, resource, applied(None), context, options, options.manager, track_fields=False
+            )
+            return 201, created
+        except AlreadyExists:
+            continue
+    raise Conflict.modified(resource.group, resource.plural, context.name)
 
 
 def decode_patch(resource: Resource, media: str, body: bytes) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
+from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.documents import key_in_store, with_revision
@@ -16,7 +17,7 @@ from kajitori.apiserver.rest.backend import Backend, Current, cached, newest, no
 from kajitori.apiserver.rest.creating import create_object
 from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
-from kajitori.apiserver.rest.ownership import manager_of, track
+from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.scopes import scope_of
 from kajitori.storage import interface as stores
 
@@ -151,7 +152,7 @@ async def _attempt(
     await admit_mutating(backend, request)
     new = settle(resource, request.object, old, subresource)
     if track_fields:
-        track(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
+        managed_fields.update(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
     check_update(resource, new, old)
     request.object = new
     await admit_validating(backend, request)
