@@ -7,10 +7,11 @@ in the background. The server's core takes the fields as they are.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from kajitori.api import core, rbac
+from kajitori.api import certificates, core, rbac
 from kajitori.api.registry import Registry
 from kajitori.apiserver.admission.default_plugins import default_plugins
 from kajitori.apiserver.authn.chain import AuthenticatorChain
@@ -33,17 +34,21 @@ from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.http_types import Handler, HandlerKey, RestHooks
 from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects, User
 from kajitori.apiserver.pki import FRONT_PROXY_CLIENT, Pki
+from kajitori.apiserver.special import definitions
 from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.evictions import Evictions
 from kajitori.apiserver.special.services import ServiceHooks
+from kajitori.apiserver.special.signing_requests import SigningRequestHooks
 from kajitori.apiserver.special.token_requests import TokenRequests
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.pods import PodStreams
 from kajitori.apiserver.streams.proxies import Proxies
+from kajitori.apiserver.streams.resource_metrics import NODE_METRICS, POD_METRICS, ResourceMetrics
 from kajitori.kit.clock import Clock
 
 log = logging.getLogger(__name__)
 
+_CSR = certificates.CERTIFICATE_SIGNING_REQUEST
 CLUSTER_ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
@@ -74,7 +79,7 @@ class Security:
     group_handlers: Mapping[tuple[str, str], Handler]
     hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
     _begin: Callable[[], "asyncio.Future[None]"]
-    _aggregator: Aggregator
+    _loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
     _stops: Sequence[Callable[[], None]]
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -92,9 +97,9 @@ class Security:
         )
 
     async def start(self) -> None:
-        """Write what is missing, then keep aggregated roles current. The store must be readable and writable."""
+        """Write what is missing, then begin what runs in the background. The store must be writable."""
         await self._begin()
-        self._tasks.append(asyncio.create_task(self._aggregator.run(), name="cluster-role-aggregation"))
+        self._tasks += [asyncio.create_task(loop(), name=name) for name, loop in self._loops.items()]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -120,8 +125,11 @@ def build(
     roles, graph = RbacAuthorizer(objects), NodeGraph(objects)
     authorizer = UnionAuthorizer([PrivilegedGroup(), NodeAuthorizer(graph, node_rules()), roles])
     services = ServiceHooks(objects, config.service_cidr, rng)
+    custom = definitions.CustomResourceDefinitions(objects, registry, clock)
     issuer = TokenIssuer(key, config.issuer)
     kubelets = Kubelets(objects, config.pki.directory)
+    for resource in (NODE_METRICS, POD_METRICS):
+        registry.add(resource)
     return Security(
         authenticator,
         authorizer,
@@ -134,16 +142,22 @@ def build(
             **TokenRequests(objects, issuer, config.audiences, clock).handlers(),
             **PodStreams(objects, kubelets, authorizer).handlers(),
             **Proxies(objects, kubelets, rng).handlers(),
+            **ResourceMetrics(objects, kubelets, clock).handlers(),
         },
         IssuerDiscovery(key, config.issuer).path_handlers(),
         {},
         {
             **_hooks_of(authorizer, roles),
             (core.SERVICE.group, core.SERVICE.plural): [services],
+            (definitions.CRD.group, definitions.CRD.plural): [custom],
+            (_CSR.group, _CSR.plural): [SigningRequestHooks()],
         },
         lambda: asyncio.ensure_future(bootstrap(objects, _facts(config))),
-        Aggregator(objects, clock),
-        [roles.stop, graph.stop, services.stop],
+        {
+            "cluster role aggregation": Aggregator(objects, clock).run,
+            "custom resource definitions": custom.run,
+        },
+        [roles.stop, graph.stop, services.stop, custom.stop],
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from kajitori.api import core, discovery
@@ -18,6 +19,8 @@ from kajitori.apiserver.interfaces import Attributes, User
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.pods import PodStreams, check_log_options, container_of
 from kajitori.apiserver.streams.proxies import Proxies, parse_proxy_name
+from kajitori.apiserver.streams.resource_metrics import ResourceMetrics
+from kajitori.kit.clock import SystemClock
 from kajitori.testing.objects import FakeObjects
 from kajitori.testing.requests import ADMIN
 
@@ -262,3 +265,31 @@ def test_names_of_proxied_things() -> None:
     assert parse_proxy_name("web:http") == ("", "web", "http")
     with pytest.raises(BadRequest):
         parse_proxy_name("a:b:c:d")
+
+
+def test_metrics_come_from_the_kubelets(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    pod = world.objects.put(core.POD, {**POD, "metadata": {**POD["metadata"], "labels": {"app": "web"}}})  # type: ignore[dict-item]
+    used = {"cpu": {"usageNanoCores": 5000000}, "memory": {"workingSetBytes": 4096}}
+    reference = {"name": "web", "namespace": "default", "uid": pod["metadata"]["uid"]}
+    summary = orjson.dumps({"node": used, "pods": [{"podRef": reference, "containers": [{"name": "app", **used}]}]})
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(summary), summary))
+
+    async def scenario() -> tuple[Any, Any, Any]:
+        metrics = ResourceMetrics(world.objects, Kubelets(world.objects, world.directory), SystemClock()).handlers()
+
+        async def ask(plural: str, **more: str) -> Any:
+            attributes = Attributes(ADMIN, "list", "metrics.k8s.io", "v1beta1", plural, **more)
+            context = RequestContext(Request("GET", "/"), ADMIN, attributes)
+            return orjson.loads((await metrics["metrics.k8s.io", plural, ""](context)).body)
+
+        async with world.kubelet(serve):
+            none = await ask("pods", namespace="default", label_selector="app=other")
+            return await ask("nodes"), await ask("pods", namespace="default", label_selector="app=web"), none
+
+    nodes, pods, none = asyncio.run(scenario())
+    assert nodes["items"][0]["usage"] == {"cpu": "5000000n", "memory": "4Ki"}
+    assert pods["items"][0]["containers"] == [{"name": "app", "usage": {"cpu": "5000000n", "memory": "4Ki"}}]
+    assert none["items"] == []

@@ -1,0 +1,138 @@
+"""From a CustomResourceDefinition to the kinds it declares, one `Resource` for each served version. Pure.
+
+Source: the "Custom Resource Definition" task pages and the API reference of apiextensions.k8s.io/v1.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from kajitori.api.durations import time_since
+from kajitori.api.meta import Object
+from kajitori.api.resource import ALL_VERBS, Column, Resource, ScalePaths, Subresource
+from kajitori.api.schema import structural, structural_validation
+from kajitori.apiserver.special.json_path import compile_path
+
+_NAME_HELP = "Name must be unique within a namespace."
+_AGE: Object = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+_ANYTHING: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+# What a column of a type may show.
+_TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "boolean": (bool,)}
+_PARTS = ("get", "patch", "update")
+
+
+def resources_of(definition: Object) -> tuple[Resource, ...]:
+    """The served versions, stored version included in what the others refer to. Expects a valid definition."""
+    versions = definition["spec"]["versions"]
+    stored_version = next(version for version in versions if version.get("storage"))
+    stored = _resource(definition, stored_version, None)
+    served = [version for version in versions if version.get("served")]
+    return tuple(stored if v is stored_version else _resource(definition, v, stored) for v in served)
+
+
+def storage_resource(definition: Object) -> Resource:
+    """The kind in the version that is stored, served or not."""
+    version = next(version for version in definition["spec"]["versions"] if version.get("storage"))
+    return _resource(definition, version, None)
+
+
+def _resource(definition: Object, version: Object, stored_as: Resource | None) -> Resource:
+    spec = definition["spec"]
+    names = spec["names"]
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING
+    parts = version.get("subresources") or {}
+    leaving = definition["metadata"].get("deletionTimestamp") is not None
+    return Resource(
+        group=spec["group"],
+        version=version["name"],
+        kind=names["kind"],
+        plural=names["plural"],
+        singular=names.get("singular") or names["kind"].lower(),
+        list_kind=names.get("listKind") or f"{names['kind']}List",
+        namespaced=spec.get("scope") == "Namespaced",
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        # Nothing new comes while a definition goes.
+        verbs=tuple(verb for verb in ALL_VERBS if verb != "create") if leaving else ALL_VERBS,
+        subresources=tuple(_subresources(parts)),
+        columns=_columns(version.get("additionalPrinterColumns") or [_AGE]),
+        scale=_scale(parts.get("scale")),
+        selectable_fields=_selectable(version.get("selectableFields") or []),
+        default=lambda obj: structural.default(schema, obj),
+        validate=lambda obj: structural_validation.validate(schema, obj),
+        definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
+        schema=schema,
+        stored_as=stored_as,
+        counts_generation=True,
+    )
+
+
+def _subresources(parts: Object) -> list[Subresource]:
+    found = []
+    if parts.get("status") is not None:
+        found.append(Subresource(name="status", verbs=_PARTS))
+    if parts.get("scale") is not None:
+        found.append(Subresource(name="scale", verbs=_PARTS, kind="Scale", group="autoscaling", version="v1"))
+    return found
+
+
+def _scale(scale: Object | None) -> ScalePaths | None:
+    if scale is None:
+        return None
+    return ScalePaths(
+        spec_replicas=scale["specReplicasPath"].lstrip("."),
+        status_replicas=scale["statusReplicasPath"].lstrip("."),
+        selector=(scale.get("labelSelectorPath") or "").lstrip("."),
+    )
+
+
+def _selectable(fields: list[Object]) -> dict[str, Callable[[Object], str]]:
+    def reader(path: str) -> Callable[[Object], str]:
+        find = compile_path(path)
+        return lambda obj: next((_plain(value) for value in find(obj)), "")
+
+    return {field["jsonPath"].lstrip("."): reader(field["jsonPath"]) for field in fields}
+
+
+def _columns(definitions: list[Object]) -> tuple[Column, ...]:
+    name = Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=_NAME_HELP)
+    return (name, *(_column(definition) for definition in definitions))
+
+
+def _column(definition: Object) -> Column:
+    path = definition["jsonPath"]
+    kind = definition.get("type", "string")
+    return Column(
+        name=definition["name"],
+        cell=_cell(path, kind),
+        type=kind,
+        format=definition.get("format", ""),
+        priority=definition.get("priority", 0),
+        description=definition.get("description") or f"Custom resource definition column (in JSONPath format): {path}",
+    )
+
+
+def _cell(path: str, kind: str) -> Callable[[Object, float], Any]:
+    find = compile_path(path)
+
+    def cell(obj: Object, now_s: float) -> Any:
+        found = find(obj)
+        if not found or found[0] is None:
+            return None
+        value = found[0]
+        if kind == "date":
+            return time_since(value, now_s) if isinstance(value, str) else "<unknown>"
+        if kind == "string":
+            return ",".join(_plain(each) for each in found) if len(found) > 1 else _plain(value)
+        return value if type(value) in _TYPES.get(kind, ()) else None
+
+    return cell
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else orjson.dumps(value).decode()

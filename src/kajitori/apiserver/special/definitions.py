@@ -1,0 +1,223 @@
+"""CustomResourceDefinitions at work: names accepted, kinds served while they stand, instances deleted when they go."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from kajitori.api import apiextensions
+from kajitori.api.errors import Invalid, NotFound, StatusError
+from kajitori.api.meta import Object, condition_is, is_deleting, name_of, namespace_of, set_condition
+from kajitori.api.registry import Registry
+from kajitori.api.resource import Resource
+from kajitori.api.times import timestamp
+from kajitori.apiserver.http_types import RestHooks, WriteContext
+from kajitori.apiserver.interfaces import Objects
+from kajitori.apiserver.special.custom_resources import resources_of, storage_resource
+from kajitori.apiserver.special.definition_checks import errors_of, name_conflict
+from kajitori.kit.clock import Clock
+
+log = logging.getLogger(__name__)
+
+CRD = apiextensions.CUSTOM_RESOURCE_DEFINITION
+FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
+_RETRY_S = 1.0
+# Deletions of instances under way at once.
+_PARALLEL = 16
+
+
+class CustomResourceDefinitions(RestHooks):
+    """Accepts names before the write, so that a definition is established with its creation.
+
+    The registry follows the stored definitions, whoever wrote them; so a restart restores every kind.
+    """
+
+    def __init__(self, objects: Objects, registry: Registry, clock: Clock) -> None:
+        self._objects = objects
+        self._registry = registry
+        self._clock = clock
+        self._served: dict[str, tuple[object, tuple[Resource, ...]]] = {}
+        self._leaving: dict[str, Callable[[], None]] = {}
+        self._refused: set[str] = set()
+        self._work = asyncio.Event()
+        self._unsubscribe = objects.subscribe(CRD, self._changed)
+
+    def stop(self) -> None:
+        self._unsubscribe()
+        for unsubscribe in self._leaving.values():
+            unsubscribe()
+
+    async def before_create(self, obj: Object, context: WriteContext) -> None:
+        self._accept(obj)
+
+    async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
+        if context.subresource or is_deleting(new):
+            return
+        if new["spec"] != old["spec"] or FINALIZER not in (new["metadata"].get("finalizers") or ()):
+            self._accept(new)
+
+    def after_create(self, obj: Object) -> None:
+        """At once, so that the client's next request finds the kind."""
+        self._serve(obj)
+
+    def after_update(self, new: Object, old: Object) -> None:
+        self._serve(new)
+
+    async def run(self) -> None:
+        """Deletes what is left of definitions that go, and takes up names that have become free."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                for name in list(self._leaving):
+                    await self._clean_up(name)
+                for name in list(self._refused):
+                    await self._reconsider(name)
+            except StatusError as error:
+                log.warning("custom resource definitions: %s; retrying", error)
+                await self._clock.sleep(_RETRY_S)
+                self._work.set()
+
+    def _accept(self, definition: Object) -> None:
+        """Judge the names and write the conditions. Raises Invalid for a definition that is wrong in itself."""
+        if errors := errors_of(definition):
+            raise Invalid.of(CRD.group, CRD.kind, name_of(definition), errors)
+        meta = definition["metadata"]
+        if FINALIZER not in (meta.get("finalizers") or ()):
+            meta["finalizers"] = [*(meta.get("finalizers") or ()), FINALIZER]
+        others = self._objects.cached_list(CRD)
+        definition["status"] = accepted_status(
+            definition, others_conflict := name_conflict(definition, others), self._now()
+        )
+        if others_conflict:
+            log.info("CustomResourceDefinition %s: %s", name_of(definition), others_conflict[1])
+
+    def _changed(self, event: str, definition: Object) -> None:
+        name = name_of(definition)
+        if event == "DELETED":
+            self._withdraw(name)
+            self._refused.discard(name)
+            if unsubscribe := self._leaving.pop(name, None):
+                unsubscribe()
+            if self._refused:
+                self._work.set()
+            return
+        self._serve(definition)
+        if is_deleting(definition) and name not in self._leaving:
+            resource = storage_resource(definition)
+            self._leaving[name] = self._objects.subscribe(resource, lambda event, obj: self._work.set())
+            self._work.set()
+
+    def _serve(self, definition: Object) -> None:
+        name = name_of(definition)
+        established = condition_is(definition, "Established")
+        state = (definition["metadata"]["uid"], definition["spec"], is_deleting(definition), established)
+        served = self._served.get(name)
+        if served is not None and served[0] == state:
+            return
+        self._withdraw(name)
+        if not established:
+            self._refused.add(name)
+            return
+        self._refused.discard(name)
+        resources = resources_of(definition)
+        for resource in resources:
+            self._registry.add(resource)
+        self._served[name] = (state, resources)
+
+    def _withdraw(self, name: str) -> None:
+        _, resources = self._served.pop(name, (None, ()))
+        for resource in resources:
+            self._registry.remove(resource)
+
+    async def _clean_up(self, name: str) -> None:
+        """Delete the instances; when none is left, let the definition go. Instances' finalizers are waited for."""
+        definition = self._objects.cached(CRD, name)
+        if definition is None:
+            return
+        resource = storage_resource(definition)
+        instances = list(self._objects.cached_list(resource))
+        if not instances:
+            await self._release(name)
+            return
+        if not condition_is(definition, "Terminating"):
+            await self._terminating(name)
+        room = asyncio.Semaphore(_PARALLEL)
+
+        async def delete(instance: Object) -> None:
+            async with room:
+                try:
+                    await self._objects.delete(resource, name_of(instance), namespace_of(instance))
+                except NotFound:
+                    return
+
+        await asyncio.gather(*(delete(instance) for instance in instances if not is_deleting(instance)))
+
+    async def _terminating(self, name: str) -> None:
+        condition = {
+            "type": "Terminating",
+            "status": "True",
+            "reason": "InstanceDeletionInProgress",
+            "message": "CustomResource deletion is in progress",
+        }
+
+        def change(definition: Object) -> Object:
+            set_condition(definition.setdefault("status", {}).setdefault("conditions", []), condition, self._now())
+            return definition
+
+        await self._objects.update(CRD, name, "", change)
+
+    async def _release(self, name: str) -> None:
+        def change(definition: Object) -> Object:
+            meta = definition["metadata"]
+            meta["finalizers"] = [f for f in meta.get("finalizers") or () if f != FINALIZER]
+            return definition
+
+        try:
+            await self._objects.update(CRD, name, "", change)
+        except NotFound:
+            return
+
+    async def _reconsider(self, name: str) -> None:
+        definition = self._objects.cached(CRD, name)
+        if definition is None or is_deleting(definition):
+            return
+        if name_conflict(definition, self._objects.cached_list(CRD)) is not None:
+            return
+
+        def change(found: Object) -> Object:
+            found["status"] = accepted_status(found, None, self._now())
+            return found
+
+        await self._objects.update(CRD, name, "", change)
+
+    def _now(self) -> str:
+        return timestamp(self._clock.now())
+
+
+def accepted_status(definition: Object, conflict: tuple[str, str] | None, now: str) -> Object:
+    """The status by upstream's naming and establishing controllers: both conditions at once."""
+    before = definition.get("status") or {}
+    conditions = [dict(condition) for condition in before.get("conditions") or ()]
+    established = any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+    if conflict is None:
+        names = {"status": "True", "reason": "NoConflicts", "message": "no conflicts found"}
+        stands = {
+            "status": "True",
+            "reason": "InitialNamesAccepted",
+            "message": "the initial names have been accepted",
+        }
+    else:
+        names = {"status": "False", "reason": conflict[0], "message": conflict[1]}
+        stands = {"status": "False", "reason": "NotAccepted", "message": "not all names are accepted"}
+    set_condition(conditions, {"type": "NamesAccepted", **names}, now)
+    if not established:
+        set_condition(conditions, {"type": "Established", **stands}, now)
+    stored = list(before.get("storedVersions") or ())
+    stored += [v["name"] for v in definition["spec"]["versions"] if v.get("storage") and v["name"] not in stored]
+    accepted = definition["spec"]["names"] if conflict is None else before.get("acceptedNames")
+    return {
+        **before,
+        "conditions": conditions,
+        "acceptedNames": accepted or {"plural": "", "kind": ""},
+        "storedVersions": stored,
+    }

@@ -1,0 +1,199 @@
+import asyncio
+import copy
+from typing import Any
+
+import pytest
+
+from kajitori.api.errors import Invalid
+from kajitori.api.meta import condition_is
+from kajitori.api.registry import Registry
+from kajitori.apiserver.http_types import WriteContext
+from kajitori.apiserver.special.custom_resources import resources_of
+from kajitori.apiserver.special.definitions import CRD, FINALIZER, CustomResourceDefinitions
+from kajitori.apiserver.special.json_path import compile_path
+from kajitori.kit.clock import VirtualClock
+from kajitori.testing.objects import FakeObjects
+from kajitori.testing.requests import ADMIN
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "spec": {
+            "type": "object",
+            "properties": {"size": {"type": "integer", "default": 1, "maximum": 9}, "name": {"type": "string"}},
+        },
+        "status": {"type": "object", "properties": {"phase": {"type": "string"}}},
+    },
+}
+
+
+def definition(plural: str = "widgets", kind: str = "Widget", **version: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": SCHEMA},
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [
+                        {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
+                        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+                    ],
+                    **version,
+                }
+            ],
+        },
+    }
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.objects = FakeObjects(self.clock.now())
+        self.registry = Registry(())
+        self.custom = CustomResourceDefinitions(self.objects, self.registry, self.clock)
+
+    async def create(self, crd: dict[str, Any]) -> dict[str, Any]:
+        crd = copy.deepcopy(crd)
+        await self.custom.before_create(crd, WriteContext(ADMIN))
+        return self.objects.put(CRD, crd)
+
+
+def test_a_definition_is_established_and_served() -> None:
+    world = World()
+    stored = asyncio.run(world.create(definition()))
+    assert condition_is(stored, "Established")
+    assert stored["status"]["acceptedNames"]["kind"] == "Widget"
+    resource = world.registry.by_path("example.com", "v1", "widgets")
+    assert resource is not None
+    assert [s.name for s in resource.subresources] == ["status"]
+    obj: dict[str, Any] = {"metadata": {"name": "w", "creationTimestamp": "2027-01-15T07:59:00Z"}, "spec": {}}
+    assert resource.default is not None
+    assert resource.validate is not None
+    resource.default(obj)
+    assert obj["spec"] == {"size": 1}
+    obj["spec"]["size"] = 10
+    assert [e.field for e in resource.validate(obj)] == ["spec.size"]
+    assert [c.cell(obj, world.clock.now()) for c in resource.columns] == ["w", 10, "60s"]
+
+
+def test_names_in_use_are_refused_until_they_are_free() -> None:
+    async def scenario() -> None:
+        world = World()
+        task = asyncio.ensure_future(world.custom.run())
+        await world.create(definition())
+        rival = definition("gadgets", "Widget")
+        stored = await world.create(rival)
+        assert not condition_is(stored, "NamesAccepted")
+        assert world.registry.by_path("example.com", "v1", "gadgets") is None
+        await world.objects.delete(CRD, "widgets.example.com")
+        await world.clock.settle()
+        assert world.objects.cached(CRD, "widgets.example.com") is None
+        assert world.registry.by_path("example.com", "v1", "widgets") is None
+        assert world.registry.by_path("example.com", "v1", "gadgets") is not None
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_definition_goes_after_its_instances() -> None:
+    async def scenario() -> None:
+        world = World()
+        task = asyncio.ensure_future(world.custom.run())
+        await world.create(definition())
+        resource = world.registry.by_path("example.com", "v1", "widgets")
+        assert resource is not None
+        world.objects.put(resource, {"metadata": {"name": "a", "namespace": "x"}})
+        held = {"metadata": {"name": "b", "namespace": "x", "finalizers": ["example.com/held"]}}
+        world.objects.put(resource, held)
+        await world.objects.delete(CRD, "widgets.example.com")
+        await world.clock.settle()
+        leaving = world.objects.cached(CRD, "widgets.example.com")
+        assert leaving is not None
+        assert condition_is(leaving, "Terminating")
+        assert world.objects.cached(resource, "a", "x") is None
+        remaining = world.registry.by_path("example.com", "v1", "widgets")
+        assert remaining is not None
+        assert "create" not in remaining.verbs
+        await world.objects.update(resource, "b", "x", lambda o: {**o, "metadata": {**o["metadata"], "finalizers": []}})
+        await world.clock.settle()
+        assert world.objects.cached(CRD, "widgets.example.com") is None
+        assert world.registry.by_path("example.com", "v1", "widgets") is None
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_kinds_are_restored_after_a_restart() -> None:
+    world = World()
+    asyncio.run(world.create(definition()))
+    registry = Registry(())
+    CustomResourceDefinitions(world.objects, registry, world.clock)
+    assert registry.by_kind("example.com/v1", "Widget") is not None
+
+
+def test_versions_share_one_store() -> None:
+    crd = definition()
+    crd["spec"]["versions"].append(
+        {"name": "v2", "served": True, "storage": False, "schema": {"openAPIV3Schema": SCHEMA}}
+    )
+    first, second = resources_of(crd)
+    assert second.stored_as == first
+    crd["spec"]["versions"][0]["served"] = False
+    (only,) = resources_of(crd)
+    assert only.version == "v2"
+    assert only.stored_as is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "other.example.com"}, 'metadata.name: Invalid value: "other.example.com": must be spec.names.plural'),
+        ({"storage": False}, "must have exactly one version marked as storage version"),
+        ({"schema": {}}, "schema.openAPIV3Schema: Required value: schemas are required"),
+        ({"group": "apps.k8s.io"}, "protected groups must have approval annotation"),
+    ],
+)
+def test_what_is_wrong_with_a_definition_is_named(change: dict[str, Any], message: str) -> None:
+    crd = definition()
+    if "name" in change:
+        crd["metadata"]["name"] = change["name"]
+    elif "group" in change:
+        crd["spec"]["group"] = change["group"]
+        crd["metadata"]["name"] = f"widgets.{change['group']}"
+    else:
+        crd["spec"]["versions"][0].update(change)
+    with pytest.raises(Invalid) as refused:
+        asyncio.run(World().create(crd))
+    assert message in refused.value.message
+
+
+def test_the_finalizer_cannot_be_lost_by_an_update() -> None:
+    world = World()
+    old = asyncio.run(world.create(definition()))
+    new = definition()
+    asyncio.run(world.custom.before_update(new, old, WriteContext(ADMIN)))
+    assert new["metadata"]["finalizers"] == [FINALIZER]
+
+
+def test_json_paths() -> None:
+    document = {
+        "metadata": {"labels": {"a.b/c": "x"}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Other", "status": "False"}]},
+    }
+    assert compile_path('.status.conditions[?(@.type=="Ready")].status')(document) == ["True"]
+    assert compile_path(".status.conditions[*].type")(document) == ["Ready", "Other"]
+    assert compile_path(".status.conditions[1].type")(document) == ["Other"]
+    assert compile_path(r".metadata.labels.a\.b/c")(document) == ["x"]
+    assert compile_path(".metadata.labels['a.b/c']")(document) == ["x"]
+    assert compile_path(".absent.field")(document) == []
+    with pytest.raises(ValueError, match="not a simple JSONPath"):
+        compile_path(".a[")
