@@ -78,7 +78,9 @@ def test_prune_reports_and_removes_what_is_not_specified() -> None:
     ]
     assert obj["spec"]["free"] == {"any": {"thing": 1}, "known": {"a": "x"}}
     assert prune(SCHEMA, obj) == []
-    assert strict_error(WIDGET, ["spec.other"], []).message == 'strict decoding error: unknown field "spec.other"'
+    assert strict_error(WIDGET, ["spec.other"], []).message == (
+        'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field "spec.other"'
+    )
 
 
 def test_metadata_of_the_wrong_type() -> None:

@@ -52,6 +52,4 @@ def strict_messages(unknown: list[str], duplicates: list[str]) -> list[str]:
 
 def strict_error(resource: Resource, unknown: list[str], duplicates: list[str]) -> BadRequest:
     why = f"strict decoding error: {', '.join(strict_messages(unknown, duplicates))}"
-    if resource.schema is not None:
-        return BadRequest(why)
     return refuse(resource.kind, resource.version, why)
