@@ -1,4 +1,4 @@
-"""Values of one node's parts, made from the layout: the same for the process that runs them and the one that removes them."""
+"""Values of a node's parts, from the layout: equal for the process that runs them and the one that removes them."""
 
 from kajitori.app.doctor import CNI_FOLDERS, cni_folder
 from kajitori.app.layout import Layout

@@ -1,5 +1,6 @@
 """`kajitori up`: check the host, prepare certificates, become the supervisor or start one and show its progress."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -17,6 +18,9 @@ from kajitori.app.prepare import prepare
 from kajitori.app.record import ClusterRecord, read_record, write_record
 from kajitori.app.supervise import NOTIFY
 from kajitori.cli.interface import CommandError, UpOptions
+from kajitori.network.errors import NetworkError
+from kajitori.network.host import prepare_host
+from kajitori.network.layout import ClusterNetwork
 
 
 def up(options: UpOptions) -> None:
@@ -25,6 +29,8 @@ def up(options: UpOptions) -> None:
     _refuse_what_cannot_work(layout, record)
     _make_data_dir(layout)
     prepare(layout, record, time.time())
+    if record.nodes:
+        _prepare_network(record)
     write_record(layout, record)
     command = [sys.executable, "-m", "kajitori.app.supervise", str(layout.root)]
     if options.detach or options.wait:
@@ -32,6 +38,14 @@ def up(options: UpOptions) -> None:
     else:
         click.echo(f"kubeconfig: {layout.kubeconfig}   logs: {layout.logs}   stop: Ctrl-C or `kajitori down`", err=True)
         os.execv(command[0], command)
+
+
+def _prepare_network(record: ClusterRecord) -> None:
+    """The bridge and the namespaces that the node processes enter."""
+    try:
+        asyncio.run(prepare_host(ClusterNetwork(), record.nodes))
+    except NetworkError as error:
+        raise CommandError(str(error)) from error
 
 
 def _record(options: UpOptions) -> ClusterRecord:
