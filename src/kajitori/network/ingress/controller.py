@@ -37,8 +37,9 @@ class IngressConfig:
     status_addresses: tuple[str, ...] = ()
     """What status.loadBalancer says; empty leaves the status to another node."""
     node_name: str = "kajitori"
-    interval_s: float = 0.1
-    """Least time between two changes of the files; a change after a quiet spell is written at once."""
+    interval_s: float = 0.02
+    """Least time between two changes of the files; a change after a quiet spell is written at once. Short, because
+    until Envoy knows that a pod is leaving, a request that must not be repeated may still meet it."""
     settle_s: float = 1.0
     """How long Envoy may take to read a file before what it no longer needs is removed."""
 
