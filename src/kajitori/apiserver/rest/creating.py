@@ -19,6 +19,9 @@ from kajitori.storage.interface import ABSENT, Conflict, Put
 NAME_ATTEMPTS = 8
 """How often a generated name that is taken is replaced by another."""
 
+_NAMED_BY_THE_SERVER = {("", "limitranges")}
+"""Kinds that get a name when the client gives none."""
+
 _STATUS_AT_CREATION = {("", "nodes")}
 """A kubelet registers its node with its status; of every other kind a create says only the spec."""
 
@@ -99,6 +102,11 @@ def prepare(backend: Backend, resource: Resource, obj: Object, namespace: str) -
     obj["metadata"] = object_meta.fill_in(
         obj["metadata"], namespace, object_meta.new_uid(backend.rng), timestamp(backend.clock.now())
     )
+    metadata = obj["metadata"]
+    if (resource.group, resource.plural) in _NAMED_BY_THE_SERVER and not (
+        metadata["name"] or metadata.get("generateName")
+    ):
+        metadata["name"] = object_meta.new_uid(backend.rng)
     if given and not resource.namespaced:
         obj["metadata"]["namespace"] = given  # validation names it
     if resource.has_subresource("status") and (resource.group, resource.plural) not in _STATUS_AT_CREATION:

@@ -23,7 +23,7 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
 
 
 def check_kind(resource: Resource, document: Any) -> Object:
-    """Fill in kind and apiVersion where they are missing; refuse others."""
+    """Fill in kind, apiVersion and metadata where they are missing; refuse another kind."""
     if not isinstance(document, dict):
         raise BadRequest(f"the body is not an object of kind {resource.kind}")
     kind, api_version = document.get("kind") or resource.kind, document.get("apiVersion") or resource.api_version
@@ -39,8 +39,6 @@ def check_kind(resource: Resource, document: Any) -> Object:
     document["kind"], document["apiVersion"] = kind, api_version
     if document.get("metadata") is None:
         document["metadata"] = {}
-    if not isinstance(document["metadata"], dict):
-        raise BadRequest("metadata must be an object")
     return document
 
 

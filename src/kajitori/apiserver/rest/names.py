@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from kajitori.api.resource import Resource
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
@@ -19,23 +19,27 @@ _LABEL_RULE = (
     "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
-_DNS_1035_RULE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
 
 
 def _by_pattern(pattern: re.Pattern[str], rule: str, longest: int) -> Callable[[str, bool], list[str]]:
     def check(name: str, prefix: bool) -> list[str]:
         if prefix and name.endswith("-"):
             name = name[:-1] + "a"  # what is generated begins with an alphanumeric character
-        errors = [f"must be no more than {longest} bytes"] if len(name) > longest else []
+        errors = [f"must be no more than {longest} characters"] if len(name) > longest else []
         if not pattern.fullmatch(name):
             errors.append(rule)
         return errors
 
     return check
+
+
+def address_errors(name: str, prefix: bool) -> list[str]:
+    """An IPAddress is called by its address."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return []
 
 
 def path_segment_errors(name: str, prefix: bool) -> list[str]:
@@ -47,11 +51,14 @@ def path_segment_errors(name: str, prefix: bool) -> list[str]:
 
 subdomain_errors = _by_pattern(_SUBDOMAIN, _SUBDOMAIN_RULE, 253)
 label_errors = _by_pattern(_LABEL, _LABEL_RULE, 63)
-dns_1035_errors = _by_pattern(_DNS_1035, _DNS_1035_RULE, 63)
 
 _RULES = {
     ("", "namespaces"): label_errors,
-    ("", "services"): dns_1035_errors,
+    ("", "services"): label_errors,
+    ("", "events"): path_segment_errors,
+    ("events.k8s.io", "events"): path_segment_errors,
+    ("apps", "statefulsets"): label_errors,
+    ("networking.k8s.io", "ipaddresses"): address_errors,
     ("rbac.authorization.k8s.io", "roles"): path_segment_errors,
     ("rbac.authorization.k8s.io", "rolebindings"): path_segment_errors,
     ("rbac.authorization.k8s.io", "clusterroles"): path_segment_errors,

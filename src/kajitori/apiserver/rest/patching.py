@@ -15,8 +15,9 @@ from kajitori.api.errors import (
 )
 from kajitori.api.field_errors import FieldError, forbidden, required
 from kajitori.api.meta import Object
-from kajitori.api.patch import apply, json_patch, merge, strategic
+from kajitori.api.patch import apply, json_patch, merge, refusals, strategic
 from kajitori.api.resource import Resource
+from kajitori.api.schema.decode_errors import Undecodable
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext
 from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
@@ -67,6 +68,8 @@ async def _apply_patch(
         raise _invalid_option(required("fieldManager", "is required for apply patch"))
     config, subresource = check_kind(resource, document), context.attributes.subresource
     metadata = config["metadata"]
+    if not isinstance(metadata, dict):
+        raise BadRequest("metadata must be an object")
     if metadata.setdefault("name", context.name) != context.name:
         raise BadRequest(
             f"the name of the object ({metadata['name']}) does not match the name on the URL ({context.name})"
@@ -136,8 +139,17 @@ def patched(
     resource: Resource, media: str, current: Object, document: Any, options: WriteOptions, context: RequestContext
 ) -> Object:
     """The object as the patch wants it, conforming to the schema."""
-    wanted = check_kind(resource, _apply(resource, media, current, document))
-    conform_object(resource, wanted, options.field_validation, context.warnings)
+    wanted = _apply(resource, media, current, document)
+    kind, api_version = wanted.get("kind"), wanted.get("apiVersion")
+    if (kind, api_version) != (resource.kind, resource.api_version):
+        raise refusals.bad_result(wanted, f'no kind "{kind}" is registered for version "{api_version}"')
+    try:
+        check_kind(resource, wanted)
+        conform_object(resource, wanted, options.field_validation, context.warnings)
+    except Undecodable as error:
+        if media == STRATEGIC_PATCH:
+            raise refusals.bad_strategic_result(document, error.conversion) from None
+        raise refusals.bad_result(wanted, error.why) from None
     return wanted
 
 
