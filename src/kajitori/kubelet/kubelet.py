@@ -95,7 +95,7 @@ class Kubelet:
                 if self.config.serving_certificate is not None:
                     from kajitori.kubelet.server.server import NodeServer
 
-                    group.create_task(NodeServer(self).run(), name="node API")
+                    group.create_task(NodeServer(self, self._clock).run(), name="node API")
         finally:
             for task in self._tasks.values():
                 task.cancel()

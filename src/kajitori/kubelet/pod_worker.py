@@ -50,6 +50,7 @@ class PodWorker:
         self._probers: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
         self._messages: dict[str, str] = {}
+        self._watchers: list[Callable[[], None]] = []
 
     # --- what happens
 
@@ -102,6 +103,11 @@ class PodWorker:
             path = f"{field}{{{container}}}"
         self._context.events.event(self.state.pod, type_, reason, message, field_path=path)
 
+    def subscribe(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call `watcher` whenever the runtime has been looked at again; returns what ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
     # --- the loop
 
     async def run(self) -> None:
@@ -122,6 +128,10 @@ class PodWorker:
         for task in (*self._tasks.values(), *self._probers.values()):
             task.cancel()
         self._status.close()
+        # Whoever follows a log of this pod sees that it is over.
+        self.state.containers = {}
+        for watcher in tuple(self._watchers):
+            watcher()
 
     async def _step(self) -> None:
         if self._look:
@@ -174,6 +184,8 @@ class PodWorker:
             if latest is not None and latest.state is ContainerState.RUNNING:
                 del self.state.waiting[name]
         self._tend_probers()
+        for watcher in tuple(self._watchers):
+            watcher()
 
     def _with_message(self, record: ContainerRecord) -> ContainerRecord:
         """An ended container's message file is read once."""
