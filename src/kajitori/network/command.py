@@ -5,7 +5,9 @@ netlink library would stay resident for good (measured: pyroute2 11 MB).
 """
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from kajitori.network.errors import CommandFailed, CommandMissing
 
@@ -15,16 +17,14 @@ _PACKAGES = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack", "ipt
 async def run(*argv: str, stdin: str = "") -> str:
     """Standard output. Raises CommandMissing or CommandFailed."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        with _as_file(stdin) as source:
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
     except FileNotFoundError:
         raise CommandMissing(argv[0], _PACKAGES.get(argv[0], argv[0])) from None
     try:
-        stdout, stderr = await process.communicate(stdin.encode())
+        stdout, stderr = await process.communicate()
     except asyncio.CancelledError:
         if process.returncode is None:
             process.kill()
@@ -32,6 +32,20 @@ async def run(*argv: str, stdin: str = "") -> str:
     if process.returncode:
         raise CommandFailed(argv, process.returncode, stderr.decode(errors="replace"))
     return stdout.decode(errors="replace")
+
+
+@contextmanager
+def _as_file(text: str) -> Iterator[int]:
+    """A descriptor to read the text from. In memory and not a pipe, which breaks when its reader ends early."""
+    descriptor = os.memfd_create("stdin") if text else os.open(os.devnull, os.O_RDONLY)
+    try:
+        if text:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(text.encode())
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 async def ip_batch(lines: Sequence[str], netns: str = "", *, keep_going: bool = False) -> None:
