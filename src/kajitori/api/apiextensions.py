@@ -3,6 +3,7 @@
 from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import extensions
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import custom_resources as custom_resources_validation
 
 CUSTOM_RESOURCE_DEFINITION = Resource(
     group="apiextensions.k8s.io",
@@ -16,6 +17,8 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     definition="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
     columns=WITHOUT_OWN_COLUMNS,
     default=extensions.default_custom_resource_definition,
+    validate=custom_resources_validation.validate_definition,
+    validate_update=custom_resources_validation.validate_definition_update,
     prepare_create=extensions.prepare_custom_resource_definition,
     prepare_update=extensions.prepare_custom_resource_definition_update,
     counts_generation=True,

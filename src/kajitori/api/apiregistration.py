@@ -4,6 +4,7 @@ from kajitori.api.columns import extensions as extensions_columns
 from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import extensions as extensions_validation
 
 API_SERVICE = Resource(
     group="apiregistration.k8s.io",
@@ -16,6 +17,7 @@ API_SERVICE = Resource(
     definition="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
     columns=extensions_columns.API_SERVICE,
     default=extensions.default_api_service,
+    validate=extensions_validation.validate_api_service,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )

@@ -1,6 +1,7 @@
 """The kinds of authorization.k8s.io."""
 
 from kajitori.api.resource import Resource
+from kajitori.api.validation import authorization as authorization_validation
 
 LOCAL_SUBJECT_ACCESS_REVIEW = Resource(
     group="authorization.k8s.io",
@@ -9,6 +10,7 @@ LOCAL_SUBJECT_ACCESS_REVIEW = Resource(
     plural="localsubjectaccessreviews",
     verbs=("create",),
     definition="io.k8s.api.authorization.v1.LocalSubjectAccessReview",
+    validate=authorization_validation.validate_access_review,
 )
 
 SELF_SUBJECT_ACCESS_REVIEW = Resource(
@@ -19,6 +21,7 @@ SELF_SUBJECT_ACCESS_REVIEW = Resource(
     namespaced=False,
     verbs=("create",),
     definition="io.k8s.api.authorization.v1.SelfSubjectAccessReview",
+    validate=authorization_validation.validate_self_access_review,
 )
 
 SELF_SUBJECT_RULES_REVIEW = Resource(
@@ -39,6 +42,7 @@ SUBJECT_ACCESS_REVIEW = Resource(
     namespaced=False,
     verbs=("create",),
     definition="io.k8s.api.authorization.v1.SubjectAccessReview",
+    validate=authorization_validation.validate_access_review,
 )
 
 RESOURCES = (

@@ -5,6 +5,7 @@ from kajitori.api.conversions.autoscaling import from_v2, to_v2
 from kajitori.api.defaults import scaling
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import scaling as scaling_validation
 
 HORIZONTAL_POD_AUTOSCALER = Resource(
     group="autoscaling",
@@ -17,6 +18,7 @@ HORIZONTAL_POD_AUTOSCALER = Resource(
     definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
     columns=workloads_columns.AUTOSCALER,
     default=scaling.default_autoscaler,
+    validate=scaling_validation.validate_autoscaler,
     prepare_create=scaling.prepare_autoscaler,
     prepare_update=keep_status,
 )
@@ -32,6 +34,7 @@ HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     definition="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
     columns=workloads_columns.AUTOSCALER_V1,
     default=scaling.default_autoscaler_v1,
+    validate=scaling_validation.validate_autoscaler,
     prepare_create=scaling.prepare_autoscaler_v1,
     prepare_update=keep_status,
     stored_as=HORIZONTAL_POD_AUTOSCALER,

@@ -2,6 +2,7 @@
 
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.resource import Resource
+from kajitori.api.validation import configuration as configuration_validation
 
 LEASE = Resource(
     group="coordination.k8s.io",
@@ -10,6 +11,7 @@ LEASE = Resource(
     plural="leases",
     definition="io.k8s.api.coordination.v1.Lease",
     columns=cluster_columns.LEASE,
+    validate=configuration_validation.validate_lease,
 )
 
 RESOURCES = (LEASE,)

@@ -10,7 +10,9 @@ from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster, networks, pods, volumes, workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
+from kajitori.api.validation import configuration as configuration_validation
 from kajitori.api.validation import pods as pods_validation
+from kajitori.api.validation import services as services_validation
 from kajitori.api.validation import volumes as volumes_validation
 from kajitori.api.validation import workloads as workloads_validation
 
@@ -43,6 +45,8 @@ CONFIG_MAP = Resource(
     short_names=("cm",),
     definition="io.k8s.api.core.v1.ConfigMap",
     columns=cluster_columns.CONFIG_MAP,
+    validate=configuration_validation.validate_config_map,
+    validate_update=configuration_validation.validate_config_map_update,
 )
 
 ENDPOINTS = Resource(
@@ -54,6 +58,7 @@ ENDPOINTS = Resource(
     definition="io.k8s.api.core.v1.Endpoints",
     columns=networks_columns.ENDPOINTS,
     default=networks.default_endpoints,
+    validate=services_validation.validate_endpoints,
 )
 
 EVENT = Resource(
@@ -66,6 +71,7 @@ EVENT = Resource(
     columns=cluster_columns.EVENT,
     selectable_fields=selectable.EVENT,
     default=cluster.default_event,
+    validate=configuration_validation.validate_event,
 )
 
 LIMIT_RANGE = Resource(
@@ -77,6 +83,8 @@ LIMIT_RANGE = Resource(
     definition="io.k8s.api.core.v1.LimitRange",
     columns=WITHOUT_OWN_COLUMNS,
     default=cluster.default_limit_range,
+    validate=configuration_validation.validate_limit_range,
+    prepare_create=cluster.prepare_limit_range,
 )
 
 NAMESPACE = Resource(
@@ -114,6 +122,8 @@ NODE = Resource(
     columns=cluster_columns.NODE,
     selectable_fields=selectable.NODE,
     default=cluster.default_node,
+    validate=configuration_validation.validate_node,
+    validate_update=configuration_validation.validate_node_update,
     prepare_update=keep_status,
 )
 
@@ -224,6 +234,8 @@ RESOURCE_QUOTA = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.ResourceQuota",
     columns=cluster_columns.RESOURCE_QUOTA,
+    validate=configuration_validation.validate_resource_quota,
+    validate_update=configuration_validation.validate_resource_quota_update,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )
@@ -237,6 +249,8 @@ SECRET = Resource(
     columns=cluster_columns.SECRET,
     selectable_fields=selectable.SECRET,
     default=cluster.default_secret,
+    validate=configuration_validation.validate_secret,
+    validate_update=configuration_validation.validate_secret_update,
 )
 
 SERVICE_ACCOUNT = Resource(
@@ -267,6 +281,8 @@ SERVICE = Resource(
     columns=networks_columns.SERVICE,
     selectable_fields=selectable.SERVICE,
     default=networks.default_service,
+    validate=services_validation.validate_service,
+    validate_update=services_validation.validate_service_update,
     prepare_create=networks.prepare_service,
     prepare_update=keep_status,
 )

@@ -3,6 +3,7 @@
 from kajitori.api.columns import networks as networks_columns
 from kajitori.api.defaults import networks
 from kajitori.api.resource import Resource
+from kajitori.api.validation import services as services_validation
 
 ENDPOINT_SLICE = Resource(
     group="discovery.k8s.io",
@@ -12,6 +13,8 @@ ENDPOINT_SLICE = Resource(
     definition="io.k8s.api.discovery.v1.EndpointSlice",
     columns=networks_columns.ENDPOINT_SLICE,
     default=networks.default_endpoint_slice,
+    validate=services_validation.validate_endpoint_slice,
+    validate_update=services_validation.validate_endpoint_slice_update,
     counts_generation=True,
 )
 

@@ -4,6 +4,7 @@ from kajitori.api import core, selectable
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.conversions.events import from_core, to_core
 from kajitori.api.resource import Resource
+from kajitori.api.validation import configuration as configuration_validation
 
 EVENT = Resource(
     group="events.k8s.io",
@@ -14,6 +15,7 @@ EVENT = Resource(
     definition="io.k8s.api.events.v1.Event",
     columns=cluster_columns.EVENT,
     selectable_fields=selectable.EVENT_OF_EVENTS,
+    validate=configuration_validation.validate_new_event,
     stored_as=core.EVENT,
     to_stored=to_core,
     from_stored=from_core,

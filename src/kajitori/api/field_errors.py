@@ -29,6 +29,10 @@ class Verbatim(str):
     __slots__ = ()
 
 
+class InOrder(dict[str, Any]):
+    """A value whose keys are shown in the order given, as the fields of a Go struct are."""
+
+
 OMITTED = Verbatim()
 """The value of an error that names none."""
 
@@ -67,7 +71,8 @@ def _shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    sorting = 0 if isinstance(value, list | InOrder) else orjson.OPT_SORT_KEYS
+    return orjson.dumps(value, option=sorting).decode()
 
 
 def required(field: str, detail: str = "") -> FieldError:

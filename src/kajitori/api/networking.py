@@ -4,6 +4,7 @@ from kajitori.api.columns import networks as networks_columns
 from kajitori.api.defaults import networks
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import networks as networks_validation
 
 INGRESS_CLASS = Resource(
     group="networking.k8s.io",
@@ -14,6 +15,8 @@ INGRESS_CLASS = Resource(
     definition="io.k8s.api.networking.v1.IngressClass",
     columns=networks_columns.INGRESS_CLASS,
     default=networks.default_ingress_class,
+    validate=networks_validation.validate_ingress_class,
+    validate_update=networks_validation.validate_ingress_class_update,
     counts_generation=True,
 )
 
@@ -26,6 +29,7 @@ INGRESS = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.networking.v1.Ingress",
     columns=networks_columns.INGRESS,
+    validate=networks_validation.validate_ingress,
     prepare_create=begin_with({"loadBalancer": {}}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -40,6 +44,8 @@ IP_ADDRESS = Resource(
     short_names=("ip",),
     definition="io.k8s.api.networking.v1.IPAddress",
     columns=networks_columns.IP_ADDRESS,
+    validate=networks_validation.validate_ip_address,
+    validate_update=networks_validation.validate_ip_address_update,
 )
 
 NETWORK_POLICY = Resource(
@@ -51,6 +57,7 @@ NETWORK_POLICY = Resource(
     definition="io.k8s.api.networking.v1.NetworkPolicy",
     columns=networks_columns.NETWORK_POLICY,
     default=networks.default_network_policy,
+    validate=networks_validation.validate_network_policy,
     counts_generation=True,
 )
 
@@ -63,6 +70,8 @@ SERVICE_CIDR = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.networking.v1.ServiceCIDR",
     columns=networks_columns.SERVICE_CIDR,
+    validate=networks_validation.validate_service_cidr,
+    validate_update=networks_validation.validate_service_cidr_update,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )

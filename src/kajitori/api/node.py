@@ -2,6 +2,7 @@
 
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.resource import Resource
+from kajitori.api.validation import scaling as scaling_validation
 
 RUNTIME_CLASS = Resource(
     group="node.k8s.io",
@@ -11,6 +12,8 @@ RUNTIME_CLASS = Resource(
     namespaced=False,
     definition="io.k8s.api.node.v1.RuntimeClass",
     columns=cluster_columns.RUNTIME_CLASS,
+    validate=scaling_validation.validate_runtime_class,
+    validate_update=scaling_validation.validate_runtime_class_update,
 )
 
 RESOURCES = (RUNTIME_CLASS,)

@@ -4,6 +4,7 @@ from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import scaling
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import scaling as scaling_validation
 
 POD_DISRUPTION_BUDGET = Resource(
     group="policy",
@@ -14,6 +15,7 @@ POD_DISRUPTION_BUDGET = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.policy.v1.PodDisruptionBudget",
     columns=workloads_columns.DISRUPTION_BUDGET,
+    validate=scaling_validation.validate_disruption_budget,
     prepare_create=scaling.prepare_disruption_budget,
     prepare_update=keep_status,
     counts_generation=True,

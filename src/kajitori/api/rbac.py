@@ -4,6 +4,7 @@ from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
+from kajitori.api.validation import authorization as authorization_validation
 
 CLUSTER_ROLE_BINDING = Resource(
     group="rbac.authorization.k8s.io",
@@ -14,6 +15,8 @@ CLUSTER_ROLE_BINDING = Resource(
     definition="io.k8s.api.rbac.v1.ClusterRoleBinding",
     columns=cluster_columns.ROLE_BINDING,
     default=cluster.default_role_binding,
+    validate=authorization_validation.validate_cluster_role_binding,
+    validate_update=authorization_validation.validate_binding_update,
 )
 
 CLUSTER_ROLE = Resource(
@@ -24,6 +27,7 @@ CLUSTER_ROLE = Resource(
     namespaced=False,
     definition="io.k8s.api.rbac.v1.ClusterRole",
     columns=WITHOUT_OWN_COLUMNS,
+    validate=authorization_validation.validate_cluster_role,
 )
 
 ROLE_BINDING = Resource(
@@ -34,6 +38,8 @@ ROLE_BINDING = Resource(
     definition="io.k8s.api.rbac.v1.RoleBinding",
     columns=cluster_columns.ROLE_BINDING,
     default=cluster.default_role_binding,
+    validate=authorization_validation.validate_role_binding,
+    validate_update=authorization_validation.validate_binding_update,
 )
 
 ROLE = Resource(
@@ -43,6 +49,7 @@ ROLE = Resource(
     plural="roles",
     definition="io.k8s.api.rbac.v1.Role",
     columns=WITHOUT_OWN_COLUMNS,
+    validate=authorization_validation.validate_role,
 )
 
 RESOURCES = (

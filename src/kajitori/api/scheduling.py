@@ -3,6 +3,7 @@
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
+from kajitori.api.validation import scaling as scaling_validation
 
 PRIORITY_CLASS = Resource(
     group="scheduling.k8s.io",
@@ -14,6 +15,8 @@ PRIORITY_CLASS = Resource(
     definition="io.k8s.api.scheduling.v1.PriorityClass",
     columns=cluster_columns.PRIORITY_CLASS,
     default=cluster.default_priority_class,
+    validate=scaling_validation.validate_priority_class,
+    validate_update=scaling_validation.validate_priority_class_update,
     counts_generation=True,
 )
 

@@ -5,6 +5,7 @@ from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import volumes
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import storage as storage_validation
 
 CSI_DRIVER = Resource(
     group="storage.k8s.io",
@@ -15,6 +16,7 @@ CSI_DRIVER = Resource(
     definition="io.k8s.api.storage.v1.CSIDriver",
     columns=volumes_columns.CSI_DRIVER,
     default=volumes.default_csi_driver,
+    validate=storage_validation.validate_csi_driver,
 )
 
 CSI_NODE = Resource(
@@ -25,6 +27,7 @@ CSI_NODE = Resource(
     namespaced=False,
     definition="io.k8s.api.storage.v1.CSINode",
     columns=volumes_columns.CSI_NODE,
+    validate=storage_validation.validate_csi_node,
 )
 
 CSI_STORAGE_CAPACITY = Resource(
@@ -34,6 +37,8 @@ CSI_STORAGE_CAPACITY = Resource(
     plural="csistoragecapacities",
     definition="io.k8s.api.storage.v1.CSIStorageCapacity",
     columns=WITHOUT_OWN_COLUMNS,
+    validate=storage_validation.validate_storage_capacity,
+    validate_update=storage_validation.validate_storage_capacity_update,
 )
 
 STORAGE_CLASS = Resource(
@@ -46,6 +51,8 @@ STORAGE_CLASS = Resource(
     definition="io.k8s.api.storage.v1.StorageClass",
     columns=volumes_columns.STORAGE_CLASS,
     default=volumes.default_storage_class,
+    validate=storage_validation.validate_storage_class,
+    validate_update=storage_validation.validate_storage_class_update,
 )
 
 VOLUME_ATTACHMENT = Resource(
@@ -57,6 +64,8 @@ VOLUME_ATTACHMENT = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.storage.v1.VolumeAttachment",
     columns=volumes_columns.ATTACHMENT,
+    validate=storage_validation.validate_attachment,
+    validate_update=storage_validation.validate_attachment_update,
     prepare_create=volumes.prepare_attachment,
     prepare_update=keep_status,
 )
@@ -70,6 +79,8 @@ VOLUME_ATTRIBUTES_CLASS = Resource(
     short_names=("vac",),
     definition="io.k8s.api.storage.v1.VolumeAttributesClass",
     columns=volumes_columns.ATTRIBUTES_CLASS,
+    validate=storage_validation.validate_attributes_class,
+    validate_update=storage_validation.validate_attributes_class_update,
 )
 
 RESOURCES = (

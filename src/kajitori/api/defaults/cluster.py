@@ -71,6 +71,11 @@ def default_limit_range(limit_range: Object) -> None:
             item["defaultRequest"] = request
 
 
+def prepare_limit_range(limit_range: Object) -> None:
+    """A limit range without a name is given one."""
+    fill_zero(limit_range["metadata"], name=limit_range["metadata"].get("uid", ""))
+
+
 def default_event(event: Object) -> None:
     fill(event, source={})
     for field in ("firstTimestamp", "lastTimestamp", "eventTime"):

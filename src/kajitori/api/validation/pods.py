@@ -4,6 +4,7 @@ from copy import deepcopy
 
 from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
+from kajitori.api.pods import qos_class
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
     Errors,
@@ -318,8 +319,6 @@ def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
 
 def validate_resize_update(new: Object, old: Object) -> list[FieldError]:
     """The `resize` subresource: CPU and memory of containers, and nothing that changes the QoS class (KEP-1287)."""
-    from kajitori.api.pods import qos_class
-
     errors = []
     if qos_class(new) != (old.get("status") or {}).get("qosClass", qos_class(old)):
         errors.append(invalid("spec", qos_class(new), "Pod QOS Class may not change as a result of resizing"))

@@ -6,7 +6,7 @@ from typing import Any
 from kajitori.api.errors import StatusError
 from kajitori.api.field_errors import FieldError, forbidden, invalid, required
 from kajitori.api.meta import Object
-from kajitori.api.selectors import LabelSelector, from_label_selector
+from kajitori.api.selectors import LabelSelector, from_label_selector, label_value_errors
 from kajitori.api.validation.checks import (
     Errors,
     amount_or_percent,
@@ -29,8 +29,6 @@ _MISMATCH = "`selector` does not match template `labels`"
 
 def parsed_selector(selector: Object | None) -> LabelSelector | None:
     """None when it cannot be understood."""
-    from kajitori.api.selectors import label_value_errors
-
     try:
         parsed = from_label_selector(selector)
     except StatusError:

@@ -1,0 +1,115 @@
+"""Roles, bindings and access reviews."""
+
+from kajitori.api.defaults.cluster import RBAC_GROUP
+from kajitori.api.field_errors import FieldError, invalid, required
+from kajitori.api.meta import Object
+from kajitori.api.validation.checks import Errors, each, label_selector, must, unsupported
+from kajitori.api.validation.formats import path_segment_errors, subdomain_errors
+
+
+def validate_role(role: Object) -> list[FieldError]:
+    return list(_rules(role, namespaced=True))
+
+
+def validate_cluster_role(role: Object) -> list[FieldError]:
+    return [*_rules(role, namespaced=False), *_aggregation(role)]
+
+
+def _rules(role: Object, *, namespaced: bool) -> Errors:
+    for index, rule in enumerate(role.get("rules") or ()):
+        path, urls = f"rules[{index}]", rule.get("nonResourceURLs")
+        if not rule.get("verbs"):
+            yield required(f"{path}.verbs", "verbs must contain at least one value")
+        if urls:
+            if namespaced:
+                detail = "namespaced rules cannot apply to non-resource URLs"
+                yield invalid(f"{path}.nonResourceURLs", urls, detail)
+            if any(rule.get(field) for field in ("apiGroups", "resources", "resourceNames")):
+                detail = "rules cannot apply to both regular resources and non-resource URLs"
+                yield invalid(f"{path}.nonResourceURLs", urls, detail)
+            continue
+        if not rule.get("apiGroups"):
+            yield required(f"{path}.apiGroups", "resource rules must supply at least one api group")
+        if not rule.get("resources"):
+            yield required(f"{path}.resources", "resource rules must supply at least one resource")
+
+
+def _aggregation(role: Object) -> Errors:
+    aggregation = role.get("aggregationRule")
+    if aggregation is None:
+        return
+    if not aggregation.get("clusterRoleSelectors"):
+        detail = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+        yield required("aggregationRule.clusterRoleSelectors", detail)
+    for selector, at in each(aggregation, "clusterRoleSelectors", "aggregationRule"):
+        yield from label_selector(at, selector)
+
+
+def validate_role_binding(binding: Object) -> list[FieldError]:
+    return list(_binding(binding, ("Role", "ClusterRole"), namespaced=True))
+
+
+def validate_cluster_role_binding(binding: Object) -> list[FieldError]:
+    return list(_binding(binding, ("ClusterRole",), namespaced=False))
+
+
+def _binding(binding: Object, kinds: tuple[str, ...], *, namespaced: bool) -> Errors:
+    role = binding.get("roleRef") or {}
+    if role.get("apiGroup") != RBAC_GROUP:
+        yield unsupported("roleRef.apiGroup", role.get("apiGroup") or "", (RBAC_GROUP,))
+    if role.get("kind") not in kinds:
+        yield unsupported("roleRef.kind", role.get("kind") or "", kinds)
+    name = role.get("name") or ""
+    if not name:
+        yield required("roleRef.name")
+    else:
+        yield from must("roleRef.name", name, path_segment_errors(name))
+    for index, subject in enumerate(binding.get("subjects") or ()):
+        yield from _subject(f"subjects[{index}]", subject, namespaced)
+
+
+def _subject(path: str, subject: Object, namespaced: bool) -> Errors:
+    name, kind, group = subject.get("name") or "", subject.get("kind") or "", subject.get("apiGroup") or ""
+    if not name:
+        yield required(f"{path}.name")
+    if kind == "ServiceAccount":
+        if name:
+            yield from must(f"{path}.name", name, subdomain_errors(name))
+        if group:
+            yield unsupported(f"{path}.apiGroup", group, ("",))
+        if not namespaced and not subject.get("namespace"):
+            yield required(f"{path}.namespace")
+    elif kind in ("User", "Group"):
+        if group != RBAC_GROUP:
+            yield unsupported(f"{path}.apiGroup", group, (RBAC_GROUP,))
+    else:
+        yield unsupported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"))
+
+
+def validate_binding_update(new: Object, old: Object) -> list[FieldError]:
+    """A binding for another role is another binding: whoever may edit subjects may not choose the role."""
+    if new.get("roleRef") != old.get("roleRef"):
+        return [invalid("roleRef", new.get("roleRef"), "cannot change roleRef")]
+    return []
+
+
+def validate_self_access_review(review: Object) -> list[FieldError]:
+    return list(_access(review.get("spec") or {}))
+
+
+def validate_access_review(review: Object) -> list[FieldError]:
+    spec = review.get("spec") or {}
+    errors = list(_access(spec))
+    if not spec.get("user") and not spec.get("groups"):
+        errors.append(invalid("spec.user", spec.get("user") or "", "at least one of user or group must be specified"))
+    return errors
+
+
+def _access(spec: Object) -> Errors:
+    given = [spec.get("resourceAttributes") is not None, spec.get("nonResourceAttributes") is not None]
+    if all(given):
+        detail = "cannot be specified in combination with resourceAttributes"
+        yield invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"], detail)
+    elif not any(given):
+        detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        yield invalid("spec.resourceAttributes", None, detail)

@@ -1,0 +1,311 @@
+"""ConfigMaps, secrets, limits, quotas, leases, events and namespaces."""
+
+import base64
+import binascii
+
+import orjson
+
+from kajitori.api.field_errors import FieldError, Verbatim, duplicate, forbidden, invalid, required, too_long
+from kajitori.api.meta import Object
+from kajitori.api.quantity import compare
+from kajitori.api.selectors import label_key_errors, label_value_errors
+from kajitori.api.validation.checks import Errors, each, must, not_negative, positive, same_as_before, unsupported
+from kajitori.api.validation.formats import config_key_errors
+from kajitori.api.validation.resources import (
+    container_resource_name,
+    quota_resource_name,
+    resource_amount,
+    resource_name,
+)
+
+SIZE_BYTES_MAX = 1024 * 1024
+
+_IMMUTABLE = "field is immutable when `immutable` is set"
+
+
+def _size(encoded: str) -> int:
+    return len(encoded) * 3 // 4 - encoded[-2:].count("=")
+
+
+def validate_config_map(config_map: Object) -> list[FieldError]:
+    return list(_config_map(config_map.get("data") or {}, config_map.get("binaryData") or {}))
+
+
+def _config_map(data: dict[str, str], binary: dict[str, str]) -> Errors:
+    for key in data:
+        yield from must(f"data[{key}]", key, config_key_errors(key))
+        if key in binary:
+            yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+    for key in binary:
+        yield from must(f"binaryData[{key}]", key, config_key_errors(key))
+    size = sum(len(text.encode()) for text in data.values()) + sum(map(_size, binary.values()))
+    if size > SIZE_BYTES_MAX:
+        yield too_long("", "", SIZE_BYTES_MAX)
+
+
+def validate_config_map_update(new: Object, old: Object) -> list[FieldError]:
+    return list(_frozen(new, old, ("data", "binaryData")))
+
+
+def _frozen(new: Object, old: Object, fields: tuple[str, ...]) -> Errors:
+    if not old.get("immutable"):
+        return
+    if not new.get("immutable"):
+        yield forbidden("immutable", _IMMUTABLE)
+    for field in fields:
+        if (new.get(field) or {}) != (old.get(field) or {}):
+            yield forbidden(field, _IMMUTABLE)
+
+
+def validate_secret(secret: Object) -> list[FieldError]:
+    return list(_secret(secret, secret.get("data") or {}))
+
+
+# type -> keys that must all be there
+_SECRET_KEYS = {
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+_DOCKER_KEYS = {
+    "kubernetes.io/dockercfg": ".dockercfg",
+    "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+}
+_ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
+
+
+def _secret(secret: Object, data: dict[str, str]) -> Errors:
+    for key in data:
+        yield from must(f"data[{key}]", key, config_key_errors(key))
+    if sum(map(_size, data.values())) > SIZE_BYTES_MAX:
+        yield too_long("data", "", SIZE_BYTES_MAX)
+    kind = secret.get("type") or ""
+    if kind == "kubernetes.io/service-account-token":
+        if not (secret["metadata"].get("annotations") or {}).get(_ACCOUNT_ANNOTATION):
+            yield required(f"metadata.annotations[{_ACCOUNT_ANNOTATION}]")
+    elif kind in _DOCKER_KEYS:
+        yield from _docker_configuration(_DOCKER_KEYS[kind], data)
+    elif kind == "kubernetes.io/basic-auth":
+        if "username" not in data and "password" not in data:
+            yield required("data[username]")
+            yield required("data[password]")
+    else:
+        for key in _SECRET_KEYS.get(kind, ()):
+            if key not in data or (kind == "kubernetes.io/ssh-auth" and not data[key]):
+                yield required(f"data[{key}]")
+
+
+def _docker_configuration(key: str, data: dict[str, str]) -> Errors:
+    if key not in data:
+        yield required(f"data[{key}]")
+        return
+    try:
+        orjson.loads(base64.b64decode(data[key]))
+    except (orjson.JSONDecodeError, binascii.Error) as error:
+        yield invalid(f"data[{key}]", "<secret contents redacted>", str(error))
+
+
+def validate_secret_update(new: Object, old: Object) -> list[FieldError]:
+    errors = list(same_as_before("type", new.get("type"), old.get("type")))
+    return errors + list(_frozen(new, old, ("data",)))
+
+
+def validate_limit_range(limit_range: Object) -> list[FieldError]:
+    return list(_limit_range(limit_range.get("spec") or {}))
+
+
+_LIMIT_FIELDS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
+
+
+def _limit_range(spec: Object) -> Errors:
+    kinds: set[str] = set()
+    for item, at in each(spec, "limits", "spec"):
+        kind = item.get("type") or ""
+        yield from must(f"{at}.type", kind, label_key_errors(kind))
+        if kind in kinds:
+            yield duplicate(f"{at}.type", kind)
+        kinds.add(kind)
+        yield from _limit_names(at, item, kind)
+        if kind == "PersistentVolumeClaim" and not any(
+            "storage" in (item.get(field) or {}) for field in ("min", "max")
+        ):
+            yield required(
+                f"{at}.limits", "either minimum or maximum storage value is required, but neither was provided"
+            )
+        yield from _limit_order(at, item)
+
+
+def _limit_names(path: str, item: Object, kind: str) -> Errors:
+    for field in _LIMIT_FIELDS:
+        amounts = item.get(field) or {}
+        if kind == "Pod" and field in ("default", "defaultRequest"):
+            if amounts:
+                yield forbidden(f"{path}.{field}", "may not be specified when `type` is 'Pod'")
+            continue
+        for name, quantity in amounts.items():
+            at = f"{path}.{field}[{name}]"
+            yield from container_resource_name(at, name) if kind == "Container" else resource_name(at, name)
+            yield from resource_amount(at, name, quantity)
+
+
+def _limit_order(path: str, item: Object) -> Errors:
+    names = sorted({name for field in _LIMIT_FIELDS for name in item.get(field) or ()})
+    for name in names:
+        low, high = (item.get("min") or {}).get(name), (item.get("max") or {}).get(name)
+        limit, request = (item.get("default") or {}).get(name), (item.get("defaultRequest") or {}).get(name)
+        for field, smaller, larger, detail in (
+            ("min", low, high, "min value {} is greater than max value {}"),
+            ("defaultRequest", low, request, "min value {} is greater than default request value {}"),
+            ("defaultRequest", request, high, "default request value {} is greater than max value {}"),
+            ("defaultRequest", request, limit, "default request value {} is greater than default limit value {}"),
+            ("default", low, limit, "min value {} is greater than default value {}"),
+            ("default", limit, high, "default value {} is greater than max value {}"),
+        ):
+            if smaller is not None and larger is not None and compare(smaller, larger) > 0:
+                shown = limit if field == "default" else request if field == "defaultRequest" else low
+                yield invalid(f"{path}.{field}[{name}]", shown, detail.format(smaller, larger))
+        ratio = (item.get("maxLimitRequestRatio") or {}).get(name)
+        if ratio is not None and compare(ratio, "1") < 0:
+            yield invalid(f"{path}.maxLimitRequestRatio[{name}]", Verbatim(ratio), f"ratio {ratio} is less than 1")
+
+
+_QUOTA_SCOPES = (
+    "BestEffort",
+    "CrossNamespacePodAffinity",
+    "NotBestEffort",
+    "NotTerminating",
+    "PriorityClass",
+    "Terminating",
+    "VolumeAttributesClass",
+)
+_OPPOSED = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"})
+
+
+def validate_resource_quota(quota: Object) -> list[FieldError]:
+    return list(_resource_quota(quota.get("spec") or {}))
+
+
+def _resource_quota(spec: Object) -> Errors:
+    for name, quantity in (spec.get("hard") or {}).items():
+        at = f"spec.hard[{name}]"
+        yield from quota_resource_name(at, name)
+        yield from resource_amount(at, name, quantity)
+    scopes = spec.get("scopes") or []
+    for scope in scopes:
+        if scope not in _QUOTA_SCOPES:
+            yield invalid("spec.scopes", scopes, "unsupported scope")
+    for pair in _OPPOSED:
+        if pair <= set(scopes):
+            yield invalid("spec.scopes", scopes, "conflicting scopes")
+    expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    for index, expression in enumerate(expressions):
+        at = f"spec.scopeSelector.matchExpressions[{index}]"
+        operator, values = expression.get("operator") or "", expression.get("values") or []
+        if expression.get("scopeName") not in _QUOTA_SCOPES:
+            yield invalid(f"{at}.scopeName", expression.get("scopeName") or "", "unsupported scope")
+        if operator in ("In", "NotIn"):
+            if not values:
+                detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
+                yield required(f"{at}.values", detail)
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                detail = "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"
+                yield invalid(f"{at}.values", values, detail)
+        else:
+            yield invalid(f"{at}.operator", operator, "not a valid selector operator")
+
+
+def validate_resource_quota_update(new: Object, old: Object) -> list[FieldError]:
+    def scopes(quota: Object) -> list[str]:
+        return sorted((quota.get("spec") or {}).get("scopes") or ())
+
+    if scopes(new) != scopes(old):
+        return [invalid("spec.scopes", new["spec"].get("scopes"), "field is immutable")]
+    return []
+
+
+def validate_lease(lease: Object) -> list[FieldError]:
+    spec = lease.get("spec") or {}
+    errors = list(positive("spec.leaseDurationSeconds", spec.get("leaseDurationSeconds"), "must be greater than 0"))
+    return errors + list(not_negative("spec.leaseTransitions", spec.get("leaseTransitions")))
+
+
+_NOTE_BYTES_MAX, _NAME_BYTES_MAX = 1024, 128
+_DEFAULT_NAMESPACES = ("", "default")
+
+
+def validate_event(event: Object) -> list[FieldError]:
+    """Old-style events are taken as they come, but for their namespace."""
+    return list(_event_namespace(event, event.get("involvedObject") or {}))
+
+
+def _event_namespace(event: Object, involved: Object) -> Errors:
+    namespace, of_object = event["metadata"].get("namespace") or "", involved.get("namespace") or ""
+    path = "involvedObject.namespace"
+    if not of_object:
+        if namespace not in ("default", "kube-system"):
+            yield invalid(path, of_object, "does not match event.namespace")
+    elif of_object != namespace:
+        yield invalid(path, of_object, "does not match event.namespace")
+
+
+def validate_new_event(event: Object) -> list[FieldError]:
+    """Events of events.k8s.io must say who reports what, when, and what was done."""
+    return list(_new_event(event))
+
+
+def _new_event(event: Object) -> Errors:
+    if not event.get("eventTime"):
+        yield required("eventTime")
+    controller = event.get("reportingController") or ""
+    if not controller:
+        yield required("reportingController")
+    yield from must("reportingController", controller, label_key_errors(controller))
+    instance = event.get("reportingInstance") or ""
+    if not instance:
+        yield required("reportingInstance")
+    if len(instance) > _NAME_BYTES_MAX:
+        yield invalid("reportingInstance", "", f"can have at most {_NAME_BYTES_MAX} characters")
+    for field in ("action", "reason"):
+        text = event.get(field) or ""
+        if not text:
+            yield required(field)
+        if len(text) > _NAME_BYTES_MAX:
+            yield invalid(field, "", f"can have at most {_NAME_BYTES_MAX} characters")
+    kind = event.get("type") or ""
+    if kind not in ("Normal", "Warning"):
+        yield invalid("type", "", f"has invalid value: {kind}")
+    if len(event.get("note") or "") > _NOTE_BYTES_MAX:
+        yield invalid("message", "", f"can have at most {_NOTE_BYTES_MAX} characters")
+
+
+def validate_taints(path: str, taints: list[Object]) -> Errors:
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(taints):
+        at = f"{path}[{index}]"
+        key, effect, value = taint.get("key") or "", taint.get("effect") or "", taint.get("value") or ""
+        yield from must(f"{at}.key", key, label_key_errors(key))
+        problems = label_value_errors(value)
+        if problems:
+            yield invalid(f"{at}.value", value, ";".join(problems))
+        if not effect:
+            yield required(f"{at}.effect")
+        elif effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+            yield unsupported(f"{at}.effect", effect, ("NoSchedule", "PreferNoSchedule", "NoExecute"))
+        if (key, effect) in seen:
+            error = duplicate(at, taint)
+            yield FieldError(error.reason, error.field, taint, "taints must be unique by key and effect pair")
+        seen.add((key, effect))
+
+
+def validate_node(node: Object) -> list[FieldError]:
+    return list(validate_taints("metadata.taints", (node.get("spec") or {}).get("taints") or []))
+
+
+def validate_node_update(new: Object, old: Object) -> list[FieldError]:
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    errors = []
+    if before.get("podCIDRs") and spec.get("podCIDRs") != before["podCIDRs"]:
+        errors.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
+    if before.get("providerID") and spec.get("providerID") != before["providerID"]:
+        errors.append(forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid'))
+    return errors

@@ -1,0 +1,269 @@
+"""CustomResourceDefinitions and their structural schemas (KEP-95, KEP-2337)."""
+
+from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required
+from kajitori.api.meta import Object
+from kajitori.api.validation.admission import client_config
+from kajitori.api.validation.checks import Errors, each, one_of, same_as_before
+from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
+
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
+_FORBIDDEN_KEYWORDS = ("definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "$ref")
+_COLUMN_TYPES = ("integer", "number", "string", "boolean", "date")
+_COLUMN_FORMATS = ("int32", "int64", "float", "double", "byte", "date", "date-time", "password")
+
+
+def validate_definition(definition: Object) -> list[FieldError]:
+    return list(_definition(definition))
+
+
+def _definition(definition: Object) -> Errors:
+    spec, status = definition.get("spec") or {}, definition.get("status") or {}
+    names, group = spec.get("names") or {}, spec.get("group") or ""
+    name = definition["metadata"].get("name") or ""
+    if name and name != f"{names.get('plural') or ''}.{group}":
+        yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+    yield from _spec(spec, names, group)
+    yield from _stored_versions(spec, status)
+
+
+def _spec(spec: Object, names: Object, group: str) -> Errors:
+    if not group:
+        yield required("spec.group")
+    elif problems := subdomain_errors(group):
+        yield invalid("spec.group", group, ",".join(problems))
+    elif "." not in group:
+        yield invalid("spec.group", group, "should be a domain with at least one dot")
+    scope = spec.get("scope") or ""
+    if not scope:
+        yield required("spec.scope")
+    else:
+        yield from one_of("spec.scope", scope, ("Cluster", "Namespaced"))
+    yield from _versions(spec)
+    yield from _names(names)
+    yield from _conversion(spec.get("conversion") or {})
+
+
+def _shown_versions(versions: list[Object] | None) -> object:
+    if versions is None:
+        return None
+    return [
+        InOrder(
+            Name=v.get("name", ""),
+            Served=bool(v.get("served")),
+            Storage=bool(v.get("storage")),
+            Deprecated=bool(v.get("deprecated")),
+            DeprecationWarning=v.get("deprecationWarning"),
+            Schema=None,
+            Subresources=None,
+            AdditionalPrinterColumns=None,
+            SelectableFields=None,
+        )
+        for v in versions
+    ]
+
+
+def _versions(spec: Object) -> Errors:
+    versions = spec.get("versions") or []
+    shown = _shown_versions(spec.get("versions"))
+    names = [version.get("name") or "" for version in versions]
+    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
+    shared = bool(schemas) and all(schema == schemas[0] for schema in schemas) and schemas[0] is not None
+    for index, version in enumerate(versions):
+        path = f"spec.versions[{index}]"
+        if problems := dns_1035_errors(names[index]):
+            yield invalid(f"{path}.name", names[index], ",".join(problems))
+        if schemas[index] is None:
+            yield required(f"{path}.schema.openAPIV3Schema")
+        elif not shared:
+            yield from _root_schema(f"{path}.schema.openAPIV3Schema", schemas[index] or {})
+        yield from _version_parts(path, version)
+    if len(set(names)) != len(names):
+        yield invalid("spec.versions", shown, "must contain unique version names")
+    if versions and (problems := dns_1035_errors(names[0])):
+        yield invalid("spec.version", names[0], ",".join(problems))
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        yield invalid("spec.versions", shown, "must have exactly one version marked as storage version")
+    if shared:
+        yield from _root_schema("spec.validation.openAPIV3Schema", schemas[0] or {})
+
+
+def _version_parts(path: str, version: Object) -> Errors:
+    for column, at in each(version, "additionalPrinterColumns", path):
+        if not column.get("name"):
+            yield required(f"{at}.name")
+        kind = column.get("type") or ""
+        if not kind:
+            yield required(f"{at}.type", f"must be one of {', '.join(_COLUMN_TYPES)}")
+        elif kind not in _COLUMN_TYPES:
+            yield invalid(f"{at}.type", kind, f"must be one of {', '.join(_COLUMN_TYPES)}")
+        form = column.get("format") or ""
+        if form and form not in _COLUMN_FORMATS:
+            yield invalid(f"{at}.format", form, f"must be one of {', '.join(_COLUMN_FORMATS)}")
+        if not column.get("jsonPath"):
+            yield required(f"{at}.JSONPath")
+    scale = (version.get("subresources") or {}).get("scale")
+    if scale is None:
+        return
+    for field, root in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
+        at, value = f"{path}.subresources.scale.{field}", scale.get(field) or ""
+        if not value:
+            yield required(at)
+        elif not value.startswith(root):
+            yield invalid(at, value, f"should be a json path under {root[:-1]}")
+    selector = scale.get("labelSelectorPath")
+    if selector and not selector.startswith((".spec.", ".status.")):
+        at = f"{path}.subresources.scale.labelSelectorPath"
+        yield invalid(at, selector, "should be a json path under either .spec or .status")
+
+
+def _names(names: Object) -> Errors:
+    for field in ("plural", "singular"):
+        yield from _required_name(f"spec.names.{field}", names.get(field) or "")
+    kind, list_kind = names.get("kind") or "", names.get("listKind") or ""
+    yield from _required_name("spec.names.kind", kind, lowered=True)
+    yield from _required_name("spec.names.listKind", list_kind, lowered=True)
+    for field in ("shortNames", "categories"):
+        for index, value in enumerate(names.get(field) or ()):
+            if problems := dns_1035_errors(value):
+                yield invalid(f"spec.names.{field}[{index}]", value, ",".join(problems))
+    if kind and kind == list_kind:
+        yield invalid("spec.names.listKind", list_kind, "kind and listKind may not be the same")
+
+
+def _required_name(path: str, value: str, *, lowered: bool = False) -> Errors:
+    if not value:
+        yield required(path)
+    elif problems := dns_1035_errors(value.lower() if lowered else value):
+        prefix = "may have mixed case, but should otherwise match: " if lowered else ""
+        yield invalid(path, value, prefix + ",".join(problems))
+
+
+def _conversion(conversion: Object) -> Errors:
+    strategy = conversion.get("strategy") or ""
+    if not strategy:
+        yield required("spec.conversion.strategy")
+        return
+    yield from one_of("spec.conversion.strategy", strategy, ("None", "Webhook"))
+    webhook = conversion.get("webhook")
+    if strategy == "Webhook":
+        if webhook is None or webhook.get("clientConfig") is None:
+            detail = "required when strategy is set to Webhook"
+            yield required("spec.conversion.webhookClientConfig", detail)
+        else:
+            yield from client_config("spec.conversion.webhookClientConfig", webhook["clientConfig"])
+        if not (webhook or {}).get("conversionReviewVersions"):
+            yield required("spec.conversion.conversionReviewVersions")
+    elif webhook is not None:
+        yield forbidden("spec.conversion.webhookClientConfig", "should not be set when strategy is not set to Webhook")
+
+
+def _stored_versions(spec: Object, status: Object) -> Errors:
+    stored = status.get("storedVersions") or []
+    if not stored:
+        yield invalid("status.storedVersions", None, "must have at least one stored version")
+    served = {version.get("name") for version in spec.get("versions") or ()}
+    storage = next((v.get("name") for v in spec.get("versions") or () if v.get("storage")), None)
+    if stored and storage is not None and storage not in stored:
+        yield invalid("status.storedVersions", stored, f"must have the storage version {storage}")
+    for index, version in enumerate(stored):
+        if version not in served:
+            detail = (
+                f"missing from spec.versions; {version} was previously a storage version, and must remain in "
+                f"spec.versions until a storage migration ensures no data remains persisted in {version} and removes "
+                f"{version} from status.storedVersions"
+            )
+            yield invalid(f"status.storedVersions[{index}]", version, detail)
+
+
+def _root_schema(path: str, schema: Object) -> Errors:
+    kind = schema.get("type") or ""
+    if not kind:
+        yield required(f"{path}.type", "must not be empty at the root")
+    elif kind != "object":
+        yield invalid(f"{path}.type", kind, "must be object at the root")
+    if schema.get("nullable"):
+        yield forbidden(f"{path}.nullable", "nullable cannot be true at the root")
+    yield from _schema(path, schema, "")
+
+
+def _schema(path: str, schema: Object, where: str) -> Errors:
+    """`where`: what the schema describes, for the message about a missing type; "" at the root."""
+    kind = schema.get("type") or ""
+    free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
+    if not kind and where and not free:
+        yield required(f"{path}.type", f"must not be empty for specified {where}")
+    if kind and kind not in _TYPES:
+        yield from one_of(f"{path}.type", kind, _TYPES)
+    for keyword in _FORBIDDEN_KEYWORDS:
+        if schema.get(keyword):
+            yield forbidden(f"{path}.{keyword}", f"{keyword} is not supported")
+    if schema.get("uniqueItems"):
+        detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        yield forbidden(f"{path}.uniqueItems", detail)
+    if kind == "array" and schema.get("items") is None:
+        yield required(f"{path}.items", "must be specified")
+    properties, additional = schema.get("properties"), schema.get("additionalProperties")
+    if properties and additional not in (None, False):
+        yield forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
+    elif additional is False:
+        yield forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")
+    for name, child in (properties or {}).items():
+        yield from _schema(f"{path}.properties[{name}]", child, "object fields")
+    if isinstance(additional, dict):
+        yield from _schema(f"{path}.additionalProperties", additional, "object fields")
+    items = schema.get("items")
+    if isinstance(items, dict):
+        yield from _schema(f"{path}.items", items, "array items")
+    elif isinstance(items, list):
+        yield forbidden(f"{path}.items", "items must be a schema object and not an array")
+    yield from _list_type(path, schema)
+    seen: set[str] = set()
+    for rule, at in each(schema, "x-kubernetes-validations", path):
+        text = (rule.get("rule") or "").strip()
+        if not text:
+            yield required(f"{at}.rule", "rule is not specified")
+        elif text in seen:
+            yield duplicate(f"{at}.rule", text)
+        seen.add(text)
+
+
+def _list_type(path: str, schema: Object) -> Errors:
+    kind, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or []
+    if kind is not None:
+        if schema.get("type") != "array":
+            detail = "must be array if x-kubernetes-list-type is specified"
+            yield invalid(f"{path}.type", schema.get("type") or "", detail)
+        yield from one_of(f"{path}.x-kubernetes-list-type", kind, ("atomic", "set", "map"))
+    if kind == "map" and not keys:
+        detail = "must not be empty if x-kubernetes-list-type is map"
+        yield required(f"{path}.x-kubernetes-list-map-keys", detail)
+    if keys and kind != "map":
+        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
+        if kind is None:
+            yield required(f"{path}.x-kubernetes-list-type", detail)
+        else:
+            yield invalid(f"{path}.x-kubernetes-list-type", kind, detail)
+    items = schema.get("items")
+    if kind == "map" and isinstance(items, dict):
+        for index, key in enumerate(keys):
+            if key not in (items.get("properties") or {}):
+                detail = "entries must all be names of item properties"
+                yield invalid(f"{path}.x-kubernetes-list-map-keys[{index}]", key, detail)
+    structure = schema.get("x-kubernetes-map-type")
+    if structure is not None:
+        yield from one_of(f"{path}.x-kubernetes-map-type", structure, ("granular", "atomic"))
+
+
+def validate_definition_update(new: Object, old: Object) -> list[FieldError]:
+    return list(_definition_update(new["spec"], old["spec"], old.get("status") or {}))
+
+
+def _definition_update(new: Object, old: Object, old_status: Object) -> Errors:
+    conditions = old_status.get("conditions") or ()
+    established = any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
+    names, were = new.get("names") or {}, old.get("names") or {}
+    if established:
+        yield from same_as_before("spec.scope", new.get("scope"), old.get("scope"))
+        yield from same_as_before("spec.names.kind", names.get("kind"), were.get("kind"))
+    yield from same_as_before("spec.group", new.get("group"), old.get("group"))
+    yield from same_as_before("spec.names.plural", names.get("plural"), were.get("plural"))

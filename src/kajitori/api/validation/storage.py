@@ -1,0 +1,171 @@
+"""Storage classes, attachments and CSI."""
+
+from kajitori.api.field_errors import FieldError, forbidden, invalid, required, too_long
+from kajitori.api.meta import Object
+from kajitori.api.selectors import label_key_errors
+from kajitori.api.validation.checks import Errors, each, must, must_be_given, one_of, optional_one_of, same_as_before
+from kajitori.api.validation.formats import subdomain_errors
+from kajitori.api.validation.resources import amount_not_negative
+
+_PARAMETERS_MAX, _PARAMETERS_BYTES_MAX = 512, 256 * 1024
+_FIXED_FIELDS = ("parameters", "provisioner", "reclaimPolicy")
+
+
+def validate_storage_class(storage_class: Object) -> list[FieldError]:
+    return list(_storage_class(storage_class))
+
+
+def _storage_class(storage_class: Object) -> Errors:
+    provisioner = storage_class.get("provisioner") or ""
+    if not provisioner:
+        yield required("provisioner")
+    else:
+        yield from must("provisioner", provisioner, label_key_errors(provisioner.lower()))
+    yield from _parameters(storage_class)
+    policy = storage_class.get("reclaimPolicy")
+    yield from optional_one_of("reclaimPolicy", policy, ("Delete", "Retain"))
+    mode = storage_class.get("volumeBindingMode")
+    if mode is None:
+        yield required("volumeBindingMode")
+    else:
+        yield from one_of("volumeBindingMode", mode, ("Immediate", "WaitForFirstConsumer"))
+
+
+def _parameters(holder: Object) -> Errors:
+    parameters = holder.get("parameters") or {}
+    if len(parameters) > _PARAMETERS_MAX:
+        yield too_long("parameters", "Provisioner Parameters exceeded max allowed", _PARAMETERS_MAX)
+        return
+    for key in parameters:
+        if not key:
+            yield invalid("parameters", key, "field can not be empty.")
+    if sum(len(k) + len(v) for k, v in parameters.items()) > _PARAMETERS_BYTES_MAX:
+        yield too_long("parameters", "", _PARAMETERS_BYTES_MAX)
+
+
+def validate_storage_class_update(new: Object, old: Object) -> list[FieldError]:
+    errors = [
+        forbidden(field, f"updates to {field} are forbidden.")
+        for field in _FIXED_FIELDS
+        if (new.get(field) or None) != (old.get(field) or None)
+    ]
+    return errors + list(
+        same_as_before("volumeBindingMode", new.get("volumeBindingMode"), old.get("volumeBindingMode"))
+    )
+
+
+def validate_attachment(attachment: Object) -> list[FieldError]:
+    return list(_attachment(attachment.get("spec") or {}))
+
+
+def _attachment(spec: Object) -> Errors:
+    attacher = spec.get("attacher") or ""
+    if not attacher:
+        yield required("spec.attacher")
+    else:
+        yield from must("spec.attacher", attacher, subdomain_errors(attacher.lower()))
+    source = spec.get("source") or {}
+    inline, volume = source.get("inlineVolumeSpec"), source.get("persistentVolumeName")
+    both = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+    if inline is None and volume is None:
+        yield required("spec.source", both)
+    elif inline is not None and volume is not None:
+        yield forbidden("spec.source", both)
+    elif volume is not None:
+        if not volume:
+            yield required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")
+        else:
+            yield from must("spec.source.persistentVolumeName", volume, subdomain_errors(volume))
+    node = spec.get("nodeName") or ""
+    yield from must("spec.nodeName", node, subdomain_errors(node))
+
+
+def validate_attachment_update(new: Object, old: Object) -> list[FieldError]:
+    return list(same_as_before("spec", new.get("spec"), old.get("spec")))
+
+
+def validate_csi_driver(driver: Object) -> list[FieldError]:
+    return list(_csi_driver(driver.get("spec") or {}))
+
+
+def _csi_driver(spec: Object) -> Errors:
+    for field in ("attachRequired", "podInfoOnMount", "storageCapacity"):
+        if spec.get(field) is None:
+            yield required(f"spec.{field}")
+    policy = spec.get("fsGroupPolicy")
+    yield from optional_one_of("spec.fsGroupPolicy", policy, ("File", "None", "ReadWriteOnceWithFSType"))
+    audiences: set[str] = set()
+    for request, at in each(spec, "tokenRequests", "spec"):
+        audience = request.get("audience") or ""
+        if audience in audiences:
+            yield FieldError("FieldValueDuplicate", f"{at}.audience", audience)
+        audiences.add(audience)
+        seconds = request.get("expirationSeconds")
+        if seconds is not None and seconds < 600:
+            yield invalid(f"{at}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+        if seconds is not None and seconds > 1 << 32:
+            detail = "may not specify a duration larger than 2^32 seconds"
+            yield invalid(f"{at}.expirationSeconds", seconds, detail)
+    for mode in spec.get("volumeLifecycleModes") or ():
+        yield from one_of("spec.volumeLifecycleModes", mode, ("Ephemeral", "Persistent"))
+
+
+def validate_csi_node(node: Object) -> list[FieldError]:
+    return list(_csi_node(node.get("spec") or {}))
+
+
+def _csi_node(spec: Object) -> Errors:
+    names: set[str] = set()
+    for driver, at in each(spec, "drivers", "spec"):
+        name = driver.get("name") or ""
+        yield from must_be_given(f"{at}.name", name, lambda text: subdomain_errors(text.lower()))
+        if name in names:
+            yield FieldError("FieldValueDuplicate", f"{at}.name", name)
+        names.add(name)
+        if not driver.get("nodeID"):
+            yield required(f"{at}.nodeID")
+        count = (driver.get("allocatable") or {}).get("count")
+        if count is not None and count < 0:
+            yield invalid(f"{at}.allocatable.count", count, "must be greater than or equal to 0")
+
+
+def validate_storage_capacity(capacity: Object) -> list[FieldError]:
+    return list(_storage_capacity(capacity))
+
+
+def _storage_capacity(capacity: Object) -> Errors:
+    name = capacity.get("storageClassName") or ""
+    yield from must("storageClassName", name, subdomain_errors(name))
+    for field in ("capacity", "maximumVolumeSize"):
+        if capacity.get(field) is not None:
+            yield from amount_not_negative(field, capacity[field])
+
+
+def validate_storage_capacity_update(new: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for field in ("nodeTopology", "storageClassName"):
+        errors += same_as_before(field, new.get(field), old.get(field))
+    return errors
+
+
+def validate_attributes_class(attributes_class: Object) -> list[FieldError]:
+    return list(_attributes_class(attributes_class))
+
+
+def _attributes_class(attributes_class: Object) -> Errors:
+    driver = attributes_class.get("driverName") or ""
+    if not driver:
+        yield required("driverName")
+    else:
+        yield from must("driverName", driver, label_key_errors(driver.lower()))
+    if not attributes_class.get("parameters"):
+        yield required("parameters", "must contain at least one key/value pair")
+    yield from _parameters(attributes_class)
+
+
+def validate_attributes_class_update(new: Object, old: Object) -> list[FieldError]:
+    return [
+        forbidden(field, f"updates to {field} are forbidden.")
+        for field in ("driverName", "parameters")
+        if new.get(field) != old.get(field)
+    ]
