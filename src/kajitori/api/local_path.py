@@ -45,4 +45,4 @@ def awaits_cleanup(volume: Object, node_name: str) -> bool:
 
 def removes_data(volume: Object) -> bool:
     """With reclaim policy Retain the directory outlives its volume."""
-    return volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+    return bool(volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete")
