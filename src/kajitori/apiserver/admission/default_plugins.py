@@ -12,6 +12,7 @@ from kajitori.apiserver.admission.limit_ranges import LimitRanger
 from kajitori.apiserver.admission.namespaces import NamespaceLifecycle
 from kajitori.apiserver.admission.nodes import NodeRestriction, TaintNodesByCondition
 from kajitori.apiserver.admission.plugin import Chain
+from kajitori.apiserver.admission.pod_security import PodSecurity
 from kajitori.apiserver.admission.pods import DefaultTolerationSeconds, Priority, RuntimeClass
 from kajitori.apiserver.admission.service_accounts import ServiceAccount
 from kajitori.apiserver.admission.volumes import (
@@ -31,6 +32,7 @@ def default_plugins(objects: Objects, authorizer: Authorizer, clock: Clock, rng:
             ServiceAccount(objects, clock, rng),
             NodeRestriction(objects),
             TaintNodesByCondition(),
+            PodSecurity(objects),
             Priority(objects),
             DefaultTolerationSeconds(),
             DefaultStorageClass(objects),
