@@ -25,6 +25,7 @@ from kajitori.kubelet.kubelet import Kubelet
 from kajitori.network.cni import PodNetwork
 from kajitori.network.dns.server import DnsServer, DnsServerConfig
 from kajitori.network.dns.service import ensure_service
+from kajitori.network.dns.upstream import UpstreamConfig, read_resolvers
 from kajitori.network.errors import NetworkError
 from kajitori.network.ingress.controller import IngressController
 from kajitori.network.layout import netns_of
@@ -101,7 +102,9 @@ class _Node:
             self._waited.append(proxy.synced.wait())
             services.append(proxy.run())
         if "dns" not in self._options.disable:
-            server = DnsServer(DnsServerConfig(node_address(self._name)), cache, clock)
+            address = node_address(self._name)
+            upstream = UpstreamConfig(servers=read_resolvers(own=(address,)))
+            server = DnsServer(DnsServerConfig(address, upstream=upstream), cache, clock)
             self._waited.append(self._announce(server))
             services.append(server.run())
         return [cache.run(), *services]
