@@ -61,6 +61,7 @@ class SecurityConfig:
     port: int = 6443
     service_cidr: str = "10.96.0.0/16"
     service_ip: str = "10.96.0.1"
+    dns_ip: str = "10.96.0.10"
     issuer: str = CLUSTER_ISSUER
     audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
     static_tokens: Mapping[str, User] = field(default_factory=dict)
@@ -176,6 +177,7 @@ def _facts(config: SecurityConfig) -> ClusterFacts:
         config.port,
         config.service_ip,
         config.service_cidr,
+        config.dns_ip,
         config.pki.authority.certificate,
         config.pki.front_proxy_authority.certificate,
         FRONT_PROXY_CLIENT,

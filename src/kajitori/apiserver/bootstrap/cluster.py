@@ -30,6 +30,8 @@ class ClusterFacts:
     port: int
     service_ip: str
     service_cidr: str
+    dns_ip: str
+    """Address of the Service kube-dns."""
     client_authority: bytes
     front_proxy_authority: bytes
     front_proxy_client: str
@@ -64,6 +66,7 @@ def defaults(facts: ClusterFacts) -> Iterator[tuple[Resource, Object]]:
                 "preemptionPolicy": "PreemptLowerPriority",
             },
         )
+    yield core.SERVICE, _dns_service(facts)
     yield (
         networking.SERVICE_CIDR,
         {
@@ -100,6 +103,35 @@ def defaults(facts: ClusterFacts) -> Iterator[tuple[Resource, Object]]:
             "volumeBindingMode": "WaitForFirstConsumer",
         },
     )
+
+
+def _dns_service(facts: ClusterFacts) -> Object:
+    """Without a selector: the name servers are parts of the nodes, and each keeps an EndpointSlice of its own."""
+    labels = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+    }
+    ports = [
+        {"name": name, "protocol": protocol, "port": 53, "targetPort": 53}
+        for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": facts.dns_ip,
+            "clusterIPs": [facts.dns_ip],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "internalTrafficPolicy": "Cluster",
+            "sessionAffinity": "None",
+            "ports": ports,
+        },
+        "status": {"loadBalancer": {}},
+    }
 
 
 def own(facts: ClusterFacts) -> Iterator[tuple[Resource, Object]]:

@@ -34,6 +34,13 @@ _OWN_ROLES = {
         "create,patch,update core,events.k8s.io events",
     ),
 }
+# A node's name server announces itself by an EndpointSlice of its own.
+_OWN_NAMESPACED_ROLES = {
+    "kube-system/system:kajitori:dns": (
+        "system:kajitori:dns",
+        ("get core services kube-dns", "create,get,update,patch,delete discovery.k8s.io endpointslices"),
+    ),
+}
 # The controllers and the local-path provisioner act as one identity, so it may what each of upstream's may.
 _CONTROLLERS = "system:kajitori:controllers"
 _CONTROLLERS_EXTRA = (
@@ -51,6 +58,9 @@ def policy() -> Iterator[tuple[Resource, Object]]:
     for name, rules in _OWN_ROLES.items():
         table["clusterRoles"][name] = {"rules": list(rules)}
         table["clusterRoleBindings"][name] = {"role": name, "subjects": [f"User {name}"]}
+    for name, (user, rules) in _OWN_NAMESPACED_ROLES.items():
+        table["roles"][name] = {"rules": list(rules)}
+        table["roleBindings"][name] = {"role": name.rpartition("/")[2], "subjects": [f"User {user}"]}
     table["clusterRoles"][_CONTROLLERS] = {"rules": _controller_rules(table["clusterRoles"])}
     table["clusterRoleBindings"][_CONTROLLERS] = {"role": _CONTROLLERS, "subjects": [f"User {_CONTROLLER_MANAGER}"]}
 
