@@ -2,7 +2,8 @@
 
 import asyncio
 
-from kajitori.app.access import client_of
+from kajitori.app.access import access_of, client_of
+from kajitori.app.layout import Layout
 from kajitori.app.notify import notify_ready
 from kajitori.app.prepare import CONTROL_PLANE, SCHEDULER
 from kajitori.app.running import run_until
@@ -11,12 +12,20 @@ from kajitori.client.cache import Cache
 from kajitori.client.events import EventRecorder
 from kajitori.client.interface import Client
 from kajitori.controllers.run import ControllerManager
+from kajitori.controllers.settings import Settings
 from kajitori.kit.clock import Clock, SystemClock
 from kajitori.scheduler.scheduler import NAME, Scheduler
 
 
 def _scheduler(client: Client, cache: Cache, clock: Clock) -> Scheduler:
     return Scheduler(client, cache, clock, EventRecorder(client, clock, NAME))
+
+
+def _settings(options: PartOptions) -> Settings:
+    return Settings(
+        root_ca_pem=access_of(options, CONTROL_PLANE).certificate_authority.decode(),
+        volumes_dir=str(Layout(options.data_dir).volumes),
+    )
 
 
 async def _notify_when(cache: Cache) -> None:
@@ -30,7 +39,7 @@ async def run_controllers(options: PartOptions, stopping: asyncio.Event) -> None
     clock = SystemClock()
     client = client_of(options, CONTROL_PLANE, clock)
     loops = () if "controllers" in options.disable else None
-    manager = ControllerManager(client, clock, loops)
+    manager = ControllerManager(client, clock, loops, settings=_settings(options))
     services = [manager.run(), _notify_when(manager.cache)]
     if "scheduler" not in options.disable:
         services.append(_scheduler(client_of(options, SCHEDULER, clock), manager.cache, clock).run())
