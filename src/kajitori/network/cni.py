@@ -14,6 +14,7 @@ from kajitori.client.cache import Cache
 from kajitori.kit.clock import Clock
 from kajitori.network.changes import Changes
 from kajitori.network.command import ip_batch
+from kajitori.network.errors import NetworkError
 from kajitori.network.firewall import open_forwarding
 from kajitori.network.host import mac_of, read_links
 from kajitori.network.layout import CNI_NETWORK, POD_BRIDGE, ClusterNetwork
@@ -24,6 +25,7 @@ from kajitori.network.sysctl import apply_sysctls
 logger = logging.getLogger(__name__)
 
 CONFLIST = "10-kajitori.conflist"
+_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class PodNetwork:
 
     def __init__(self, config: PodNetworkConfig, cache: Cache, clock: Clock) -> None:
         self._config = config
+        self._clock = clock
         self._nodes = cache.informer(NODE)
         self._changes = Changes(clock, 0.0)
         self._pod_cidr = ""
@@ -110,8 +113,13 @@ class PodNetwork:
                 node = self._nodes.get(ObjectKey("", self._config.node_name))
                 pod_cidr = pod_cidr_of(node) if node else ""
                 if pod_cidr and pod_cidr != self._pod_cidr:
-                    await self._settle(pod_cidr)
-                    self._pod_cidr = pod_cidr
+                    try:
+                        await self._settle(pod_cidr)
+                        self._pod_cidr = pod_cidr
+                    except NetworkError as error:
+                        logger.warning("the pod network is not ready: %s; trying again", error)
+                        await self._clock.sleep(_RETRY_S)
+                        self._changes.mark()
         finally:
             unsubscribe()
 
