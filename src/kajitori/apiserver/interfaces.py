@@ -131,7 +131,8 @@ class Objects(Protocol):
     ) -> Object:
         """Apply `change` to the newest state and store the result, again from the newest after every conflict.
 
-        With `keep_generation` a changed spec counts as no new generation (a pod's binding). Removing the last finalizer of an object that is being deleted deletes it.
+        With `keep_generation` a changed spec counts as no new generation (a pod's binding). Removing the last finalizer
+        of an object that is being deleted deletes it.
         """
 
     async def delete(

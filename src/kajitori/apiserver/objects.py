@@ -1,11 +1,10 @@
 """The `Objects` protocol: decoded objects for the server's own parts, past authentication and admission."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 
 import orjson
 
-from kajitori.api.errors import AlreadyExists
+from kajitori.api.errors import AlreadyExists, StatusError
 from kajitori.api.errors import Conflict as StatusConflict
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
@@ -73,14 +72,20 @@ class ObjectStore:
     async def update(
         self, resource: Resource, name: str, namespace: str, change: Change, *, keep_generation: bool = False
     ) -> Object:
-        current = cached(self._backend, resource, namespace, name)
-        fresh = False
+        current, fresh = cached(self._backend, resource, namespace, name), False
         for _ in range(updating.PATCH_ATTEMPTS):
-            if current is None or not fresh:
-                current = await newest(self._backend, resource, namespace, name)
+            if current is None and not fresh:
+                current, fresh = await newest(self._backend, resource, namespace, name), True
             if current is None:
                 raise not_found(resource, name)
-            old, new = current.decode(resource), change(current.decode(resource))
+            old = current.decode(resource)
+            try:
+                new = change(current.decode(resource))
+            except StatusError:
+                if fresh:
+                    raise
+                current = None  # what the cache had may be old: decided again on what the store has
+                continue
             object_meta.keep_server_fields(new, old)
             counts = resource.counts_generation and not keep_generation
             if counts and _apart_from_status(new) != _apart_from_status(old):
@@ -90,8 +95,7 @@ class ObjectStore:
             except Conflict as conflict:
                 record = conflict.current
                 current = Current(with_revision(record.value, record.modified), record.modified) if record else None
-                fresh = record is not None
-                await asyncio.sleep(0)
+                fresh = True
             else:
                 return orjson.loads(body)  # type: ignore[no-any-return]
         raise StatusConflict.modified(resource.group, resource.plural, name)

@@ -14,6 +14,8 @@ from typing import Any
 from kajitori.api import certificates, core, rbac
 from kajitori.api.registry import Registry
 from kajitori.apiserver.admission.default_plugins import default_plugins
+from kajitori.apiserver.admission.quota_status import QuotaStatus
+from kajitori.apiserver.admission.quotas import QuotaLedger
 from kajitori.apiserver.authn.chain import AuthenticatorChain
 from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
 from kajitori.apiserver.authn.reviews import IdentityReviews
@@ -126,6 +128,7 @@ def build(
     roles, graph = RbacAuthorizer(objects), NodeGraph(objects)
     authorizer = UnionAuthorizer([PrivilegedGroup(), NodeAuthorizer(graph, node_rules()), roles])
     services = ServiceHooks(objects, config.service_cidr, rng)
+    ledger = QuotaLedger(objects, registry, clock)
     custom = definitions.CustomResourceDefinitions(objects, registry, clock)
     issuer = TokenIssuer(key, config.issuer)
     kubelets = Kubelets(objects, config.pki.directory)
@@ -134,7 +137,7 @@ def build(
     return Security(
         authenticator,
         authorizer,
-        (default_plugins(objects, authorizer, clock, rng),),
+        (default_plugins(objects, authorizer, ledger, clock, rng),),
         {
             **IdentityReviews(authenticator).handlers(),
             **AccessReviews(authorizer, roles).handlers(),
@@ -157,6 +160,7 @@ def build(
         {
             "cluster role aggregation": Aggregator(objects, clock).run,
             "custom resource definitions": custom.run,
+            "resource quotas": QuotaStatus(objects, ledger, clock).run,
         },
         [roles.stop, graph.stop, services.stop, custom.stop],
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from kajitori.api.registry import Registry
 from kajitori.apiserver.compaction import COMPACTION_S, Compactor
 from kajitori.apiserver.discovery import Discovery
+from kajitori.apiserver.expiry import EVENTS_KEPT_S, Expiry
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.flow_control import FlowControl
 from kajitori.apiserver.health import Health
@@ -45,6 +46,7 @@ class ApiServerConfig:
     """Reads under way at once (upstream's max-requests-inflight)."""
     mutating_max: int = 200
     compaction_s: float = COMPACTION_S
+    events_kept_s: float = EVENTS_KEPT_S
     drain_s: float = 10.0
     """How long a stop waits for requests that are under way."""
     version: str = VERSION
@@ -75,7 +77,7 @@ class ApiServer:
         self._pipeline = Pipeline(registry, clock, self.metrics, self._flow, self._dispatch)
         self._http = HttpServer(self._pipeline, clock, self.config.limits)
         self._compactor = Compactor(storage, clock, self.config.compaction_s)
-        self._compaction: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._paths: list[tuple[str, Handler]] = []
         self._measure()
 
@@ -120,7 +122,11 @@ class ApiServer:
         """Fill the cache. Raises StorageError."""
         self.cache.on_change = self._compactor.poke
         await self.cache.start()
-        self._compaction = asyncio.create_task(self._compactor.run(), name="compaction")
+        self._tasks.append(asyncio.create_task(self._compactor.run(), name="compaction"))
+        events = self.registry.by_path("", "v1", "events")
+        if events is not None:
+            expiry = Expiry(self.backend.storage, self.cache, self.clock, events, self.config.events_kept_s)
+            self._tasks.append(asyncio.create_task(expiry.run(), name="expiry of events"))
 
     async def serve(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; returns the port (port 0 takes a free one). Raises OSError."""
@@ -132,9 +138,9 @@ class ApiServer:
         for kind in self.cache.kinds():
             for watcher in kind.watchers():
                 watcher.expire("the server is shutting down")
-        if self._compaction is not None:
-            self._compaction.cancel()
-            await asyncio.gather(self._compaction, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.cache.close()
 
     async def answer(self, request: Request, user: User) -> Response:

@@ -105,7 +105,8 @@ def verb_of(resource: Resource, context: RequestContext) -> Verb:
     """Raises NotFound for a subresource that does not exist, MethodNotAllowed for a verb that it does not know."""
     verb, subresource = context.attributes.verb, context.attributes.subresource
     if not subresource:
-        if verb not in resource.verbs or verb not in _VERBS:
+        asks_only = resource.verbs == ("create",)  # a review or a binding: answered by a handler, never stored
+        if verb not in resource.verbs or verb not in _VERBS or asks_only:
             raise method_not_allowed()
         return _VERBS[verb]
     part = next((s for s in resource.subresources if s.name == subresource), None)

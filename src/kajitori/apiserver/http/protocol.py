@@ -1,7 +1,9 @@
 """One connection: bytes in, requests to the application, responses out, in the order in which they were asked for."""
 
 import asyncio
+import contextlib
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
@@ -33,6 +35,18 @@ class Connections(Protocol):
     def opened(self, connection: "HttpConnection") -> bool: ...
 
     def closed(self, connection: "HttpConnection") -> None: ...
+
+
+_PROBE_AFTER_S, _PROBE_EVERY_S, _PROBES = 60, 15, 4
+"""A peer that vanished is noticed after two minutes, on a watch that has nothing to send too."""
+
+
+def _keep_alive(raw: Any) -> None:
+    with contextlib.suppress(OSError):  # not TCP
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_S)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_EVERY_S)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
 
 
 class _Incoming:
@@ -91,6 +105,8 @@ class HttpConnection(asyncio.Protocol):
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._certificate = tls.getpeercert(binary_form=True) or None
+        if (raw := transport.get_extra_info("socket")) is not None:
+            _keep_alive(raw)
         peer = transport.get_extra_info("peername")
         self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self._arm(limits.header_timeout_s)
@@ -320,9 +336,11 @@ class HttpConnection(asyncio.Protocol):
     def _respond(self, response: Response) -> None:
         if response is CONNECTION_TAKEN:
             return
-        if self.lost:
+        if self.lost or self.taken:
             if response.source is not None:
                 response.source.stop()
+            if self.taken:
+                self._transport.close()  # its handler failed after taking it
             return
         incoming = self._current
         assert incoming is not None

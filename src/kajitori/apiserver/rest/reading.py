@@ -198,7 +198,7 @@ async def _from_store(
 def _entry_of(stored: Resource, root: str, record: Record) -> Entry:
     namespace, _, name = record.key[len(root) :].rpartition("/")
     entry = Entry(namespace, name, record.value, record.modified)
-    entry.index(stored, keep=False)
+    entry.index(stored)
     return entry
 
 

@@ -35,7 +35,7 @@ def object_response(
     if accept.form is Form.TABLE:
         document = table_of(resource, [obj], accept.version, now_s, include=include)
         document["metadata"] = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-    elif accept.form is Form.METADATA:
+    elif accept.form in (Form.METADATA, Form.METADATA_LIST):
         document = _metadata_only(obj, accept.version)
     else:
         document = obj
@@ -57,7 +57,7 @@ def list_response(
     if accept.form is Form.TABLE:
         document = table_of(resource, items, accept.version, now_s, include=include)
         document["metadata"] = metadata
-    elif accept.form is Form.METADATA_LIST:
+    elif accept.form in (Form.METADATA, Form.METADATA_LIST):
         document = {
             "kind": "PartialObjectMetadataList",
             "apiVersion": f"meta.k8s.io/{accept.version}",

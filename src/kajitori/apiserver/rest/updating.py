@@ -153,7 +153,7 @@ async def _attempt(
     new = settle(resource, request.object, old, subresource)
     if track_fields:
         managed_fields.update(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
-    check_update(resource, new, old)
+    check_update(resource, new, old, subresource)
     request.object = new
     await admit_validating(backend, request)
     return await commit(backend, resource, new, old, current, WriteContext(context.user, options.dry_run, subresource))
@@ -209,13 +209,13 @@ def _spec_changed(new: Object, old: Object) -> bool:
     return any(new.get(key) != old.get(key) for key in {*new, *old} if key not in apart)
 
 
-def check_update(resource: Resource, new: Object, old: Object) -> None:
+def check_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> None:
     errors = object_meta.validate(resource, new["metadata"])
     errors += object_meta.validate_update(resource, new["metadata"], old["metadata"])
     if resource.validate is not None:
         errors += resource.validate(new)
-    if resource.validate_update is not None:
-        errors += resource.validate_update(new, old)
+    if (validate_update := resource.validate_update_of(subresource)) is not None:
+        errors += validate_update(new, old)
     if errors:
         raise Invalid.of(resource.group, resource.kind, old["metadata"]["name"], errors)
 

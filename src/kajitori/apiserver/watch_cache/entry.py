@@ -1,5 +1,6 @@
 """One object and one change of it, as the cache keeps them."""
 
+import sys
 from collections.abc import Mapping
 
 import orjson
@@ -9,37 +10,48 @@ from kajitori.api.resource import Resource
 from kajitori.apiserver.documents import revised, with_revision
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
+_NOTHING: Mapping[str, str] = {}
 
 
 class Entry:
     """`body` is the stored document with its resourceVersion; `labels` and `fields` are what selectors look at."""
 
-    __slots__ = ("_object", "body", "fields", "labels", "name", "namespace", "revision")
+    __slots__ = ("_fields", "_object", "body", "labels", "name", "namespace", "revision")
 
     def __init__(self, namespace: str, name: str, value: bytes, revision: int) -> None:
-        self.namespace = namespace
+        self.namespace = sys.intern(namespace)
         self.name = name
         self.revision = revision
         self.body = with_revision(value, revision)
-        self.labels: Mapping[str, str] = {}
-        self.fields: Mapping[str, str] = {}
+        self.labels: Mapping[str, str] = _NOTHING
+        self._fields: Mapping[str, str] = _NOTHING
         self._object: Object | None = None
 
-    def index(self, resource: Resource | None, *, keep: bool) -> None:
-        """Read labels and selectable fields; `keep` the decoded object for those who will ask for it."""
+    def index(self, resource: Resource | None) -> Object:
+        """Read labels and selectable fields; returns the decoded object, which is not kept. Values repeat from object
+        to object, so equal ones are shared."""
         document: Object = self._object if self._object is not None else orjson.loads(self.body)
-        self.labels = document["metadata"].get("labels") or {}
-        fields = {"metadata.name": self.name, "metadata.namespace": self.namespace}
-        if resource is not None:
-            for path, read in resource.selectable_fields.items():
-                fields[path] = read(document)
-        self.fields = fields
-        if keep:
-            self._object = document
+        if labels := document["metadata"].get("labels"):
+            self.labels = {key: sys.intern(value) for key, value in labels.items()}
+        if resource is not None and resource.selectable_fields:
+            readers = resource.selectable_fields.items()
+            self._fields = {path: sys.intern(read(document)) for path, read in readers}
+        return document
+
+    def field(self, path: str) -> str:
+        if path == "metadata.name":
+            return self.name
+        if path == "metadata.namespace":
+            return self.namespace
+        return self._fields.get(path, "")
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        return {"metadata.name": self.name, "metadata.namespace": self.namespace, **self._fields}
 
     @property
     def object(self) -> Object:
-        """The decoded object, shared: never change it."""
+        """The decoded object, shared and from now on kept: never change it."""
         if self._object is None:
             self._object = orjson.loads(self.body)
         return self._object

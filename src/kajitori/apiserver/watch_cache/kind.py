@@ -57,7 +57,7 @@ class KindCache:
         self.resource = resource
         if changed and resource.selectable_fields:
             for entry in self._entries.values():
-                entry.index(resource, keep=False)
+                entry.index(resource)
 
     # reading
 
@@ -92,18 +92,18 @@ class KindCache:
     def load(self, record: Record) -> None:
         """Take in a record while starting, without telling anyone. Records come in key order."""
         key = record.key[len(self.prefix) :]
-        self._entries[key] = self._entry(key, record)
+        self._entries[key], _ = self._entry(key, record)
         insort(self._order, key)
 
-    def _entry(self, key: str, record: Record) -> Entry:
+    def _entry(self, key: str, record: Record) -> tuple[Entry, Object]:
         namespace, _, name = key.rpartition("/")
         entry = Entry(namespace, name, record.value, record.modified)
-        entry.index(self.resource, keep=bool(self._subscribers))
-        return entry
+        return entry, entry.index(self.resource)
 
     def apply(self, key: str, record: Record | None, revision: int, now_s: float) -> None:
         """One change from the store: `record` None is a deletion."""
         previous = self._entries.get(key)
+        document: Object | None = None
         if record is None:
             if previous is None:
                 return
@@ -111,7 +111,8 @@ class KindCache:
             del self._entries[key]
             del self._order[bisect_left(self._order, key)]
         else:
-            entry = self._entries[key] = self._entry(key, record)
+            entry, document = self._entry(key, record)
+            self._entries[key] = entry
             if previous is None:
                 insort(self._order, key)
         event = CachedEvent(revision, entry, previous, now_s)
@@ -120,7 +121,7 @@ class KindCache:
             if type := watcher.selection.classify(event):
                 watcher.push(event, type)
         if self._subscribers:
-            self._tell(event)
+            self._tell(event, document)
 
     def _remember(self, event: CachedEvent, now_s: float) -> None:
         history = self._history
@@ -128,11 +129,12 @@ class KindCache:
         while len(history) > HISTORY_EVENTS or history[0].at_s < now_s - HISTORY_S:
             self._oldest = history.popleft().revision
 
-    def _tell(self, event: CachedEvent) -> None:
-        entry = event.entry or event.previous
-        assert entry is not None
+    def _tell(self, event: CachedEvent, document: Object | None) -> None:
+        if document is None:
+            assert event.previous is not None
+            document = event.previous.copy()
         for subscriber in list(self._subscribers):
-            subscriber(event.type, entry.object)
+            subscriber(event.type, document)
 
     def forget_history(self, revision: int) -> None:
         """The store's watch broke: what happened until `revision` is not known."""
@@ -170,7 +172,7 @@ class KindCache:
         if not self._triggered:
             return found
         for field in TRIGGER_FIELDS:
-            values = {entry.fields.get(field, "") for entry in (event.entry, event.previous) if entry is not None}
+            values = {entry.field(field) for entry in (event.entry, event.previous) if entry is not None}
             groups = [group for value in values if (group := self._triggered.get((field, value)))]
             if len(groups) == 1:
                 found.extend(groups[0])
@@ -181,7 +183,7 @@ class KindCache:
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """In-process: ADDED for all that exist, then every change, with shared decoded objects."""
         for entry in list(self.range()):
-            subscriber(ADDED, entry.object)
+            subscriber(ADDED, entry.copy())
         self._subscribers.append(subscriber)
 
         def unsubscribe() -> None:

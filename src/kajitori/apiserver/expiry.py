@@ -1,0 +1,73 @@
+"""Events are forgotten an hour after they were last written, as upstream's are."""
+
+import asyncio
+import logging
+from collections import deque
+
+from kajitori.api.resource import Resource
+from kajitori.apiserver.documents import prefix_of
+from kajitori.apiserver.watch_cache.cache import WatchCache
+from kajitori.apiserver.watch_cache.entry import DELETED, CachedEvent
+from kajitori.apiserver.watch_cache.selection import Selection
+from kajitori.kit.clock import Clock
+from kajitori.storage.interface import Conflict, Delete, Storage, StorageError
+
+log = logging.getLogger(__name__)
+
+EVENTS_KEPT_S = 3600.0
+
+
+class Expiry:
+    """Watches one kind; sleeps until the oldest is due. Bounded by the number of writes within the time that is kept.
+
+    What was there before this process began is kept for the whole time anew.
+    """
+
+    selection = Selection()
+
+    def __init__(self, storage: Storage, cache: WatchCache, clock: Clock, resource: Resource, kept_s: float) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._kind = cache.kind(resource)
+        self._prefix = prefix_of(resource)
+        self._kept_s = kept_s
+        self._due: deque[tuple[float, str, int]] = deque()
+        self._written = asyncio.Event()
+        due_s = clock.monotonic() + kept_s
+        for entry in self._kind.range():
+            self._due.append((due_s, f"{entry.namespace}/{entry.name}", entry.revision))
+        if self._due:
+            self._written.set()
+        self._kind.add_watcher(self)
+
+    def push(self, event: CachedEvent, type: str) -> None:
+        if type != DELETED and event.entry is not None:
+            entry = event.entry
+            key = f"{entry.namespace}/{entry.name}"
+            self._due.append((self._clock.monotonic() + self._kept_s, key, entry.revision))
+            self._written.set()
+
+    def expire(self, message: str) -> None:
+        """The cache was rebuilt: the differences arrive as events."""
+
+    async def run(self) -> None:
+        while True:
+            await self._written.wait()
+            due_s, key, revision = self._due[0]
+            wait_s = due_s - self._clock.monotonic()
+            if wait_s > 0:
+                await self._clock.sleep(wait_s)
+            self._due.popleft()
+            if not self._due:
+                self._written.clear()
+            entry = self._kind.get(key)
+            if entry is not None and entry.revision == revision:
+                await self._forget(key, revision)
+
+    async def _forget(self, key: str, revision: int) -> None:
+        try:
+            await self._storage.commit(Delete(self._prefix + key), expect=revision)
+        except Conflict:
+            pass  # written again just now: its turn comes later
+        except StorageError as error:
+            log.warning("an expired event stays: %s", error)
