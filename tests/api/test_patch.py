@@ -46,6 +46,9 @@ def test_json_patch_applies_all_operations() -> None:
         {"op": "frob", "path": "/x"},
         {"path": "/x"},
         {"op": "add", "path": "x", "value": 1},
+        {"op": "add", "path": "/spec/list/3", "value": 1},
+        {"op": "remove", "path": "/spec/list/one"},
+        {"op": "test", "path": "/metadata/number", "value": True},
         {"op": "replace", "path": "", "value": 1},
     ],
 )
@@ -64,6 +67,22 @@ def test_json_patch_that_does_not_apply(operation: dict[str, Any]) -> None:
     }
 
 
+def test_json_patch_is_as_lax_as_upstream_s() -> None:
+    operations = [
+        {"op": "replace", "path": "/metadata/labels/new", "value": "1"},
+        {"op": "test", "path": "/metadata/labels/missing", "value": None},
+        {"op": "copy", "from": "/metadata/missing", "path": "/metadata/copied"},
+        {"op": "add", "path": "/metadata/labels/a~1b~0", "value": "2"},
+    ]
+    assert json_patch.apply(pod(), operations)["metadata"] == {
+        "name": "p",
+        "labels": {"a": "1", "new": "1", "a/b~": "2"},
+        "copied": None,
+    }
+    spec = json_patch.apply(pod(x=[1, 2]), [{"op": "remove", "path": "/spec/x/-1"}])["spec"]
+    assert spec == {"x": [1]}
+
+
 def test_json_patch_must_be_a_list_of_a_bearable_length() -> None:
     with pytest.raises(BadRequest, match=r"cannot unmarshal object into Go value of type jsonpatch\.Patch"):
         json_patch.apply(pod(), {"op": "add"})
@@ -73,6 +92,7 @@ def test_json_patch_must_be_a_list_of_a_bearable_length() -> None:
 
 def test_merge_patch() -> None:
     obj = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    assert merge.apply({}, {"l": [{"x": None, "y": 1}, None]}) == {"l": [{"y": 1}, None]}
     assert merge.apply(obj, {"a": {"b": None, "c": [3], "x": {"y": None}}, "d": {"e": 1}}) == {
         "a": {"c": [3], "x": {}},
         "d": {"e": 1},
@@ -128,7 +148,7 @@ def test_strategic_directives_on_maps() -> None:
     assert replaced["metadata"]["labels"] == {"only": "1"}
     deleted = strategic.apply(pod(), {"metadata": {"labels": {"$patch": "delete"}}}, POD)
     assert deleted["metadata"]["labels"] == {}
-    with pytest.raises(StatusError, match="unknown patch type found: frob"):
+    with pytest.raises(StatusError, match=r"unknown patch type: frob in map: map\[\$patch:frob\]"):
         strategic.apply(pod(), {"metadata": {"$patch": "frob"}}, POD)
 
 

@@ -1,4 +1,7 @@
-"""Merge patch (RFC 7386): maps are merged, null removes, everything else is replaced."""
+"""Merge patch (RFC 7386): maps are merged, null removes, everything else is replaced.
+
+As upstream's library has it, maps inside a replaced list lose their nulls too.
+"""
 
 from typing import Any
 
@@ -17,6 +20,8 @@ def apply(obj: Object, patch: Any) -> Object:
 
 
 def _merged(target: Any, patch: Any) -> Any:
+    if isinstance(patch, list):
+        return [_merged(None, item) for item in patch]
     if not isinstance(patch, dict):
         return patch
     if not isinstance(target, dict):

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from kajitori.api.errors import BadRequest
+from kajitori.api.errors import BadRequest, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.patch.element_order import by_key, in_order
 from kajitori.api.patch.refusals import (
@@ -25,6 +25,7 @@ from kajitori.api.schema.nodes import Node, node_of
 
 _DIRECTIVE, _RETAIN_KEYS = "$patch", "$retainKeys"
 _ELEMENT_ORDER, _DELETE_PRIMITIVES = "$setElementOrder/", "$deleteFromPrimitiveList/"
+_LISTS = (_ELEMENT_ORDER, _DELETE_PRIMITIVES)
 _BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
 _BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
 _BAD_ELEMENT_ORDER = "invalid patch format of setElementOrder list"
@@ -59,7 +60,8 @@ def _merge_map(original: Object, patch: Object, node: Node | None) -> Object:
         if value is None:
             original.pop(key, None)
         elif key not in original or type(original[key]) is not type(value):
-            original[key] = _plain(value)
+            if not _is_directive(value):
+                original[key] = _plain(value)
         elif isinstance(value, dict):
             original[key] = _merge_map(original[key], value, node.child(key) if node else None)
         elif isinstance(value, list):
@@ -70,12 +72,20 @@ def _merge_map(original: Object, patch: Object, node: Node | None) -> Object:
 
 
 def _directed(patch: Object) -> Object:
-    directive = patch.pop(_DIRECTIVE)
+    directive = patch[_DIRECTIVE]
     if directive == "replace":
-        return patch
+        return {key: value for key, value in patch.items() if key != _DIRECTIVE}
     if directive == "delete":
         return {}
-    raise broken(f"unknown patch type found: {directive}")
+    raise _unknown_directive(patch)
+
+
+def _is_directive(value: Any) -> bool:
+    return isinstance(value, dict) and _DIRECTIVE in value
+
+
+def _unknown_directive(patch: Object) -> StatusError:
+    return broken(f"unknown patch type: {patch[_DIRECTIVE]} in map: {go_map(patch)}")
 
 
 def _retain_keys(original: Object, patch: Object) -> None:
@@ -85,7 +95,7 @@ def _retain_keys(original: Object, patch: Object) -> None:
     if not isinstance(retained, list):
         raise BadRequest(_BAD_RETAIN_KEYS)
     for key, value in patch.items():
-        if value is not None and not key.startswith((_ELEMENT_ORDER, _DELETE_PRIMITIVES)) and key not in retained:
+        if value is not None and not key.startswith(_LISTS) and key not in retained:
             raise BadRequest(_BAD_RETAIN_KEYS)
     for key in [key for key in original if key not in retained]:
         del original[key]
@@ -113,9 +123,8 @@ def _merge_list(original: list[Any], patch: list[Any], key: str, node: Node | No
         return in_order(merged, wanted=patch, present=original, identity=_itself)
     if not merge_key:
         raise broken(f"cannot merge lists without merge key for {key}")
-    before = list(original)
-    merged, plain = _merge_items(original, patch, merge_key, _element(key, node))
-    return in_order(merged, wanted=plain, present=before, identity=by_key(merge_key))
+    merged, plain, present = _merge_items(original, patch, merge_key, _element(key, node))
+    return in_order(merged, wanted=plain, present=present, identity=by_key(merge_key))
 
 
 def _itself(item: Any) -> Any:
@@ -124,8 +133,8 @@ def _itself(item: Any) -> Any:
 
 def _merge_items(
     original: list[Any], patch: list[Any], merge_key: str, element: Node | None
-) -> tuple[list[Any], list[Any]]:
-    """The merged list, and the items of the patch that were not directives."""
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """The merged list, the items of the patch that were not directives, and the list that they met."""
     plain: list[Object] = []
     replace = False
     for item in patch:
@@ -140,9 +149,9 @@ def _merge_items(
         elif directive == "merge":
             raise broken("merging lists cannot yet be specified in the patch")
         else:
-            raise broken(f"unknown patch type found: {directive}")
+            raise _unknown_directive(item)
     if replace:
-        return plain, []
+        return plain, [], plain
     merged = list(original)
     identity: Callable[[Any], Any] = by_key(merge_key)
     for item in plain:
@@ -152,7 +161,7 @@ def _merge_items(
             merged.append(_plain(item))
         else:
             merged[index] = _merge_map(merged[index], item, element)
-    return merged, plain
+    return merged, plain, original
 
 
 def _key_value(item: Any, merge_key: str) -> Any:
@@ -193,7 +202,7 @@ def _check_order(change: Any, order: list[Any], identity: Callable[[Any], Any]) 
     wanted = [identity(item) for item in order]
     position = 0
     for item in change:
-        if isinstance(item, dict) and _DIRECTIVE in item:
+        if _is_directive(item):
             continue
         value = identity(item)
         if value not in wanted[position:]:
@@ -208,15 +217,8 @@ def _plain(value: Any) -> Any:
         return {
             key: _plain(item)
             for key, item in value.items()
-            if item is not None
-            and key not in (_DIRECTIVE, _RETAIN_KEYS)
-            and not key.startswith(_ELEMENT_ORDER)
-            and not key.startswith(_DELETE_PRIMITIVES)
+            if item is not None and key != _RETAIN_KEYS and not key.startswith(_LISTS) and not _is_directive(item)
         }
     if isinstance(value, list):
-        return [
-            _plain(item)
-            for item in value
-            if not (isinstance(item, dict) and item.get(_DIRECTIVE) in ("delete", "replace", "merge"))
-        ]
+        return [_plain(item) for item in value if not _is_directive(item)]
     return value
