@@ -171,13 +171,21 @@ POD = Resource(
     subresources=(
         Subresource(name="attach", verbs=("create", "get"), kind="PodAttachOptions"),
         Subresource(name="binding", verbs=("create",), kind="Binding"),
-        Subresource(name="ephemeralcontainers", verbs=("get", "patch", "update")),
+        Subresource(
+            name="ephemeralcontainers",
+            verbs=("get", "patch", "update"),
+            validate_update=pods_validation.validate_ephemeral_update,
+        ),
         Subresource(name="eviction", verbs=("create",), kind="Eviction", group="policy", version="v1"),
         Subresource(name="exec", verbs=("create", "get"), kind="PodExecOptions"),
         Subresource(name="log", verbs=("get",)),
         Subresource(name="portforward", verbs=("create", "get"), kind="PodPortForwardOptions"),
         Subresource(name="proxy", verbs=("create", "delete", "get", "patch", "update"), kind="PodProxyOptions"),
-        Subresource(name="resize", verbs=("get", "patch", "update")),
+        Subresource(
+            name="resize",
+            verbs=("get", "patch", "update"),
+            validate_update=pods_validation.validate_resize_update,
+        ),
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
     definition="io.k8s.api.core.v1.Pod",

@@ -24,13 +24,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subresource:
-    """`name` as in the path. Group, version and kind are what travels there; empty means the parent's own."""
+    """`name` as in the path. Group, version and kind are what travels there; empty means the parent's own.
+
+    `validate_update(new, old)`, where given, judges changes through this endpoint instead of the kind's own
+    `validate_update`: what a pod's `resize` may change, its main endpoint may not.
+    """
 
     name: str
     verbs: tuple[str, ...]
     kind: str = ""
     group: str = ""
     version: str = ""
+    validate_update: Callable[[Object, Object], list[FieldError]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,11 @@ class Resource:
 
     def has_subresource(self, name: str) -> bool:
         return any(s.name == name for s in self.subresources)
+
+    def validate_update_of(self, subresource: str) -> Callable[[Object, Object], list[FieldError]] | None:
+        """What judges a change through an endpoint; "" is the object's own."""
+        own = next((s.validate_update for s in self.subresources if s.name == subresource), None)
+        return own or self.validate_update
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
         """The URL path of the collection, an object or its subresource."""
