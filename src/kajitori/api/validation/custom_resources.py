@@ -23,7 +23,23 @@ def _definition(definition: Object) -> Errors:
     if name and name != f"{names.get('plural') or ''}.{group}":
         yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
     yield from _spec(spec, names, group)
+    yield from _approval(definition, group)
     yield from _stored_versions(spec, status)
+
+
+_APPROVAL = "api-approved.kubernetes.io"
+_PROTECTED = ("k8s.io", "kubernetes.io")
+
+
+def _approval(definition: Object, group: str) -> Errors:
+    """Groups of the Kubernetes project need its approval (KEP-1111)."""
+    protected = any(group == domain or group.endswith(f".{domain}") for domain in _PROTECTED)
+    if protected and not (definition["metadata"].get("annotations") or {}).get(_APPROVAL):
+        detail = (
+            f'protected groups must have approval annotation "{_APPROVAL}", see '
+            "https://github.com/kubernetes/enhancements/pull/1111"
+        )
+        yield required(f"metadata.annotations[{_APPROVAL}]", detail)
 
 
 def _spec(spec: Object, names: Object, group: str) -> Errors:
@@ -161,18 +177,19 @@ def _stored_versions(spec: Object, status: Object) -> Errors:
     stored = status.get("storedVersions") or []
     if not stored:
         yield invalid("status.storedVersions", None, "must have at least one stored version")
-    served = {version.get("name") for version in spec.get("versions") or ()}
-    storage = next((v.get("name") for v in spec.get("versions") or () if v.get("storage")), None)
-    if stored and storage is not None and storage not in stored:
-        yield invalid("status.storedVersions", stored, f"must have the storage version {storage}")
-    for index, version in enumerate(stored):
-        if version not in served:
-            detail = (
-                f"missing from spec.versions; {version} was previously a storage version, and must remain in "
-                f"spec.versions until a storage migration ensures no data remains persisted in {version} and removes "
-                f"{version} from status.storedVersions"
-            )
-            yield invalid(f"status.storedVersions[{index}]", version, detail)
+    remembered = dict.fromkeys(stored)
+    for version in spec.get("versions") or ():
+        name = version.get("name") or ""
+        if version.get("storage") and name not in remembered:
+            yield invalid("status.storedVersions", stored, f"must have the storage version {name}")
+        remembered.pop(name, None)
+    for version in remembered:
+        detail = (
+            f"missing from spec.versions; {version} was previously a storage version, and must remain in "
+            f"spec.versions until a storage migration ensures no data remains persisted in {version} and removes "
+            f"{version} from status.storedVersions"
+        )
+        yield invalid(f"status.storedVersions[{stored.index(version)}]", version, detail)
 
 
 def _root_schema(path: str, schema: Object) -> Errors:

@@ -68,7 +68,9 @@ def _metric(path: str, metric: Object) -> Errors:
         yield required(f"{path}.type", "must specify a metric source type")
         return
     if kind not in _METRICS:
-        yield from one_of(f"{path}.type", kind, tuple(_METRICS))
+        # Once for the type itself, once for each source that is there and cannot belong to it.
+        for _ in range(1 + sum(field in metric for field in _METRICS.values())):
+            yield from one_of(f"{path}.type", kind, tuple(_METRICS))
         return
     field = _METRICS[kind]
     source = metric.get(field)
