@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from kajitori.api.batch import CRON_JOB, JOB
+from kajitori.api.cron import CronSchedule, InvalidSchedule, parse_cron
 from kajitori.api.errors import AlreadyExists, NotFound
 from kajitori.api.meta import (
     Object,
@@ -20,7 +21,7 @@ from kajitori.api.times import timestamp
 from kajitori.controllers.context import BY_CONTROLLER, Context
 from kajitori.controllers.controller import Controller, Source, is_namespace_terminating, own, owned
 from kajitori.controllers.cronjob.plan import make_job, plan, surplus_history
-from kajitori.controllers.cronjob.schedule import Schedule, ScheduleError, parse, zone_of
+from kajitori.controllers.cronjob.schedule import UnknownTimeZone, zone_of
 from kajitori.controllers.job.plan import is_finished
 
 
@@ -50,16 +51,16 @@ class CronJobController(Controller):
             await self._delete(cronjob, job)
         return again_s
 
-    def _read_schedule(self, cronjob: Object) -> tuple[Schedule, ZoneInfo] | None:
+    def _read_schedule(self, cronjob: Object) -> tuple[CronSchedule, ZoneInfo] | None:
         text = cronjob["spec"]["schedule"]
         try:
             zone = zone_of(cronjob["spec"].get("timeZone"))
-        except ScheduleError as error:
+        except UnknownTimeZone as error:
             self.events.event(cronjob, "Warning", "UnknownTimeZone", f"invalid timeZone: {error}")
             return None
         try:
-            return parse(text), zone
-        except ScheduleError as error:
+            return parse_cron(text), zone
+        except InvalidSchedule as error:
             self.events.event(cronjob, "Warning", "UnparseableSchedule", f'unparseable schedule: "{text}" : {error}')
             return None
 
@@ -96,7 +97,9 @@ class CronJobController(Controller):
             return False
         return uid_of(job) == str(reference["uid"])
 
-    async def _start_due(self, cronjob: Object, jobs: list[Object], schedule: Schedule, zone: ZoneInfo) -> float | None:
+    async def _start_due(
+        self, cronjob: Object, jobs: list[Object], schedule: CronSchedule, zone: ZoneInfo
+    ) -> float | None:
         listed = {reference["uid"] for reference in (cronjob.get("status") or {}).get("active") or ()}
         running = [job for job in jobs if uid_of(job) in listed and not is_finished(job)]
         todo = plan(cronjob, running, schedule, zone, self.clock.now())

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from kajitori.api.cron import CronSchedule
 from kajitori.api.meta import Object, condition_is, name_of, namespace_of, owner_reference
 from kajitori.api.times import parse_timestamp
-from kajitori.controllers.cronjob.schedule import Schedule
+from kajitori.controllers.cronjob.schedule import next_after
 
 SCHEDULED_ANNOTATION = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 # Upstream counts no further: a clock that jumped by years must not be replayed minute by minute.
@@ -27,10 +28,10 @@ class Plan:
     events: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-def plan(cronjob: Object, active: Sequence[Object], schedule: Schedule, zone: ZoneInfo, now_s: float) -> Plan:
+def plan(cronjob: Object, active: Sequence[Object], schedule: CronSchedule, zone: ZoneInfo, now_s: float) -> Plan:
     """`active` are the Jobs of this CronJob that still run."""
     result = Plan()
-    upcoming_s = schedule.next_after(now_s, zone)
+    upcoming_s = next_after(schedule, now_s, zone)
     result.again_s = None if upcoming_s is None else upcoming_s - now_s + SLACK_S
     scheduled_s, missed = due(cronjob, schedule, zone, now_s)
     if missed > MISSED_MAX:
@@ -54,7 +55,7 @@ def plan(cronjob: Object, active: Sequence[Object], schedule: Schedule, zone: Zo
     return result
 
 
-def due(cronjob: Object, schedule: Schedule, zone: ZoneInfo, now_s: float) -> tuple[float | None, int]:
+def due(cronjob: Object, schedule: CronSchedule, zone: ZoneInfo, now_s: float) -> tuple[float | None, int]:
     """The latest moment that has come without a Job, and how many have (counted to just beyond MISSED_MAX)."""
     last = (cronjob.get("status") or {}).get("lastScheduleTime")
     since_s = parse_timestamp(last or cronjob["metadata"]["creationTimestamp"])
@@ -62,32 +63,32 @@ def due(cronjob: Object, schedule: Schedule, zone: ZoneInfo, now_s: float) -> tu
     if deadline_s is not None:
         since_s = max(since_s, now_s - deadline_s)
     found, missed = None, 0
-    moment_s = schedule.next_after(since_s, zone)
+    moment_s = next_after(schedule, since_s, zone)
     while moment_s is not None and moment_s <= now_s:
         found, missed = moment_s, missed + 1
         if missed > MISSED_MAX:
             # Far behind: step from shortly before now instead.
             found = _latest_before(schedule, zone, found, now_s)
             break
-        moment_s = schedule.next_after(moment_s, zone)
+        moment_s = next_after(schedule, moment_s, zone)
     return found, missed
 
 
-def _latest_before(schedule: Schedule, zone: ZoneInfo, known_s: float, now_s: float) -> float:
+def _latest_before(schedule: CronSchedule, zone: ZoneInfo, known_s: float, now_s: float) -> float:
     """Look back over ever longer spans until one holds a scheduled moment; `known_s` is one for certain."""
     span_s = 120.0
     while now_s - span_s > known_s:
-        moment_s = schedule.next_after(now_s - span_s, zone)
+        moment_s = next_after(schedule, now_s - span_s, zone)
         if moment_s is not None and moment_s <= now_s:
             return _last_from(schedule, zone, moment_s, now_s)
         span_s *= 2
     return _last_from(schedule, zone, known_s, now_s)
 
 
-def _last_from(schedule: Schedule, zone: ZoneInfo, moment_s: float, now_s: float) -> float:
-    following_s = schedule.next_after(moment_s, zone)
+def _last_from(schedule: CronSchedule, zone: ZoneInfo, moment_s: float, now_s: float) -> float:
+    following_s = next_after(schedule, moment_s, zone)
     while following_s is not None and following_s <= now_s:
-        moment_s, following_s = following_s, schedule.next_after(following_s, zone)
+        moment_s, following_s = following_s, next_after(schedule, following_s, zone)
     return moment_s
 
 
