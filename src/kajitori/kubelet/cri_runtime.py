@@ -164,7 +164,7 @@ class CriRuntime:
         await self._call("StartContainer", pb.StartContainerRequest(container_id=container_id))
 
     async def stop_container(self, container_id: str, grace_s: float) -> None:
-        request = pb.StopContainerRequest(container_id=container_id, timeout=int(grace_s))
+        request = pb.StopContainerRequest(container_id=container_id, timeout=round(grace_s))
         await self._call("StopContainer", request, timeout_s=grace_s + STOP_MARGIN_S)
 
     async def remove_container(self, container_id: str) -> None:

@@ -6,6 +6,7 @@ It waits for the API server's watches and containerd's events; the lease is its 
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,12 +31,22 @@ from kajitori.kubelet.node_registration import NodeRegistration
 from kajitori.kubelet.objects import WatchedObjects
 from kajitori.kubelet.pod_status import NodeAddress
 from kajitori.kubelet.pod_worker import PodWorker
-from kajitori.kubelet.runtime import Runtime, RuntimeDeadline, RuntimeFailure, RuntimeUnavailable, SandboxRecord
+from kajitori.kubelet.runtime import (
+    Runtime,
+    RuntimeDeadline,
+    RuntimeEvent,
+    RuntimeEventKind,
+    RuntimeFailure,
+    RuntimeUnavailable,
+    SandboxRecord,
+)
 from kajitori.kubelet.volumes.content import Contents
 
 logger = logging.getLogger(__name__)
 
 RECONNECT_S = 0.2
+EARLY_EXITS_MAX = 1024
+"""Exits of what no worker has seen yet (a container that ends while it is being started); the oldest are forgotten."""
 LOOK_AGAIN_S = 1.0
 """After the event stream is (re)opened, pods are looked at at once and again this much later: what happened before the
 subscription took hold was not told."""
@@ -66,7 +77,7 @@ class Kubelet:
         """By pod uid."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pod_of: dict[str, str] = {}
-        self._reconciled = False
+        self._early_exits: deque[str] = deque(maxlen=EARLY_EXITS_MAX)
         self._context: NodeContext | None = None
         self._registration: NodeRegistration | None = None
 
@@ -145,7 +156,7 @@ class Kubelet:
     def _start_worker(self, pod: Object) -> PodWorker:
         assert self._context is not None
         uid = uid_of(pod)
-        worker = self.workers[uid] = PodWorker(self._context, pod, self._pod_of.__setitem__)
+        worker = self.workers[uid] = PodWorker(self._context, pod, self._know)
         if self._is_new(pod) and (refused := self._refusal(pod)):
             worker.refuse(*refused)
             worker.tell("Warning", refused[0], refused[1])
@@ -201,13 +212,30 @@ class Kubelet:
             self._clock.call_later(LOOK_AGAIN_S, self._all_changed)
             try:
                 async for event in self._runtime.events():
-                    if (uid := self._pod_of.get(event.container_id)) and (worker := self.workers.get(uid)):
-                        worker.runtime_changed()
+                    self._take_event(event)
             except (RuntimeUnavailable, RuntimeDeadline) as error:
                 logger.info("the runtime's events: %s", error)
                 if self._registration is not None:
                     self._registration.changed()
             await self._clock.sleep(RECONNECT_S)
+
+    def _take_event(self, event: RuntimeEvent) -> None:
+        worker = self.workers.get(self._pod_of.get(event.container_id, ""))
+        if event.kind is not RuntimeEventKind.EXITED:
+            if worker is not None:
+                worker.runtime_changed()
+        elif worker is not None:
+            worker.ended(event.container_id)
+        else:
+            self._early_exits.append(event.container_id)
+
+    def _know(self, runtime_id: str, pod_uid: str) -> None:
+        """A worker has seen this sandbox or container; it may have ended before that."""
+        if runtime_id in self._pod_of:
+            return
+        self._pod_of[runtime_id] = pod_uid
+        if runtime_id in self._early_exits and (worker := self.workers.get(pod_uid)):
+            worker.ended(runtime_id)
 
     def _all_changed(self) -> None:
         if self._registration is not None:

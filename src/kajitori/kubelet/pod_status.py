@@ -178,9 +178,14 @@ def _initialized_condition(state: PodState, phase: str, inits: list[Object]) -> 
     if _initialized(state) or phase == "Succeeded":
         reason = {"reason": "PodCompleted"} if phase == "Succeeded" else {}
         return {"type": "Initialized", "status": "True"} | reason
-    incomplete = [s["name"] for s in inits if not s["ready"] and not s.get("started")]
+    sidecars = _sidecars(state)
+    incomplete = [s["name"] for s in inits if not s["started" if s["name"] in sidecars else "ready"]]
     message = f"containers with incomplete status: [{' '.join(incomplete)}]"
     return {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": message}
+
+
+def _sidecars(state: PodState) -> set[str]:
+    return {c["name"] for c in state.spec.get("initContainers") or () if is_sidecar(c)}
 
 
 def _containers_ready(state: PodState, phase: str, inits: list[Object], mains: list[Object]) -> Object:
@@ -188,7 +193,7 @@ def _containers_ready(state: PodState, phase: str, inits: list[Object], mains: l
     if phase in ("Succeeded", "Failed"):
         reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
         return {"type": kind, "status": "False", "reason": reason}
-    sidecars = {c["name"] for c in state.spec.get("initContainers") or () if is_sidecar(c)}
+    sidecars = _sidecars(state)
     relevant = [s for s in inits if s["name"] in sidecars] + mains
     unready = [s["name"] for s in relevant if not s["ready"]]
     if not unready:

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 RETRY = Backoff(initial_s=1.0, max_s=30.0)
 LOOK_AGAIN_S = 1.0
+# The runtime's list may lag behind its events: looks after 10, 20, 40 ... ms, some two seconds in all.
+LAG, LAG_TRIES = Backoff(initial_s=0.01, max_s=0.5), 9
 
 
 class PodWorker:
@@ -50,6 +52,7 @@ class PodWorker:
         self._probers: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
         self._messages: dict[str, str] = {}
+        self._ended: dict[str, int] = {}
         self._watchers: list[Callable[[], None]] = []
 
     # --- what happens
@@ -69,6 +72,11 @@ class PodWorker:
             self.state.pod = pod
         self.state.removed = True
         self._wakeup.set()
+
+    def ended(self, runtime_id: str) -> None:
+        """The runtime told that a container or sandbox has ended; what it lists may lag a few milliseconds behind."""
+        self._ended[runtime_id] = 0
+        self.runtime_changed()
 
     def runtime_changed(self) -> None:
         self._look = True
@@ -177,15 +185,24 @@ class PodWorker:
             self._context.clock.call_later(LOOK_AGAIN_S, self._wakeup.set)
             return
         self.state.take_records(sandboxes, [self._with_message(record) for record in containers])
-        for known_id in (*(box.id for box in sandboxes), *(record.id for record in containers)):
-            self._known(known_id, uid)
         for name in list(self.state.waiting):
             latest = self.state.latest(name)
             if latest is not None and latest.state is ContainerState.RUNNING:
                 del self.state.waiting[name]
+        for known_id in (*(box.id for box in sandboxes), *(record.id for record in containers)):
+            self._known(known_id, uid)
+        self._look_for_ended()
         self._tend_probers()
         for watcher in tuple(self._watchers):
             watcher()
+
+    def _look_for_ended(self) -> None:
+        """Look again soon while something that has ended is still listed as running; a while, not for ever."""
+        listed = {record.id for record in self.state.running()} | {box.id for box in self.state.sandboxes if box.ready}
+        self._ended = {key: n + 1 for key, n in self._ended.items() if key in listed and n < LAG_TRIES}
+        if self._ended:
+            delay_s = LAG.delay_s(max(self._ended.values()))
+            self._context.clock.call_later(delay_s, self.runtime_changed)
 
     def _with_message(self, record: ContainerRecord) -> ContainerRecord:
         """An ended container's message file is read once."""
