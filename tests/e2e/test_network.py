@@ -172,6 +172,8 @@ def test_services_work_from_pods_hosts_and_other_nodes(tmp_path: Path) -> None:
             await check_reach(w)
             await check_policies(w)
             await check_udp(w)
+            await check_silence_of_a_dead_name_server()
+            await check_host_port(w)
             tasks = await check_restart(w, tasks, clock)
             for task in tasks:
                 task.cancel()
@@ -248,6 +250,48 @@ async def check_udp(w: World) -> None:
         await eventually(answers_b, "one client's flow moves to the endpoint that is left")
 
 
+async def check_silence_of_a_dead_name_server() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.3)
+        for port, expected in ((53, TimeoutError), (54, ConnectionRefusedError)):
+            client.connect(("10.89.0.1", port))
+            client.send(b"anyone?")
+            with pytest.raises(expected):
+                client.recv(100)
+
+
+async def check_host_port(w: World) -> None:
+    """The second plugin of the conflist, as the runtime calls it."""
+    document = conflist("10.244.0.0/24", w.directory / "ipam-1", 1500)
+    mappings = [{"hostPort": 18080, "containerPort": 8080, "protocol": "tcp"}]
+    portmap = {
+        "cniVersion": document["cniVersion"],
+        "name": document["name"],
+        **document["plugins"][1],
+        "runtimeConfig": {"portMappings": mappings},
+        "prevResult": {"cniVersion": document["cniVersion"], "ips": [{"address": f"{w.pods['b']}/24", "interface": 0}]}
+        | {"interfaces": [{"name": "eth0", "sandbox": "/run/netns/pod-b"}]},
+    }
+    environment = {
+        "CNI_CONTAINERID": "b",
+        "CNI_NETNS": "/run/netns/pod-b",
+        "CNI_IFNAME": "eth0",
+        "CNI_PATH": str(CNI_BIN),
+    }
+    sh(f"{CNI_BIN}/portmap", stdin=json.dumps(portmap), CNI_COMMAND="ADD", **environment)
+    for target, netns in (
+        ("127.0.0.1", ""),
+        ("10.89.0.1", ""),
+        ("10.89.0.1", "kajitori-node-2"),
+        ("10.89.0.1", "pod-b"),
+    ):
+        assert await w.answers(f"{target}:18080", netns, 2) == {"b"}, (
+            f"host port of {target} from {netns or 'the host'}"
+        )
+    sh(f"{CNI_BIN}/portmap", stdin=json.dumps(portmap), CNI_COMMAND="DEL", **environment)
+    assert "CNI-HOSTPORT" in sh("nft list ruleset"), "the plugin leaves chains, which only a purge removes"
+
+
 async def check_restart(w: World, tasks: list[asyncio.Task[None]], clock: SystemClock) -> list[asyncio.Task[None]]:
     """A new process builds on the rules it finds: clients stay where they were, and what changed is mended."""
     before = await w.answers("10.96.0.30", "pod-b", 3)
@@ -268,4 +312,6 @@ async def check_restart(w: World, tasks: list[asyncio.Task[None]], clock: System
 async def check_removal(w: World) -> None:
     await remove_all(w.network)
     await remove_all(w.network)
-    assert "kajitori" not in sh("ip link show; ip netns; nft list ruleset; ip route")
+    left = sh("ip link show; ip netns; nft list ruleset; ip route")
+    assert "kajitori" not in left
+    assert "CNI" not in left

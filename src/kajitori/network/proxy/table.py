@@ -29,6 +29,12 @@ BASE_CHAINS = frozenset(
 MARK = 0x4000
 MARK_FOR_MASQUERADE = f"meta mark set meta mark | {MARK:#x}"
 
+# While the node's name server restarts, a resolver that hears "port unreachable" gives up at once; one that hears
+# nothing asks again. So that answer is kept back: the destination port of the quoted packet stands behind the ICMP
+# header, an IPv4 header and the source port.
+_DNS_PORT = 53
+_QUOTED_PORT_BIT = (8 + 20 + 2) * 8
+
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
@@ -91,6 +97,7 @@ def _body(config: TableConfig) -> str:
   }}
   chain filter-output {{
     type filter hook output priority filter; policy accept;
+    icmp type destination-unreachable icmp code port-unreachable @th,{_QUOTED_PORT_BIT},16 {_DNS_PORT} drop
     ct state new jump dead-services
     ct state new ip daddr {config.service_cidr} goto {REFUSE}
   }}
