@@ -1,0 +1,92 @@
+"""Field selectors: `metadata.name=a,spec.nodeName!=b`, with the messages of upstream's `fields` package."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kajitori.api.errors import BadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRequirement:
+    """`field` equals (or, with `equal` false, differs from) `value`."""
+
+    field: str
+    value: str
+    equal: bool = True
+
+    def __str__(self) -> str:
+        escaped = self.value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
+        return f"{self.field}{'=' if self.equal else '!='}{escaped}"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSelector:
+    """All requirements must hold. A field that is not there counts as the empty string."""
+
+    requirements: tuple[FieldRequirement, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.requirements
+
+    def matches(self, fields: Mapping[str, str]) -> bool:
+        return all((fields.get(r.field, "") == r.value) is r.equal for r in self.requirements)
+
+    def required(self, field: str) -> str | None:
+        """The one value that a field must have, if the selector says so (what an index can use)."""
+        return next((r.value for r in self.requirements if r.equal and r.field == field), None)
+
+    def check(self, known: Iterable[str]) -> None:
+        """Raise BadRequest for a field that this kind cannot be selected by."""
+        names = set(known)
+        for requirement in self.requirements:
+            if requirement.field not in names:
+                raise BadRequest(f"field label not supported: {requirement.field}")
+
+    def __str__(self) -> str:
+        return ",".join(str(requirement) for requirement in self.requirements)
+
+
+_TERM = re.compile(r"(?:[^\\,]|\\.)*\\?", re.DOTALL)
+_OPERATOR = re.compile(r"(?:[^\\=!]|\\.|!(?!=))*?(!=|==|=)", re.DOTALL)
+
+
+@lru_cache(maxsize=4096)
+def parse_field_selector(text: str) -> FieldSelector:
+    r"""`metadata.name=a,spec.nodeName!=b`; `\,` `\=` and `\\` stand for themselves. Raises BadRequest."""
+    requirements = []
+    position = 0
+    while position <= len(text):
+        match = _TERM.match(text, position)
+        assert match is not None, "the pattern matches the empty string"
+        position = match.end() + 1
+        if term := match.group():
+            requirements.append(_field_requirement(term, text))
+    return FieldSelector(tuple(requirements))
+
+
+def _field_requirement(term: str, text: str) -> FieldRequirement:
+    match = _OPERATOR.match(term)
+    if match is None:
+        raise BadRequest(f"invalid selector: '{text}'; can't understand '{term}'")
+    return FieldRequirement(term[: match.start(1)], _unescape(term[match.end() :]), match.group(1) != "!=")
+
+
+def _unescape(value: str) -> str:
+    if "\\" not in value and "=" not in value:
+        return value
+    plain: list[str] = []
+    characters = iter(value)
+    for character in characters:
+        if character == "\\":
+            escaped = next(characters, "")
+            if not escaped or escaped not in "\\,=":
+                raise BadRequest(f"invalid field selector: invalid escape sequence: \\{escaped}")
+            plain.append(escaped)
+        elif character == "=":
+            raise BadRequest(f"invalid field selector: unescaped character in value: {character}")
+        else:
+            plain.append(character)
+    return "".join(plain)
