@@ -162,7 +162,7 @@ def build(
             "custom resource definitions": custom.run,
             "resource quotas": QuotaStatus(objects, ledger, clock).run,
         },
-        [roles.stop, graph.stop, services.stop, custom.stop],
+        [roles.stop, graph.stop, services.stop, custom.stop, ledger.stop],
     )
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from kajitori.api import core, networking, scheduling, storage
 from kajitori.api.errors import Forbidden, NotFound
+from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.admission.default_plugins import default_plugins
+from kajitori.apiserver.admission.quotas import QuotaLedger
 from kajitori.apiserver.authz.union import PrivilegedGroup
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation, User
 from kajitori.kit.clock import VirtualClock
@@ -26,7 +28,8 @@ class World:
         self.objects = FakeObjects(self.clock.now())
         self.objects.put(core.NAMESPACE, {"metadata": {"name": "default"}, "status": {"phase": "Active"}})
         self.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}})
-        self.chain = default_plugins(self.objects, PrivilegedGroup(), self.clock, random.Random(1))
+        ledger = QuotaLedger(self.objects, Registry(), self.clock)
+        self.chain = default_plugins(self.objects, PrivilegedGroup(), ledger, self.clock, random.Random(1))
 
     def admit(
         self,

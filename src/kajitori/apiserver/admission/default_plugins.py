@@ -14,6 +14,7 @@ from kajitori.apiserver.admission.nodes import NodeRestriction, TaintNodesByCond
 from kajitori.apiserver.admission.plugin import Chain
 from kajitori.apiserver.admission.pod_security import PodSecurity
 from kajitori.apiserver.admission.pods import DefaultTolerationSeconds, Priority, RuntimeClass
+from kajitori.apiserver.admission.quotas import QuotaLedger, ResourceQuota
 from kajitori.apiserver.admission.service_accounts import ServiceAccount
 from kajitori.apiserver.admission.volumes import (
     DefaultStorageClass,
@@ -24,7 +25,9 @@ from kajitori.apiserver.interfaces import Authorizer, Objects
 from kajitori.kit.clock import Clock
 
 
-def default_plugins(objects: Objects, authorizer: Authorizer, clock: Clock, rng: random.Random) -> Chain:
+def default_plugins(
+    objects: Objects, authorizer: Authorizer, ledger: QuotaLedger, clock: Clock, rng: random.Random
+) -> Chain:
     return Chain(
         [
             NamespaceLifecycle(objects),
@@ -43,5 +46,6 @@ def default_plugins(objects: Objects, authorizer: Authorizer, clock: Clock, rng:
             CertificateSigning(authorizer),
             CertificateSubjectRestriction(),
             DefaultIngressClass(objects),
+            ResourceQuota(objects, ledger),
         ]
     )
