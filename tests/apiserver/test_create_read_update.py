@@ -174,6 +174,16 @@ def test_malformed_bodies_are_the_clients_fault(in_cluster):
     in_cluster(scenario)
 
 
+def test_documents_nested_beyond_reason_are_the_clients_fault(in_cluster):
+    async def scenario(plane):
+        deep = b'{"metadata":{"name":"a","namespace":"default"},"spec":' + b'{"not":' * 600 + b"{}" + b"}" * 600 + b"}"
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        status, _, answer = await send(plane, "POST", path, deep)
+        assert 400 <= status < 500 and answer["kind"] == "Status"
+
+    in_cluster(scenario)
+
+
 def test_yaml_bodies_are_read_as_kubernetes_reads_them(in_cluster):
     async def scenario(plane):
         body = b"metadata:\n  name: y\ndata:\n  day: 2026-01-01\n  clock: 12:30:45\n"

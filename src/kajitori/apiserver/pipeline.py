@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from kajitori.api.errors import Forbidden, InternalError, ServiceUnavailable, StatusError
+from kajitori.api.errors import BadRequest, Forbidden, InternalError, ServiceUnavailable, StatusError
 from kajitori.api.registry import Registry
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.flow_control import FlowControl
@@ -68,9 +68,12 @@ class Pipeline:
             response = status_response(error)
         except Unavailable as error:
             response = status_response(ServiceUnavailable(str(error)))
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-            response = status_response(InternalError("Internal error occurred: the server's log has the details"))
+        except Exception as error:
+            if _too_deep(error):
+                response = status_response(BadRequest("the document is nested too deeply"))
+            else:
+                log.exception("%s %s failed", request.method, request.path)
+                response = status_response(InternalError("Internal error occurred: the server's log has the details"))
         if response is CONNECTION_TAKEN:
             return response
         if warnings:
@@ -111,6 +114,11 @@ class Pipeline:
             return await self._dispatch(info, context)
         finally:
             self._flow.leave(mutating=mutating)
+
+
+def _too_deep(error: Exception) -> bool:
+    """Python's own limit, or orjson's, which has no exception of its own for it."""
+    return isinstance(error, RecursionError) or (isinstance(error, TypeError) and "Recursion limit" in str(error))
 
 
 def _details(info: RequestInfo) -> dict[str, Any]:

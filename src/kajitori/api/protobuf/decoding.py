@@ -83,7 +83,7 @@ def decode_protobuf(body: bytes) -> Object:
         api_version, kind, raw = _envelope(memoryview(body)[len(MAGIC) :])
         node = node_of(_definition(api_version, kind))
         document = _struct(node, raw)
-    except (Malformed, UnicodeDecodeError, orjson.JSONDecodeError, OverflowError, OSError) as error:
+    except (ValueError, OverflowError, OSError) as error:  # Malformed, bad UTF-8, bad JSON inside, years out of range
         raise BadRequest(f"the body is not valid protobuf: {error}") from None
     except KeyError:
         raise BadRequest(
