@@ -135,6 +135,10 @@ def test_validation(spec: dict[str, Any], expected: list[str]) -> None:
     assert messages(spec) == expected
 
 
+def test_a_pattern_that_python_cannot_read_refuses_nothing() -> None:
+    assert not validate({"properties": {"s": {"type": "string", "pattern": r"\pL+"}}}, {"s": "x"})
+
+
 def test_junctors() -> None:
     one = {"oneOf": [{"required": ["a"]}, {"required": ["b"]}], "type": "object"}
     assert not validate({"properties": {"s": one}}, {"s": {"a": 1}})
