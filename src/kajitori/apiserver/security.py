@@ -38,7 +38,9 @@ from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects, 
 from kajitori.apiserver.pki import FRONT_PROXY_CLIENT, Pki
 from kajitori.apiserver.special import definitions
 from kajitori.apiserver.special.bindings import Bindings
+from kajitori.apiserver.special.certificate_signer import CertificateSigner
 from kajitori.apiserver.special.evictions import Evictions
+from kajitori.apiserver.special.legacy_tokens import LegacyTokens
 from kajitori.apiserver.special.services import ServiceHooks
 from kajitori.apiserver.special.signing_requests import SigningRequestHooks
 from kajitori.apiserver.special.token_requests import TokenRequests
@@ -161,6 +163,8 @@ def build(
             "cluster role aggregation": Aggregator(objects, clock).run,
             "custom resource definitions": custom.run,
             "resource quotas": QuotaStatus(objects, ledger, clock).run,
+            "certificate signing": CertificateSigner(objects, authorizer, config.pki.authority, clock).run,
+            "token secrets": LegacyTokens(objects, issuer, config.pki.authority.certificate).run,
         },
         [roles.stop, graph.stop, services.stop, custom.stop, ledger.stop],
     )
