@@ -34,6 +34,9 @@ _OWN_ROLES = {
         "create,patch,update core,events.k8s.io events",
     ),
 }
+# Node agents remove the directories of deleted local-path volumes and then take off the volume's finalizer.
+_LOCAL_PATH = "system:kajitori:local-path"
+_LOCAL_PATH_RULES = ("list,watch,patch core persistentvolumes",)
 # A node's name server announces itself by an EndpointSlice of its own.
 _OWN_NAMESPACED_ROLES = {
     "kube-system/system:kajitori:dns": (
@@ -58,6 +61,8 @@ def policy() -> Iterator[tuple[Resource, Object]]:
     for name, rules in _OWN_ROLES.items():
         table["clusterRoles"][name] = {"rules": list(rules)}
         table["clusterRoleBindings"][name] = {"role": name, "subjects": [f"User {name}"]}
+    table["clusterRoles"][_LOCAL_PATH] = {"rules": list(_LOCAL_PATH_RULES)}
+    table["clusterRoleBindings"][_LOCAL_PATH] = {"role": _LOCAL_PATH, "subjects": ["Group system:nodes"]}
     for name, (user, rules) in _OWN_NAMESPACED_ROLES.items():
         table["roles"][name] = {"rules": list(rules)}
         table["roleBindings"][name] = {"role": name.rpartition("/")[2], "subjects": [f"User {user}"]}
