@@ -72,7 +72,7 @@ class Kubelet:
         self._runtime = runtime or _cri_runtime(config)
         self._pods = cache.informer(POD, field_selector=f"spec.nodeName={config.node_name}")
         self._services = cache.informer(SERVICE)
-        self._nodes = cache.informer(NODE)
+        self._nodes = cache.informer(NODE, field_selector=f"metadata.name={config.node_name}")
         self.workers: dict[str, PodWorker] = {}
         """By pod uid."""
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -1,6 +1,7 @@
-"""The API objects that pods of this node refer to, each watched by name for as long as a pod needs it.
+"""The API objects that pods of this node refer to; ConfigMaps and Secrets watched while a pod needs them.
 
-A node may read only what its own pods name (the node authorizer), so there is one small watch an object.
+A node may read only what its own pods name (the node authorizer), so there is one small watch an object. Claims and
+volumes it may only get, and they are only needed when a pod starts.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from kajitori.client.informer import Informer
 from kajitori.client.interface import Client, WatchEventType
 from kajitori.kit.clock import Clock
 from kajitori.kubelet.volumes.sources import Token
+
+
+WATCHED = ("configmaps", "secrets")
 
 
 class _Name(NamedTuple):
@@ -37,9 +41,14 @@ class WatchedObjects:
 
     async def get(self, pod_uid: str, resource: Resource, namespace: str, name: str) -> Object | None:
         """From the watch once it has listed; until then from the server, so that the first use waits for one only."""
+        if resource.plural not in WATCHED:
+            return await self._fetch(resource, namespace, name)
         informer = self._watch(pod_uid, resource, namespace, name)
         if informer.has_synced:
             return informer.get(ObjectKey(namespace, name))
+        return await self._fetch(resource, namespace, name)
+
+    async def _fetch(self, resource: Resource, namespace: str, name: str) -> Object | None:
         try:
             return await self._client.get(resource, name, namespace or None)
         except NotFound:
