@@ -1,0 +1,461 @@
+"""What makes services, storage, RBAC and the other kinds wrong."""
+
+from copy import deepcopy
+
+import pytest
+
+from kajitori.api import (
+    admissionregistration,
+    apiextensions,
+    apiregistration,
+    autoscaling,
+    certificates,
+    coordination,
+    core,
+    discovery,
+    dynamic_resources,
+    events,
+    flowcontrol,
+    networking,
+    node,
+    policy,
+    rbac,
+    scheduling,
+    storage,
+)
+
+_LABEL = "a lowercase RFC 1123 label must consist of"
+_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+
+
+def made(resource, name="x", **fields):
+    obj = {"metadata": {"name": name, "namespace": "default", "uid": "u"}, **deepcopy(fields)}
+    if resource.default:
+        resource.default(obj)
+    if resource.prepare_create:
+        resource.prepare_create(obj)
+    return obj
+
+
+def messages(resource, obj):
+    return [f"{e.field}: {e.message}" for e in resource.validate(obj)]
+
+
+def rules(**rule):
+    return {"rules": [rule]}
+
+
+WEBHOOK = {
+    "name": "w.example.com",
+    "clientConfig": {"service": {"name": "s", "namespace": "n"}},
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
+}
+INGRESS_PATH = {"pathType": "Prefix", "path": "/", "backend": {"service": {"name": "s", "port": {"number": 80}}}}
+CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+VOLUME = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/x"}}
+TARGET = {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}
+NEW_EVENT = {
+    "eventTime": "2026-01-01T00:00:00.000000Z",
+    "reportingController": "c",
+    "reportingInstance": "i",
+    "action": "A",
+    "reason": "R",
+    "type": "Normal",
+}
+
+
+def ingress(**changes):
+    return {"spec": {"rules": [{"http": {"paths": [{**INGRESS_PATH, **changes}]}}]}}
+
+
+def webhooks(**changes):
+    return {"webhooks": [{**WEBHOOK, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("resource", "fields", "expected"),
+    [
+        (core.SERVICE, {"spec": {"ports": [{"port": 80}]}}, []),
+        (core.SERVICE, {"spec": {}}, ["spec.ports: Required value"]),
+        (core.SERVICE, {"spec": {"clusterIP": "None"}}, []),
+        (core.SERVICE, {"spec": {"type": "ExternalName"}}, ["spec.externalName: Required value"]),
+        (
+            core.SERVICE,
+            {"spec": {"type": "Cluster", "ports": [{"port": 80}]}},
+            ['spec.type: Unsupported value: "Cluster": supported values: "ClusterIP", "ExternalName"'],
+        ),
+        (
+            core.SERVICE,
+            {"spec": {"ports": [{"port": 80, "nodePort": 30080}]}},
+            ["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"],
+        ),
+        (
+            core.SERVICE,
+            {"spec": {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]}},
+            ['spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,'],
+        ),
+        (
+            core.SERVICE,
+            {"spec": {"ports": [{"port": 80}], "externalTrafficPolicy": "Local"}},
+            ['spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services'],
+        ),
+        (
+            core.ENDPOINTS,
+            {"subsets": [{"addresses": [{"ip": "127.0.0.1"}]}]},
+            ['subsets[0].addresses[0].ip: Invalid value: "127.0.0.1": may not be in the loopback range'],
+        ),
+        (
+            discovery.ENDPOINT_SLICE,
+            {"addressType": "IPv4", "endpoints": [{"addresses": ["x"]}, {"addresses": ["2001:db8::1"]}]},
+            [
+                f'endpoints[0].addresses[0]: Invalid value: "x": {_IP}',
+                'endpoints[1].addresses[0]: Invalid value: "2001:db8::1": must be an IPv4 address',
+            ],
+        ),
+        (networking.INGRESS, ingress(), []),
+        (
+            networking.INGRESS,
+            {"spec": {}},
+            ["spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"],
+        ),
+        (
+            networking.INGRESS,
+            ingress(path="a"),
+            ['spec.rules[0].http.paths[0].path: Invalid value: "a": must be an absolute path'],
+        ),
+        (
+            networking.INGRESS,
+            ingress(path="/a//b"),
+            ["spec.rules[0].http.paths[0].path: Invalid value: \"/a//b\": must not contain '//'"],
+        ),
+        (
+            networking.INGRESS,
+            ingress(backend={}),
+            ['spec.rules[0].http.paths[0].backend: Invalid value: "": resource or service backend is required'],
+        ),
+        (
+            networking.INGRESS,
+            {"spec": {"rules": [{"host": "1.2.3.4"}]}},
+            ['spec.rules[0].host: Invalid value: "1.2.3.4": must be a DNS name, not an IP address'],
+        ),
+        (
+            networking.INGRESS_CLASS,
+            {"spec": {"controller": "c"}},
+            ['spec.controller: Invalid value: "c": must be a domain-prefixed path (such as "acme.io/foo")'],
+        ),
+        (
+            networking.NETWORK_POLICY,
+            {"spec": {"ingress": [{"from": [{}, {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/9"]}}]}]}},
+            [
+                "spec.ingress[0].from[0]: Required value: must specify a peer",
+                'spec.ingress[0].from[1].ipBlock.except[0]: Invalid value: "11.0.0.0/9": '
+                "must be a strict subset of `cidr`",
+            ],
+        ),
+        (networking.SERVICE_CIDR, {"spec": {}}, ["spec.cidrs: Required value: at least one CIDR required"]),
+        (core.PERSISTENT_VOLUME_CLAIM, {"spec": CLAIM}, []),
+        (
+            core.PERSISTENT_VOLUME_CLAIM,
+            {"spec": {}},
+            [
+                "spec.accessModes: Required value: at least 1 access mode is required",
+                "spec.resources[storage]: Required value",
+            ],
+        ),
+        (core.PERSISTENT_VOLUME, {"spec": VOLUME}, []),
+        (
+            core.PERSISTENT_VOLUME,
+            {"spec": VOLUME | {"capacity": {"storage": "-1"}}},
+            [
+                "spec.capacity[storage]: Invalid value: -1: must be a valid resource quantity",
+                'spec.capacity[storage]: Invalid value: "-1": must be greater than zero',
+            ],
+        ),
+        (core.CONFIG_MAP, {"data": {"a": "b", ".hidden": "c"}}, []),
+        (core.CONFIG_MAP, {"data": {"a/b": ""}}, ['data[a/b]: Invalid value: "a/b": a valid config key must consist']),
+        (
+            core.CONFIG_MAP,
+            {"data": {"a": ""}, "binaryData": {"a": ""}},
+            ['data[a]: Invalid value: "a": duplicate of key present in binaryData'],
+        ),
+        (core.CONFIG_MAP, {"data": {"a": "x" * (1 << 20) + "x"}}, [": Too long: may not be more than 1048576 bytes"]),
+        (core.SECRET, {"type": "kubernetes.io/tls", "data": {"tls.crt": ""}}, ["data[tls.key]: Required value"]),
+        (
+            core.SECRET,
+            {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "e30="}},
+            [],
+        ),
+        (
+            core.RESOURCE_QUOTA,
+            {"spec": {"hard": {"pods": "1", "bogus": "1"}, "scopes": ["BestEffort", "NotBestEffort"]}},
+            [
+                'spec.hard[bogus]: Invalid value: "bogus": must be a standard resource type or fully qualified',
+                'spec.hard[bogus]: Invalid value: "bogus": must be a standard resource for quota',
+                'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes',
+            ],
+        ),
+        (
+            core.LIMIT_RANGE,
+            {"spec": {"limits": [{"type": "Pod", "min": {"cpu": "2"}, "max": {"cpu": "1"}}]}},
+            ['spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1'],
+        ),
+        (
+            core.NODE,
+            {"spec": {"taints": [{"key": "k"}]}},
+            ["metadata.taints[0].effect: Required value"],
+        ),
+        (core.EVENT, {"involvedObject": {"namespace": "default"}}, []),
+        (
+            core.EVENT,
+            {"involvedObject": {"namespace": "other"}},
+            ['involvedObject.namespace: Invalid value: "other": does not match event.namespace'],
+        ),
+        (events.EVENT, NEW_EVENT, []),
+        (events.EVENT, NEW_EVENT | {"action": ""}, ["action: Required value"]),
+        (rbac.ROLE, rules(apiGroups=[""], resources=["pods"], verbs=["get"]), []),
+        (
+            rbac.ROLE,
+            rules(verbs=["get"], nonResourceURLs=["/x"]),
+            ['rules[0].nonResourceURLs: Invalid value: ["/x"]: namespaced rules cannot apply to non-resource URLs'],
+        ),
+        (
+            rbac.CLUSTER_ROLE,
+            rules(apiGroups=[""]),
+            [
+                "rules[0].verbs: Required value: verbs must contain at least one value",
+                "rules[0].resources: Required value: resource rules must supply at least one resource",
+            ],
+        ),
+        (
+            rbac.CLUSTER_ROLE_BINDING,
+            {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "ServiceAccount", "name": "s"}]},
+            [
+                'roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole"',
+                "subjects[0].namespace: Required value",
+            ],
+        ),
+        (
+            autoscaling.HORIZONTAL_POD_AUTOSCALER,
+            {"spec": {"scaleTargetRef": TARGET, "minReplicas": 3, "maxReplicas": 2}},
+            ["spec.maxReplicas: Invalid value: 2: must be greater than or equal to `minReplicas`"],
+        ),
+        (
+            autoscaling.HORIZONTAL_POD_AUTOSCALER,
+            {"spec": {"scaleTargetRef": TARGET, "maxReplicas": 2, "metrics": [{"type": "Resource"}]}},
+            ["spec.metrics[0].resource: Required value: must populate information for the given metric source"],
+        ),
+        (
+            policy.POD_DISRUPTION_BUDGET,
+            {"spec": {"minAvailable": "x"}},
+            ['spec.minAvailable: Invalid value: "x": a valid percent string must be a numeric string'],
+        ),
+        (
+            scheduling.PRIORITY_CLASS,
+            {"value": 2_000_000_000},
+            ["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"],
+        ),
+        (
+            coordination.LEASE,
+            {"spec": {"leaseDurationSeconds": 0}},
+            ["spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0"],
+        ),
+        (node.RUNTIME_CLASS, {"handler": "-"}, [f'handler: Invalid value: "-": {_LABEL}']),
+        (storage.STORAGE_CLASS, {}, ["provisioner: Required value"]),
+        (
+            storage.VOLUME_ATTACHMENT,
+            {"spec": {"attacher": "a", "nodeName": "n"}},
+            ["spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName"],
+        ),
+        (admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION, webhooks(), []),
+        (
+            admissionregistration.MUTATING_WEBHOOK_CONFIGURATION,
+            webhooks(sideEffects=None, timeoutSeconds=31),
+            [
+                "webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun",
+                "webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds",
+            ],
+        ),
+        (
+            admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION,
+            webhooks(clientConfig={"url": "http://example.com"}),
+            ["webhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme"],
+        ),
+        (
+            apiregistration.API_SERVICE,
+            {"spec": {"version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1}},
+            ['metadata.name: Invalid value: "x": must be `spec.version+"."+spec.group`: "v1."'],
+        ),
+        (
+            flowcontrol.PRIORITY_LEVEL_CONFIGURATION,
+            {"spec": {"type": "Limited"}},
+            ["spec.limited: Required value: must not be empty when type is Limited"],
+        ),
+        (
+            certificates.CERTIFICATE_SIGNING_REQUEST,
+            {"spec": {"request": "eA==", "usages": ["signing", "signing"], "signerName": "x"}},
+            [
+                'spec.usages[1]: Duplicate value: "signing"',
+                'spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form',
+            ],
+        ),
+        (
+            dynamic_resources.RESOURCE_SLICE,
+            {"spec": {"driver": "d", "pool": {"name": "p", "resourceSliceCount": 1}}},
+            ["spec: Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection`"],
+        ),
+    ],
+)
+def test_new_object(resource, fields, expected):
+    found = messages(resource, made(resource, **fields))
+    assert len(found) == len(expected), found
+    for message, beginning in zip(found, expected, strict=True):
+        assert message.startswith(beginning), message
+
+
+@pytest.mark.parametrize(
+    ("resource", "old", "new", "expected"),
+    [
+        (
+            core.CONFIG_MAP,
+            {"immutable": True, "data": {"a": "b"}},
+            {"data": {"a": "c"}},
+            [
+                "immutable: Forbidden: field is immutable when `immutable` is set",
+                "data: Forbidden: field is immutable when `immutable` is set",
+            ],
+        ),
+        (core.CONFIG_MAP, {"data": {"a": "b"}}, {"immutable": True, "data": {"a": "c"}}, []),
+        (core.SECRET, {}, {"type": "other"}, ['type: Invalid value: "other": field is immutable']),
+        (
+            core.SERVICE,
+            {"spec": {"clusterIPs": ["10.96.0.5"]}},
+            {"spec": {"clusterIPs": ["10.96.0.6"]}},
+            ['spec.clusterIPs[0]: Invalid value: ["10.96.0.6"]: may not change once set'],
+        ),
+        (
+            core.SERVICE,
+            {"spec": {"clusterIPs": ["10.96.0.5"]}},
+            {"spec": {"type": "ExternalName", "externalName": "a.b"}},
+            [],
+        ),
+        (
+            core.PERSISTENT_VOLUME_CLAIM,
+            {"spec": CLAIM},
+            {"spec": CLAIM | {"accessModes": ["ReadWriteMany"]}},
+            ["spec: Forbidden: spec is immutable after creation except resources.requests"],
+        ),
+        (core.PERSISTENT_VOLUME_CLAIM, {"spec": CLAIM}, {"spec": CLAIM | {"volumeName": "v"}}, []),
+        (
+            core.PERSISTENT_VOLUME,
+            {"spec": VOLUME},
+            {"spec": VOLUME | {"hostPath": {"path": "/y"}}},
+            ["spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"],
+        ),
+        (
+            storage.STORAGE_CLASS,
+            {"provisioner": "p"},
+            {"provisioner": "q"},
+            ["provisioner: Forbidden: updates to provisioner are forbidden."],
+        ),
+        (
+            rbac.ROLE_BINDING,
+            {"roleRef": {"kind": "Role", "name": "r"}},
+            {"roleRef": {"kind": "Role", "name": "s"}},
+            [
+                'roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"s"}: '
+                "cannot change roleRef"
+            ],
+        ),
+        (scheduling.PRIORITY_CLASS, {"value": 1}, {"value": 2}, ["value: Forbidden: may not be changed in an update."]),
+        (
+            core.NODE,
+            {"spec": {"podCIDRs": ["10.244.0.0/24"]}},
+            {"spec": {"podCIDRs": ["10.244.1.0/24"]}},
+            ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
+        ),
+    ],
+)
+def test_change(resource, old, new, expected):
+    found = [f"{e.field}: {e.message}" for e in resource.validate_update(made(resource, **new), made(resource, **old))]
+    assert len(found) == len(expected), found
+    for message, beginning in zip(found, expected, strict=True):
+        assert message.startswith(beginning), message
+
+
+def test_a_bound_claim_may_ask_for_more():
+    old = made(core.PERSISTENT_VOLUME_CLAIM, spec=CLAIM) | {
+        "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}
+    }
+    more = made(core.PERSISTENT_VOLUME_CLAIM, spec=CLAIM | {"resources": {"requests": {"storage": "2Gi"}}})
+    assert core.PERSISTENT_VOLUME_CLAIM.validate_update(more, old) == []
+    less = made(core.PERSISTENT_VOLUME_CLAIM, spec=CLAIM | {"resources": {"requests": {"storage": "1"}}})
+    (error,) = core.PERSISTENT_VOLUME_CLAIM.validate_update(less, old)
+    assert str(error) == "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
+
+
+def definition(schema=None, **spec):
+    version = {"name": "v1", "served": True, "storage": True}
+    version["schema"] = {"openAPIV3Schema": {"type": "object"} if schema is None else schema}
+    fields = {"group": "example.com", "scope": "Namespaced", "names": {"plural": "foos", "kind": "Foo"}}
+    return made(
+        apiextensions.CUSTOM_RESOURCE_DEFINITION, "foos.example.com", spec={**fields, "versions": [version], **spec}
+    )
+
+
+_ROOT = "spec.validation.openAPIV3Schema"
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "integer"}}}, []),
+        ({"type": "array", "items": {"type": "string"}}, [f'{_ROOT}.type: Invalid value: "array": must be object']),
+        (
+            {"type": "object", "properties": {"a": {}}},
+            [f"{_ROOT}.properties[a].type: Required value: must not be empty for specified object fields"],
+        ),
+        ({"type": "object", "properties": {"a": {"x-kubernetes-int-or-string": True}}}, []),
+        (
+            {"type": "object", "properties": {"a": {"type": "array"}}},
+            [f"{_ROOT}.properties[a].items: Required value: must be specified"],
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "array", "items": {"type": "object"}, "x-kubernetes-list-type": "map"}},
+            },
+            [f"{_ROOT}.properties[a].x-kubernetes-list-map-keys: Required value: must not be empty"],
+        ),
+    ],
+)
+def test_structural_schema(schema, expected):
+    found = messages(apiextensions.CUSTOM_RESOURCE_DEFINITION, definition(schema))
+    assert len(found) == len(expected), found
+    for message, beginning in zip(found, expected, strict=True):
+        assert message.startswith(beginning), message
+
+
+def test_a_definition_is_named_for_what_it_defines():
+    wrong = definition()
+    wrong["metadata"]["name"] = "bars.example.com"
+    assert messages(apiextensions.CUSTOM_RESOURCE_DEFINITION, wrong) == [
+        'metadata.name: Invalid value: "bars.example.com": must be spec.names.plural+"."+spec.group'
+    ]
+
+
+def test_an_established_definition_keeps_its_scope_and_kind():
+    old = definition()
+    old["status"]["conditions"] = [{"type": "Established", "status": "True"}]
+    new = definition(scope="Cluster", names={"plural": "foos", "kind": "Bar"})
+    found = apiextensions.CUSTOM_RESOURCE_DEFINITION.validate_update(new, old)
+    assert [e.field for e in found] == ["spec.scope", "spec.names.kind"]
+
+
+def test_a_version_that_was_stored_may_not_disappear():
+    old = definition()
+    renamed = [{**old["spec"]["versions"][0], "name": "v2"}]
+    new = deepcopy(old) | {"spec": {**old["spec"], "versions": renamed}}
+    apiextensions.CUSTOM_RESOURCE_DEFINITION.prepare_update(new, old)
+    (found,) = messages(apiextensions.CUSTOM_RESOURCE_DEFINITION, new)
+    assert found.startswith('status.storedVersions[0]: Invalid value: "v1": missing from spec.versions')
