@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from kajitori.api import core, discovery, networking, scheduling, storage
 from kajitori.api.meta import Object
@@ -24,7 +25,7 @@ _PRIORITY_CLASSES = (
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What the objects say of this cluster. `address` is where pods reach the API server; never a loopback one."""
+    """What the objects say of this cluster. `address` is where pods reach the API server; loopback is left out."""
 
     address: str
     port: int
@@ -137,8 +138,9 @@ def _dns_service(facts: ClusterFacts) -> Object:
 def own(facts: ClusterFacts) -> Iterator[tuple[Resource, Object]]:
     """What follows this server's own facts at every start."""
     yield core.SERVICE, _service(facts)
-    yield core.ENDPOINTS, _endpoints(facts)
-    yield discovery.ENDPOINT_SLICE, _endpoint_slice(facts)
+    if not ip_address(facts.address).is_loopback:  # a control plane without nodes has nobody who could reach it so
+        yield core.ENDPOINTS, _endpoints(facts)
+        yield discovery.ENDPOINT_SLICE, _endpoint_slice(facts)
     yield core.CONFIG_MAP, _extension_authentication(facts)
 
 
