@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kajitori.api import core, networking, scheduling, storage
+from kajitori.api import core, local_path, networking, scheduling, storage
 from kajitori.api.errors import Forbidden, NotFound
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
@@ -226,3 +226,24 @@ def test_a_node_touches_only_pods_that_are_bound_to_it() -> None:
         world.admit(core.POD, elsewhere, elsewhere, user=NODE, subresource="status")
     with pytest.raises(Forbidden, match="can only create mirror pods"):
         world.admit(core.POD, here, user=NODE)
+
+
+def test_a_node_only_lets_go_of_volumes_that_it_has_cleaned_up() -> None:
+    world = World()
+    meta = {
+        "name": "pv",
+        "deletionTimestamp": "2027-01-15T08:00:00Z",
+        "finalizers": [local_path.CLEANUP_FINALIZER],
+        "annotations": {
+            local_path.PROVISIONED_BY_ANNOTATION: local_path.PROVISIONER,
+            local_path.NODE_ANNOTATION: "n1",
+        },
+    }
+    old = {"metadata": meta, "spec": {"hostPath": {"path": "/a"}}}
+    cleaned = {**old, "metadata": {**meta, "finalizers": []}}
+    world.admit(core.PERSISTENT_VOLUME, cleaned, old, user=NODE)
+    with pytest.raises(Forbidden, match="can only remove the finalizer"):
+        world.admit(core.PERSISTENT_VOLUME, {**cleaned, "spec": {"hostPath": {"path": "/"}}}, old, user=NODE)
+    elsewhere = {**old, "metadata": {**meta, "annotations": {}}}
+    with pytest.raises(Forbidden, match="await their clean-up"):
+        world.admit(core.PERSISTENT_VOLUME, cleaned, elsewhere, user=NODE)

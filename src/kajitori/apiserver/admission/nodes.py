@@ -3,7 +3,7 @@
 Source: the admission controllers reference, "NodeRestriction".
 """
 
-from kajitori.api import core
+from kajitori.api import core, local_path
 from kajitori.api.meta import Object, labels_of, name_of, uid_of
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
 from kajitori.apiserver.authz.node import node_of
@@ -12,6 +12,7 @@ from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 _NODES: Kind = ("", "nodes")
 _LEASES: Kind = ("coordination.k8s.io", "leases")
 _CSI_NODES: Kind = ("storage.k8s.io", "csinodes")
+_VOLUMES: Kind = ("", "persistentvolumes")
 _MIRROR = "kubernetes.io/config.mirror"
 _NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 
@@ -64,11 +65,17 @@ def _is_restricted(label: str) -> bool:
 class NodeRestriction(Plugin):
     """A node writes its own node, its own lease, and the pods that are bound to it."""
 
-    kinds = frozenset((PODS, _NODES, _LEASES, _CSI_NODES))
+    kinds = frozenset((PODS, _NODES, _LEASES, _CSI_NODES, _VOLUMES))
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._checks = {PODS: self._pod, _NODES: self._node, _LEASES: self._lease, _CSI_NODES: self._csi_node}
+        self._checks = {
+            PODS: self._pod,
+            _NODES: self._node,
+            _LEASES: self._lease,
+            _CSI_NODES: self._csi_node,
+            _VOLUMES: self._volume,
+        }
 
     async def mutate(self, request: AdmissionRequest) -> None:
         node = node_of(request.user)
@@ -149,11 +156,26 @@ class NodeRestriction(Plugin):
     def _csi_node(self, request: AdmissionRequest, node: str) -> None:
         self._own_name(request, node, "CSINode")
 
+    def _volume(self, request: AdmissionRequest, node: str) -> None:
+        """A node takes its finalizer off a local-path volume that it has cleaned up, and nothing else."""
+        old, new = request.old, request.object
+        if old is None or new is None or not local_path.awaits_cleanup(old, node):
+            raise refusal(request, f'node "{node}" can only update local-path volumes that await their clean-up by it')
+        if _without_finalizers(new) != _without_finalizers(old):
+            raise refusal(request, f'node "{node}" can only remove the finalizer of a volume')
+
     @staticmethod
     def _own_name(request: AdmissionRequest, node: str, what: str) -> None:
         name = name_of(request.object) if request.object is not None else request.name
         if name != node:
             raise refusal(request, f"can only access {what} with the same name as the requesting node")
+
+
+_UNCOMPARED = ("finalizers", "managedFields", "resourceVersion")
+
+
+def _without_finalizers(volume: Object) -> Object:
+    return {**volume, "metadata": {k: v for k, v in volume["metadata"].items() if k not in _UNCOMPARED}}
 
 
 def _changed_restricted(new: Object, old: Object) -> list[str]:
