@@ -1,9 +1,11 @@
 """Every control loop of a whole cluster, in the order of their names."""
 
+from kajitori.controllers.cluster_roles import ClusterRoleAggregator
 from kajitori.controllers.cronjob.controller import CronJobController
 from kajitori.controllers.daemonset.controller import DaemonSetController
 from kajitori.controllers.deployment.controller import DeploymentController
 from kajitori.controllers.discovery import DiscoveryController
+from kajitori.controllers.disruption import DisruptionController
 from kajitori.controllers.endpoints.endpointslice import EndpointSliceController
 from kajitori.controllers.endpoints.legacy import EndpointsController
 from kajitori.controllers.endpoints.mirroring import EndpointSliceMirroringController
@@ -15,10 +17,12 @@ from kajitori.controllers.nodes.eviction import TaintEvictionController
 from kajitori.controllers.nodes.ipam import NodeIpamController
 from kajitori.controllers.nodes.lifecycle import NodeLifecycleController
 from kajitori.controllers.nodes.pod_gc import PodGarbageCollector
+from kajitori.controllers.quota import ResourceQuotaController
 from kajitori.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from kajitori.controllers.run import Factory
 from kajitori.controllers.statefulset.controller import StatefulSetController
 from kajitori.controllers.volumes.claims import ClaimBinder
+from kajitori.controllers.volumes.ephemeral import EphemeralVolumeController
 from kajitori.controllers.volumes.local_path import LocalPathProvisioner
 from kajitori.controllers.volumes.protection import ClaimProtection, VolumeProtection
 from kajitori.controllers.volumes.volumes import VolumeController
@@ -26,13 +30,16 @@ from kajitori.controllers.volumes.volumes import VolumeController
 CONTROLLERS: tuple[Factory, ...] = (
     ClaimBinder,
     ClaimProtection,
+    ClusterRoleAggregator,
     CronJobController,
     DaemonSetController,
     DeploymentController,
     DiscoveryController,
+    DisruptionController,
     EndpointsController,
     EndpointSliceController,
     EndpointSliceMirroringController,
+    EphemeralVolumeController,
     GarbageCollector,
     JobController,
     LocalPathProvisioner,
@@ -42,6 +49,7 @@ CONTROLLERS: tuple[Factory, ...] = (
     PodGarbageCollector,
     ReplicaSetController,
     ReplicationControllerController,
+    ResourceQuotaController,
     RootCAPublisher,
     ServiceAccountController,
     StatefulSetController,

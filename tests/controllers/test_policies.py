@@ -1,0 +1,204 @@
+from typing import Any
+
+import pytest
+
+from kajitori.api import quota
+from kajitori.api.apps import DEPLOYMENT, REPLICA_SET
+from kajitori.api.core import PERSISTENT_VOLUME_CLAIM, POD, RESOURCE_QUOTA, SERVICE
+from kajitori.api.meta import condition_of
+from kajitori.api.policy import POD_DISRUPTION_BUDGET
+from kajitori.api.rbac import CLUSTER_ROLE
+from kajitori.api.times import timestamp
+from kajitori.controllers.cluster_roles import ClusterRoleAggregator
+from kajitori.controllers.discovery import DiscoveryController
+from kajitori.controllers.disruption import DisruptionController
+from kajitori.controllers.quota import ResourceQuotaController
+from kajitori.controllers.volumes.ephemeral import EphemeralVolumeController
+
+
+def make_pod(name: str, owner: str = "", ready: bool = True, **spec: Any) -> dict[str, Any]:
+    meta: dict[str, Any] = {"name": name, "namespace": "default", "labels": {"app": "web"}}
+    if owner:
+        meta["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner, "controller": True}
+        ]
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    return {
+        "metadata": meta,
+        "spec": {"containers": [], **spec},
+        "status": {"phase": "Running", "conditions": conditions},
+    }
+
+
+def make_budget(**spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "b", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, **spec},
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "ready", "expected"),
+    [
+        (
+            {"minAvailable": 2},
+            4,
+            {"expectedPods": 4, "desiredHealthy": 2, "currentHealthy": 4, "disruptionsAllowed": 2},
+        ),
+        (
+            {"minAvailable": 2},
+            1,
+            {"expectedPods": 4, "desiredHealthy": 2, "currentHealthy": 1, "disruptionsAllowed": 0},
+        ),
+        (
+            {"minAvailable": "50%"},
+            4,
+            {"expectedPods": 5, "desiredHealthy": 3, "currentHealthy": 4, "disruptionsAllowed": 1},
+        ),
+        (
+            {"maxUnavailable": 2},
+            4,
+            {"expectedPods": 5, "desiredHealthy": 3, "currentHealthy": 4, "disruptionsAllowed": 1},
+        ),
+        (
+            {"maxUnavailable": "10%"},
+            4,
+            {"expectedPods": 5, "desiredHealthy": 4, "currentHealthy": 4, "disruptionsAllowed": 0},
+        ),
+    ],
+)
+def test_how_many_may_be_disrupted(loops: Any, spec: dict[str, Any], ready: int, expected: dict[str, int]) -> None:
+    async def scenario() -> None:
+        reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d", "uid": "d", "controller": True}
+        loops.api.put(
+            DEPLOYMENT, {"metadata": {"name": "d", "namespace": "default", "uid": "d"}, "spec": {"replicas": 5}}
+        )
+        for name in ("old", "new"):
+            meta = {"name": name, "namespace": "default", "uid": name, "ownerReferences": [reference]}
+            loops.api.put(REPLICA_SET, {"metadata": meta, "spec": {"replicas": 3}})
+        for number in range(4):
+            loops.api.put(POD, make_pod(f"p{number}", "new" if number else "old", ready=number < ready))
+        loops.api.put(POD_DISRUPTION_BUDGET, make_budget(**spec))
+        await loops.settle()
+        status = loops.api.one(POD_DISRUPTION_BUDGET, "b")["status"]
+        assert {key: status[key] for key in expected} == expected
+
+    loops.run([DisruptionController], scenario)
+
+
+def test_a_granted_eviction_lapses_when_nothing_is_deleted(loops: Any) -> None:
+    async def scenario() -> None:
+        for name in ("a", "b"):
+            loops.api.put(POD, make_pod(name))
+        budget = make_budget(minAvailable=1) | {"status": {"disruptedPods": {"a": timestamp(loops.clock.now())}}}
+        loops.api.put(POD_DISRUPTION_BUDGET, budget)
+        await loops.settle()
+        assert loops.api.one(POD_DISRUPTION_BUDGET, "b")["status"]["disruptionsAllowed"] == 0
+        await loops.settle(125)
+        status = loops.api.one(POD_DISRUPTION_BUDGET, "b")["status"]
+        assert status["disruptionsAllowed"] == 1 and "disruptedPods" not in status
+
+    loops.run([DisruptionController], scenario)
+
+
+def test_pods_without_a_controller_have_no_percentage(loops: Any) -> None:
+    async def scenario() -> None:
+        loops.api.put(POD, make_pod("a"))
+        loops.api.put(POD_DISRUPTION_BUDGET, make_budget(maxUnavailable=1))
+        await loops.settle()
+        condition = condition_of(loops.api.one(POD_DISRUPTION_BUDGET, "b"), "DisruptionAllowed")
+        assert condition is not None and condition["reason"] == "SyncFailed"
+
+    loops.run([DisruptionController], scenario)
+
+
+def test_aggregated_roles_follow_their_parts(loops: Any) -> None:
+    def role(name: str, *verbs: str, **labels: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "labels": labels}, "rules": [{"verbs": [v]} for v in verbs]}
+
+    async def scenario() -> None:
+        rule = {"clusterRoleSelectors": [{"matchLabels": {"to": "admin"}}]}
+        loops.api.put(CLUSTER_ROLE, role("admin") | {"aggregationRule": rule})
+        loops.api.put(CLUSTER_ROLE, role("b", "list", "get", to="admin"))
+        loops.api.put(CLUSTER_ROLE, role("a", "get", to="admin"))
+        await loops.settle()
+        assert loops.api.one(CLUSTER_ROLE, "admin")["rules"] == [{"verbs": ["get"]}, {"verbs": ["list"]}]
+        loops.api.remove(CLUSTER_ROLE, "b")
+        await loops.settle()
+        assert loops.api.one(CLUSTER_ROLE, "admin")["rules"] == [{"verbs": ["get"]}]
+
+    loops.run([ClusterRoleAggregator], scenario)
+
+
+def needing(cpu: str, memory: str) -> list[dict[str, Any]]:
+    return [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": "1"}}}]
+
+
+def test_what_objects_use_of_a_quota() -> None:
+    pod = quota.usage_of(POD, make_pod("a", containers=needing("250m", "1Gi")))
+    shown = {name: str(amount) for name, amount in pod.items()}
+    assert shown["requests.cpu"] == shown["cpu"] == "250m"
+    assert shown["requests.memory"] == "1Gi" and shown["limits.cpu"] == "1" and shown["count/pods"] == "1"
+    service = quota.usage_of(SERVICE, {"spec": {"type": "LoadBalancer", "ports": [{}, {}]}})
+    assert {n: str(a) for n, a in service.items()} == {
+        "count/services": "1",
+        "services": "1",
+        "services.loadbalancers": "1",
+        "services.nodeports": "2",
+    }
+    claim = {"spec": {"storageClassName": "gold", "resources": {"requests": {"storage": "5Gi"}}}}
+    assert (
+        str(quota.usage_of(PERSISTENT_VOLUME_CLAIM, claim)["gold.storageclass.storage.k8s.io/requests.storage"])
+        == "5Gi"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, True),
+        ({"scopes": ["BestEffort"]}, True),
+        ({"scopes": ["NotBestEffort"]}, False),
+        ({"scopes": ["Terminating"]}, False),
+        (
+            {
+                "scopeSelector": {
+                    "matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]
+                }
+            },
+            True,
+        ),
+    ],
+)
+def test_scopes_choose_pods(spec: dict[str, Any], expected: bool) -> None:
+    assert quota.covers({"spec": spec}, POD, make_pod("a", priorityClassName="high")) is expected
+
+
+def test_a_quota_shows_what_is_used(loops: Any) -> None:
+    loops.api.kinds = [POD, SERVICE]
+
+    async def scenario() -> None:
+        hard = {"pods": "5", "requests.cpu": "2", "services": "3", "count/deployments.apps": "1"}
+        loops.api.put(RESOURCE_QUOTA, {"metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": hard}})
+        loops.api.put(POD, make_pod("a", containers=needing("250m", "1Gi")))
+        loops.api.put(POD, make_pod("b", containers=needing("1", "1Gi")))
+        await loops.settle()
+        used = {"pods": "2", "requests.cpu": "1250m", "services": "0", "count/deployments.apps": "0"}
+        assert loops.api.one(RESOURCE_QUOTA, "q")["status"] == {"hard": hard, "used": used}
+        loops.finish("b")
+        await loops.settle()
+        assert loops.api.one(RESOURCE_QUOTA, "q")["status"]["used"]["pods"] == "1"
+
+    loops.run([DiscoveryController, ResourceQuotaController], scenario)
+
+
+def test_an_ephemeral_volume_gets_a_claim_that_the_pod_owns(loops: Any) -> None:
+    volume = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"]}}}}
+
+    async def scenario() -> None:
+        loops.api.put(POD, make_pod("a", volumes=[volume]))
+        await loops.settle()
+        claim = loops.api.one(PERSISTENT_VOLUME_CLAIM, "a-scratch")
+        assert claim["metadata"]["ownerReferences"][0]["kind"] == "Pod"
+
+    loops.run([EphemeralVolumeController], scenario)
