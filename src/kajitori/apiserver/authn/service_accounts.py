@@ -137,9 +137,10 @@ class ServiceAccountAuthenticator:
 
         Raises Unauthorized when it is one, but does not hold.
         """
-        if token.count(".") != 2 or not self._is_ours(token):
+        digest = hashlib.sha256(token.encode()).digest()
+        if digest not in self._verified and (token.count(".") != 2 or not self._is_ours(token)):
             return None
-        claims = self._verify(token)
+        claims = self._verify(token, digest)
         if claims["iss"] == LEGACY_ISSUER:
             return await self._legacy_user(token, claims), tuple(audiences or self.audiences)
         shared = tuple(a for a in claims.get("aud") or () if a in (audiences or self.audiences))
@@ -154,8 +155,7 @@ class ServiceAccountAuthenticator:
             return False
         return claims.get("iss") in (self._issuer, LEGACY_ISSUER)
 
-    def _verify(self, token: str) -> Object:
-        digest = hashlib.sha256(token.encode()).digest()
+    def _verify(self, token: str, digest: bytes) -> Object:
         claims = self._verified.get(digest)
         if claims is None:
             try:
