@@ -1,5 +1,6 @@
 """Every control loop of a whole cluster, in the order of their names."""
 
+from kajitori.controllers.autoscaling.controller import HorizontalPodAutoscalerController
 from kajitori.controllers.cluster_roles import ClusterRoleAggregator
 from kajitori.controllers.cronjob.controller import CronJobController
 from kajitori.controllers.daemonset.controller import DaemonSetController
@@ -41,6 +42,7 @@ CONTROLLERS: tuple[Factory, ...] = (
     EndpointSliceMirroringController,
     EphemeralVolumeController,
     GarbageCollector,
+    HorizontalPodAutoscalerController,
     JobController,
     LocalPathProvisioner,
     NamespaceController,
