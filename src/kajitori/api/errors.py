@@ -165,7 +165,7 @@ class Invalid(StatusError):
     @classmethod
     def of(cls, group: str, kind: str, name: str, errors: Iterable[FieldError]) -> "Invalid":
         found = list(errors)
-        body = ", ".join(str(e) for e in found)
-        summary = f"[{body}]" if len(found) > 1 else body
+        said = list(dict.fromkeys(str(e) for e in found))  # each once; the causes still count them all
+        summary = f"[{', '.join(said)}]" if len(said) > 1 else said[0]
         details = _details(group, kind, name) | {"causes": [e.cause() for e in found]}
         return cls(f'{_qualified(group, kind)} "{name}" is invalid: {summary}', details)
