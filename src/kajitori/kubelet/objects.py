@@ -18,7 +18,6 @@ from kajitori.client.interface import Client, WatchEventType
 from kajitori.kit.clock import Clock
 from kajitori.kubelet.volumes.sources import Token
 
-
 WATCHED = ("configmaps", "secrets")
 
 
