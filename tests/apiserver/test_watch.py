@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from kajitori.api.core import CONFIG_MAP, POD
-from kajitori.api.errors import StatusError
+from kajitori.api.errors import Expired, StatusError
 from kajitori.apiserver.extension import ADMIN
 from kajitori.apiserver.http_types import Query, Request
 from kajitori.apiserver.watch_cache import kind as kinds
@@ -155,9 +155,13 @@ def test_a_history_that_does_not_reach_back_is_gone(in_cluster, monkeypatch):
         for index in range(5):
             await plane.client.create(CONFIG_MAP, config_map(f"c{index}"))
         await plane.settle()
-        with pytest.raises(StatusError, match="too old resource version") as caught:
-            await watch(plane, MAPS, resourceVersion=since)
-        assert caught.value.status_code == 410
+        peer = await watch(plane, MAPS, resourceVersion=since)
+        assert [line["type"] for line in peer.lines] == ["ERROR"] and peer.ended
+        status = peer.lines[0]["object"]
+        assert (status["code"], status["reason"]) == (410, "Expired")
+        assert status["message"].startswith(f"too old resource version: {since} (")
+        with pytest.raises(Expired):
+            await anext(plane.client.watch(CONFIG_MAP, "default", resource_version=since))
 
     in_cluster(scenario)
 
@@ -312,5 +316,23 @@ def test_subscribers_begin_with_what_exists_and_see_every_change(in_cluster):
         await plane.client.create(CONFIG_MAP, config_map("c"))
         await plane.settle()
         assert seen == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a")]
+
+    in_cluster(scenario)
+
+
+def test_a_part_that_fails_on_a_change_does_not_stop_the_others(in_cluster, caplog):
+    async def scenario(plane):
+        seen = []
+
+        def broken(type, obj):
+            raise ValueError("no")
+
+        plane.server.objects.subscribe(CONFIG_MAP, broken)
+        plane.server.objects.subscribe(CONFIG_MAP, lambda type, obj: seen.append(obj["metadata"]["name"]))
+        await plane.client.create(CONFIG_MAP, config_map("a"))
+        await plane.settle()
+        await plane.client.create(CONFIG_MAP, config_map("b"))
+        await plane.settle()
+        assert seen == ["a", "b"] and "failed on a change" in caplog.text
 
     in_cluster(scenario)

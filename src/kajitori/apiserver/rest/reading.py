@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kajitori.api.errors import BadRequest, Expired, Gone
+from kajitori.api.errors import BadRequest, Expired
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.selectors import parse_field_selector, parse_label_selector
@@ -221,7 +221,7 @@ async def open_watch(
     line: Line = plain_line,
     bookmark_line: Callable[[bytes], bytes] | None = None,
 ) -> WatchStream:
-    """Begin a watch; raises Gone when the asked-for version is older than the history."""
+    """Begin a watch. One from before the history is told so in its stream (410), as upstream does."""
     kind = backend.cache.kind(resource)
     version = options.resource_version
     everything = version in ("", "0") or options.send_initial_events
@@ -235,11 +235,13 @@ async def open_watch(
         after = backend.cache.revision
     if everything and version not in ("", "0"):
         await backend.cache.reached(after)
+    too_old = ""
+    backlog: list[tuple[CachedEvent, str]] = []
     try:
         backlog = _existing(kind, selection) if everything else _missed(kind, selection, after)
     except TooOld as error:
-        raise Gone(str(error)) from None
-    return WatchStream(
+        too_old = str(error)
+    stream = WatchStream(
         backend.cache,
         kind,
         resource,
@@ -253,6 +255,9 @@ async def open_watch(
         initial_end=bool(options.send_initial_events) and options.bookmarks,
         bookmark_line=bookmark_line,
     )
+    if too_old:
+        stream.expire(too_old)
+    return stream
 
 
 def _existing(kind: KindCache, selection: Selection) -> list[tuple[CachedEvent, str]]:

@@ -187,5 +187,8 @@ class WatchCache:
         self._bookmark_timer = None
         for send in list(self._bookmarks):
             send()
+        now_s = self._clock.monotonic()
+        for kind in self._kinds.values():
+            kind.trim(now_s)
         if self._bookmarks:
             self._bookmark_timer = self._clock.call_later(BOOKMARK_S, self._send_bookmarks)

@@ -71,7 +71,7 @@ class CachedEvent:
         self.entry = entry
         self.previous = previous
         self.at_s = at_s
-        self._lines: dict[str, bytes] = {}
+        self._lines: dict[str, bytes] | None = None
 
     @property
     def type(self) -> str:
@@ -89,10 +89,16 @@ class CachedEvent:
 
     def line(self, type: str) -> bytes:
         """The watch event as it travels."""
+        if self._lines is None:
+            self._lines = {}
         line = self._lines.get(type)
         if line is None:
             line = self._lines[type] = event_line(type, self.body(type))
         return line
+
+    def forget_lines(self) -> None:
+        """Everyone concerned has them: the history keeps only the objects."""
+        self._lines = None
 
 
 def event_line(type: str, body: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """The objects of one kind, their recent history, and their watchers."""
 
+import logging
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from kajitori.storage.interface import Record
 HISTORY_EVENTS = 8192
 HISTORY_S = 300.0
 """How far back a watch may begin: as long as the store itself keeps old revisions."""
+
+log = logging.getLogger(__name__)
 
 Subscriber = Callable[[str, Object], None]
 
@@ -119,14 +122,27 @@ class KindCache:
         self._remember(event, now_s)
         for watcher in self._concerned(event):
             if type := watcher.selection.classify(event):
-                watcher.push(event, type)
+                self._push(watcher, event, type)
+        event.forget_lines()
         if self._subscribers:
             self._tell(event, document)
 
+    @staticmethod
+    def _push(watcher: Watcher, event: CachedEvent, type: str) -> None:
+        try:
+            watcher.push(event, type)
+        except Exception:
+            log.exception("a watcher could not be told of a change and is ended")
+            watcher.expire("the change could not be shown: list again")
+
     def _remember(self, event: CachedEvent, now_s: float) -> None:
+        self._history.append(event)
+        self.trim(now_s)
+
+    def trim(self, now_s: float) -> None:
+        """Let go of history that is too old or too long."""
         history = self._history
-        history.append(event)
-        while len(history) > HISTORY_EVENTS or history[0].at_s < now_s - HISTORY_S:
+        while history and (len(history) > HISTORY_EVENTS or history[0].at_s < now_s - HISTORY_S):
             self._oldest = history.popleft().revision
 
     def _tell(self, event: CachedEvent, document: Object | None) -> None:
@@ -134,7 +150,10 @@ class KindCache:
             assert event.previous is not None
             document = event.previous.copy()
         for subscriber in list(self._subscribers):
-            subscriber(event.type, document)
+            try:
+                subscriber(event.type, document)
+            except Exception:
+                log.exception("a part of the server failed on a change of %s", self.prefix)
 
     def forget_history(self, revision: int) -> None:
         """The store's watch broke: what happened until `revision` is not known."""
