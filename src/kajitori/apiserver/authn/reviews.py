@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from kajitori.api import authentication
 from kajitori.api.errors import BadRequest, Unauthorized
 from kajitori.api.meta import Object
 from kajitori.apiserver.authn.chain import AuthenticatorChain
@@ -24,7 +25,7 @@ class IdentityReviews:
 
     async def _token(self, context: RequestContext) -> Response:
         only(context, "POST")
-        review = read_document(context, "TokenReview")
+        review = read_document(context, authentication.TOKEN_REVIEW)
         spec = review.get("spec") or {}
         if not spec.get("token"):
             raise BadRequest("token is required for TokenReview in authentication")
@@ -35,15 +36,14 @@ class IdentityReviews:
             )
             status = {"authenticated": True, "user": user_info(user), "audiences": list(audiences)}
         except Unauthorized:
-            status = {"authenticated": False, "user": {}, "error": "the token does not hold"}
-        return answer(context, {"kind": "TokenReview", "apiVersion": f"{_GROUP}/v1", **review, "status": status}, 201)
+            status = {"user": {}, "error": "invalid bearer token"}
+        return answer(context, {**review, "status": status}, 201)
 
     async def _self(self, context: RequestContext) -> Response:
         only(context, "POST")
-        review = read_document(context, "SelfSubjectReview")
+        review = read_document(context, authentication.SELF_SUBJECT_REVIEW)
         status = {"userInfo": user_info(context.user)}
-        document = {"kind": "SelfSubjectReview", "apiVersion": f"{_GROUP}/v1", **review, "status": status}
-        return answer(context, document, 201)
+        return answer(context, {**review, "status": status}, 201)
 
 
 def user_info(user: User) -> Object:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from kajitori.api import authorization
 from kajitori.api.errors import BadRequest, Invalid
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
 from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.authz.rules import Rule, compact
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
@@ -12,6 +14,8 @@ from kajitori.apiserver.interfaces import Attributes, Authorizer, User, Verdict
 from kajitori.apiserver.special.bodies import answer, only, read_document
 
 _GROUP = "authorization.k8s.io"
+# Upstream's refusals of these kinds name no kind.
+_NO_KIND = ""
 
 
 class AccessReviews:
@@ -30,37 +34,37 @@ class AccessReviews:
         }
 
     async def _self_access(self, context: RequestContext) -> Response:
-        return self._review(context, "SelfSubjectAccessReview", context.user)
+        return self._review(context, authorization.SELF_SUBJECT_ACCESS_REVIEW, context.user)
 
     async def _access(self, context: RequestContext) -> Response:
-        return self._review(context, "SubjectAccessReview", None)
+        return self._review(context, authorization.SUBJECT_ACCESS_REVIEW, None)
 
     async def _local_access(self, context: RequestContext) -> Response:
-        review = read_document(context, "LocalSubjectAccessReview")
+        review = read_document(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW)
         asked = (review.get("spec") or {}).get("resourceAttributes") or {}
         if asked.get("namespace") != context.namespace:
             detail = "must match metadata.namespace"
             error = invalid("spec.resourceAttributes.namespace", asked.get("namespace", ""), detail)
-            raise Invalid.of(_GROUP, "LocalSubjectAccessReview", "", [error])
-        return self._review(context, "LocalSubjectAccessReview", None)
+            raise Invalid.of(_GROUP, _NO_KIND, "", [error])
+        return self._review(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW, None)
 
-    def _review(self, context: RequestContext, kind: str, user: User | None) -> Response:
+    def _review(self, context: RequestContext, kind: Resource, user: User | None) -> Response:
         only(context, "POST")
         review = read_document(context, kind)
         spec = review.get("spec") or {}
         if errors := _errors(spec, about_another=user is None):
-            raise Invalid.of(_GROUP, kind, "", errors)
+            raise Invalid.of(_GROUP, _NO_KIND, "", errors)
         verdict, reason = self._authorizer.authorize(_attributes(spec, user or _subject(spec)))
         status: Object = {"allowed": verdict is Verdict.ALLOW}
         if verdict is Verdict.DENY:
             status["denied"] = True
         if reason:
             status["reason"] = reason
-        return answer(context, {"kind": kind, "apiVersion": f"{_GROUP}/v1", **review, "status": status}, 201)
+        return answer(context, {**review, "status": status}, 201)
 
     async def _self_rules(self, context: RequestContext) -> Response:
         only(context, "POST")
-        review = read_document(context, "SelfSubjectRulesReview")
+        review = read_document(context, authorization.SELF_SUBJECT_RULES_REVIEW)
         namespace = (review.get("spec") or {}).get("namespace", "")
         if not namespace:
             raise BadRequest("no namespace on request")
@@ -72,8 +76,7 @@ class AccessReviews:
             ],
             "incomplete": False,
         }
-        document = {"kind": "SelfSubjectRulesReview", "apiVersion": f"{_GROUP}/v1", **review, "status": status}
-        return answer(context, document, 201)
+        return answer(context, {**review, "spec": {}, "status": status}, 201)
 
 
 def _errors(spec: Object, *, about_another: bool) -> list[FieldError]:

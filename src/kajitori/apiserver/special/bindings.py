@@ -26,7 +26,7 @@ class Bindings:
 
     async def _bind(self, context: RequestContext) -> Response:
         only(context, "POST")
-        binding = read_document(context, "Binding")
+        binding = read_document(context, core.BINDING)
         target = binding.get("target") or {}
         name = context.name or name_of(binding)
         _check(name, target)

@@ -1,22 +1,19 @@
 """Reading a request's document and answering with one, for handlers outside the generic path."""
 
-from kajitori.api.errors import BadRequest, MethodNotAllowed
+from kajitori.api.errors import MethodNotAllowed
 from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import accepted, decode_body, encode_document
+from kajitori.apiserver.negotiate import accepted, encode_document
+from kajitori.apiserver.rest.decoding import decode_object
+from kajitori.apiserver.rest.options import write_options
 
 
-def read_document(context: RequestContext, kind: str = "") -> Object:
-    """The body as an object, of this kind if one is given. Raises BadRequest, UnsupportedMediaType."""
-    document = decode_body(context.body, context.headers.get("content-type", "")) if context.body else {}
-    if not isinstance(document, dict):
-        raise BadRequest("the object provided is unrecognized (must be of type object)")
-    given = document.get("kind") or kind
-    if kind and given != kind:
-        raise BadRequest(f"the object provided is of kind {given}, this endpoint takes {kind}")
-    if not isinstance(document.setdefault("metadata", {}), dict):
-        raise BadRequest("metadata must be an object")
-    return document
+def read_document(context: RequestContext, resource: Resource) -> Object:
+    """The body as an object of this kind, conforming to its schema. Raises BadRequest, UnsupportedMediaType."""
+    if not context.body:
+        return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
+    return decode_object(resource, context, write_options(context.query).field_validation)
 
 
 def answer(context: RequestContext, document: Object, status: int = 200) -> Response:

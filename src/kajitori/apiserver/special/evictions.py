@@ -6,6 +6,7 @@ from kajitori.api import core, policy
 from kajitori.api.errors import BadRequest, Forbidden, InternalError, TooManyRequests
 from kajitori.api.meta import Object, is_deleting, labels_of, name_of, set_condition, uid_of
 from kajitori.api.pods import is_ready, phase
+from kajitori.api.resource import Resource
 from kajitori.api.selectors import from_label_selector
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
@@ -13,6 +14,9 @@ from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.bodies import is_dry_run, only, read_document, success
 from kajitori.kit.clock import Clock
 
+_EVICTION = Resource(
+    group="policy", version="v1", kind="Eviction", plural="evictions", definition="io.k8s.api.policy.v1.Eviction"
+)
 _VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
 _PROCESSING_RETRY_S = 10
 _DISRUPTED_MAX = 2000
@@ -29,7 +33,7 @@ class Evictions:
 
     async def _evict(self, context: RequestContext) -> Response:
         only(context, "POST")
-        eviction = read_document(context, "Eviction")
+        eviction = read_document(context, _EVICTION)
         if name_of(eviction) not in ("", context.name):
             raise BadRequest("name in URL does not match name in Eviction object")
         options = eviction.get("deleteOptions") or {}

@@ -6,6 +6,7 @@ from kajitori.api import core
 from kajitori.api.errors import BadRequest, Conflict, Invalid, NotFound
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object, uid_of
+from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
@@ -13,6 +14,13 @@ from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.bodies import answer, only, read_document
 from kajitori.kit.clock import Clock
 
+_TOKEN_REQUEST = Resource(
+    group="authentication.k8s.io",
+    version="v1",
+    kind="TokenRequest",
+    plural="tokenrequests",
+    definition="io.k8s.api.authentication.v1.TokenRequest",
+)
 _LIFETIME_S, _LIFETIME_MIN_S, _LIFETIME_MAX_S = 3600, 600, 1 << 32
 # What projected volumes ask for: such a token is good for a year, so that old clients that never reread it go on
 # working, and is reported as stale after the hour (KEP-1205, "safe rollout").
@@ -32,7 +40,7 @@ class TokenRequests:
 
     async def _create(self, context: RequestContext) -> Response:
         only(context, "POST")
-        request = read_document(context, "TokenRequest")
+        request = read_document(context, _TOKEN_REQUEST)
         spec = {**(request.get("spec") or {})}
         spec["audiences"] = spec.get("audiences") or self._audiences
         lifetime_s = spec.get("expirationSeconds")
