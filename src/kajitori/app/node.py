@@ -138,10 +138,10 @@ class _Node:
 
 async def _node_ready(cache: Cache, name: str) -> None:
     """Return when the node's own object says that it is Ready."""
-    nodes, ready = cache.informer(NODE), asyncio.Event()
+    nodes, ready = cache.informer(NODE, field_selector=f"metadata.name={name}"), asyncio.Event()
 
     def look(_kind: WatchEventType, node: Object, _old: Object | None) -> None:
-        if node["metadata"]["name"] == name and condition_is(node, "Ready"):
+        if condition_is(node, "Ready"):
             ready.set()
 
     unsubscribe = nodes.subscribe(look)
