@@ -75,6 +75,21 @@ def test_events_after_a_revision_in_order(in_cluster):
     in_cluster(scenario)
 
 
+def test_a_watch_that_begins_while_news_is_on_its_way_hears_it_once(in_cluster):
+    async def scenario(plane):
+        since = await now(plane)
+        for name in ("a", "b"):
+            await plane.client.create(CONFIG_MAP, config_map(name))
+        while int(since) + 2 > plane.server.cache.revision:
+            await asyncio.sleep(0)
+        peers = [await watch(plane, MAPS, resourceVersion=version) for version in (since, "0")]
+        await plane.settle()
+        for peer in peers:
+            assert peer.seen() == [("ADDED", "a"), ("ADDED", "b")]
+
+    in_cluster(scenario)
+
+
 @pytest.mark.parametrize("version", ["0", ""])
 def test_without_a_revision_what_exists_comes_first(in_cluster, version):
     async def scenario(plane):

@@ -76,7 +76,7 @@ class HttpConnection(asyncio.Protocol):
         self._incoming: _Incoming | None = None
         self._ready: deque[tuple[_Incoming, bool]] = deque()
         self._current: _Incoming | None = None
-        self._task: asyncio.Task[Response] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._stream: asyncio.Task[None] | None = None
         self._sink: ResponseSink | None = None
         self._upgrading = False
@@ -297,22 +297,19 @@ class HttpConnection(asyncio.Protocol):
                 self._transport.abort()
                 return
             coroutine = carry_on(coroutine, yielded)
-        self._task = self._loop.create_task(self._await(coroutine))
-        self._task.add_done_callback(self._answered)
+        self._task = self._loop.create_task(self._answer(coroutine))
 
-    @staticmethod
-    async def _await(coroutine: Coroutine[Any, Any, Response]) -> Response:
-        return await coroutine
-
-    def _answered(self, task: asyncio.Task[Response]) -> None:
-        self._task = None
-        if task.cancelled():
+    async def _answer(self, coroutine: Coroutine[Any, Any, Response]) -> None:
+        try:
+            response = await coroutine
+            self._task = None
+            self._respond(response)
+        except asyncio.CancelledError:
             self._transport.abort()
-        elif (error := task.exception()) is not None:
-            log.error("a request failed outside its handler", exc_info=error)
+            raise
+        except Exception:
+            log.exception("a request failed outside its handler")
             self._transport.abort()
-        else:
-            self._respond(task.result())
 
     def _request(self, incoming: _Incoming) -> Request:
         target = incoming.target.decode("latin-1")
@@ -348,8 +345,7 @@ class HttpConnection(asyncio.Protocol):
             self._start_stream(response, incoming)
             return
         if encoding.wants_gzip(response, incoming.headers.get("accept-encoding", "")):
-            self._task = self._loop.create_task(asyncio.to_thread(encoding.gzipped, response))
-            self._task.add_done_callback(self._answered)
+            self._task = self._loop.create_task(self._answer(asyncio.to_thread(encoding.gzipped, response)))
             return
         close = not incoming.keep_alive or self._server.draining
         self._write_whole(response, close=close, bodiless=incoming.method == "HEAD")

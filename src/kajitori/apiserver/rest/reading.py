@@ -248,7 +248,7 @@ async def open_watch(
         selection,
         backend.clock,
         backlog=backlog,
-        after=0 if everything else after,
+        after=max(after, backend.cache.revision),  # the backlog has all until now
         line=line,
         timeout_s=float(options.timeout_s or WATCH_TIMEOUT_S * (1 + backend.rng.random())),
         bookmarks=options.bookmarks,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from kajitori.api.errors import Timeout
 from kajitori.api.resource import Resource
 from kajitori.apiserver.documents import ROOT, prefix_of, stored_resource
+from kajitori.apiserver.watch_cache.entry import CachedEvent
 from kajitori.apiserver.watch_cache.kind import KindCache
 from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock, Timer
@@ -37,6 +38,7 @@ class WatchCache:
         self._follower: asyncio.Task[None] | None = None
         self._bookmark_timer: Timer | None = None
         self._bookmarks: dict[Callable[[], None], None] = {}
+        self._untold: list[tuple[KindCache, CachedEvent]] = []
         self.revision = 0
         self.on_change: Callable[[], None] = lambda: None
 
@@ -92,7 +94,7 @@ class WatchCache:
                     failures = 0
                     kind = self._of_key(event.key)
                     self.revision = event.revision
-                    kind.apply(event.key[len(kind.prefix) :], event.record, event.revision, self._clock.monotonic())
+                    self._take_in(kind, event.key[len(kind.prefix) :], event.record, event.revision)
                     self.on_change()
                     if self._waiting:
                         self._wake()
@@ -109,10 +111,25 @@ class WatchCache:
                 await self._clock.sleep(backoff.delay_s(failures))
                 await self._rebuild()
 
+    def _take_in(self, kind: KindCache, key: str, record: Record | None, revision: int) -> None:
+        """Reads see a change at once. Watchers are told on the next turn of the event loop, all that came together in
+        one go: who wrote gets the answer before hundreds of watchers get the news."""
+        event = kind.apply(key, record, revision, self._clock.monotonic())
+        if event is None:
+            return
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._untold.append((kind, event))
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, []
+        for kind, event in untold:
+            kind.tell(event)
+
     async def _rebuild(self) -> None:
         """Too far behind to follow: take the differences from a full read."""
         records, revision = await self._everything()
-        now_s = self._clock.monotonic()
+        self._tell()
         seen: dict[KindCache, set[str]] = {kind: set() for kind in self._kinds.values()}
         for kind in self._kinds.values():
             kind.forget_history(revision)
@@ -122,11 +139,11 @@ class WatchCache:
             seen.setdefault(kind, set()).add(key)
             held = kind.get(key)
             if held is None or held.revision != record.modified:
-                kind.apply(key, record, revision, now_s)
+                self._take_in(kind, key, record, revision)
         for kind, kept in seen.items():
             for key in kind.held_keys():
                 if key not in kept:
-                    kind.apply(key, None, revision, now_s)
+                    self._take_in(kind, key, None, revision)
             kind.forget_history(revision)
         self.revision = revision
         self._wake()
@@ -185,6 +202,7 @@ class WatchCache:
 
     def _send_bookmarks(self) -> None:
         self._bookmark_timer = None
+        self._tell()  # a bookmark promises that everything before it has been told
         for send in list(self._bookmarks):
             send()
         now_s = self._clock.monotonic()

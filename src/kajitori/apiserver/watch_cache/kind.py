@@ -103,13 +103,13 @@ class KindCache:
         entry = Entry(namespace, name, record.value, record.modified)
         return entry, entry.index(self.resource)
 
-    def apply(self, key: str, record: Record | None, revision: int, now_s: float) -> None:
-        """One change from the store: `record` None is a deletion."""
+    def apply(self, key: str, record: Record | None, revision: int, now_s: float) -> CachedEvent | None:
+        """One change from the store: `record` None is a deletion. Subscribers know at once; watchers by `tell`."""
         previous = self._entries.get(key)
         document: Object | None = None
         if record is None:
             if previous is None:
-                return
+                return None
             entry = None
             del self._entries[key]
             del self._order[bisect_left(self._order, key)]
@@ -120,12 +120,16 @@ class KindCache:
                 insort(self._order, key)
         event = CachedEvent(revision, entry, previous, now_s)
         self._remember(event, now_s)
+        if self._subscribers:
+            self._call_subscribers(event, document)
+        return event
+
+    def tell(self, event: CachedEvent) -> None:
+        """Give an event to every watcher that it concerns."""
         for watcher in self._concerned(event):
             if type := watcher.selection.classify(event):
                 self._push(watcher, event, type)
         event.forget_lines()
-        if self._subscribers:
-            self._tell(event, document)
 
     @staticmethod
     def _push(watcher: Watcher, event: CachedEvent, type: str) -> None:
@@ -145,7 +149,7 @@ class KindCache:
         while history and (len(history) > HISTORY_EVENTS or history[0].at_s < now_s - HISTORY_S):
             self._oldest = history.popleft().revision
 
-    def _tell(self, event: CachedEvent, document: Object | None) -> None:
+    def _call_subscribers(self, event: CachedEvent, document: Object | None) -> None:
         if document is None:
             assert event.previous is not None
             document = event.previous.copy()
