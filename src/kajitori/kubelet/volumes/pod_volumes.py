@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from kajitori.api.errors import StatusError
+from kajitori.api.local_path import is_local_path
 from kajitori.api.meta import Object, uid_of
 from kajitori.api.quantity import value
 from kajitori.client.interface import Disconnected
@@ -100,11 +101,16 @@ class PodVolumes:
     async def _claimed(self, pod: Object, volume: Object, groups: list[int]) -> Path:
         found = await persistent_volume(pod, volume, self._source)
         path, kind = directory_of(found)
+        ours = is_local_path(found)
+        fresh = ours and not path.exists()
         settle_host_path(path, kind)
+        if fresh:
+            # For whatever user the container has; on the host only root enters the directories above.
+            path.chmod(0o777)
         if (extra := supplemental_group(found)) is not None:
             groups.append(extra)
         group = fs_group(pod)
-        if group is not None and "local" in found["spec"]:
+        if group is not None and (ours or "local" in found["spec"]):
             policy = (pod["spec"].get("securityContext") or {}).get("fsGroupChangePolicy")
             await asyncio.to_thread(own_by_group, path, group, on_mismatch_only=policy == "OnRootMismatch")
         return path
