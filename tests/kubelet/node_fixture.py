@@ -44,6 +44,7 @@ class FakeNode:
             root_dir=directory,
             containerd=containerd,
             resolv_conf=directory / "resolv.conf",
+            cgroup_root=directory / "cgroup",
         )
         self.kubelet = None
         self._tasks = []

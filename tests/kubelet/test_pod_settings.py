@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kajitori.kubelet.admission import refusal
+from kajitori.kubelet.cgroup_files import cpu_weight, make_pod_cgroup
 from kajitori.kubelet.cgroups import container_resources, cpu_shares, pod_cgroup, pod_level_resources
 from kajitori.kubelet.config import KubeletConfig
 from kajitori.kubelet.containerd_config import ContainerdConfig, HostTraits, config_toml, filesystem_of
@@ -14,7 +15,7 @@ from kajitori.kubelet.environment import ConfigProblem
 from kajitori.kubelet.hosts_file import hosts_text, kernel_hostname, pod_hostname
 from kajitori.kubelet.images import normalise
 from kajitori.kubelet.labels import POD_MANIFEST, POD_UID
-from kajitori.kubelet.runtime import DnsConfig, ImageRecord, NamespaceMode, SeccompKind
+from kajitori.kubelet.runtime import DnsConfig, ImageRecord, NamespaceMode, Resources, SeccompKind
 from kajitori.kubelet.sandbox_spec import sandbox_config
 from kajitori.kubelet.security import container_security, pod_namespaces
 
@@ -198,7 +199,7 @@ def test_a_sandbox_carries_what_is_needed_to_find_and_end_it():
     assert (found.attempt, found.labels[POD_UID], found.cgroup_parent) == (
         2,
         "u-1",
-        "/kajitori-n/kubepods/besteffort/podu-1",
+        f"{config.cgroup}/kubepods/besteffort/podu-1",
     )
     assert [(p.host_port, p.container_port) for p in found.port_mappings] == [(8080, 80)]
     assert json.loads(found.annotations[POD_MANIFEST])["spec"]["containers"] == [{"name": "main"}]
@@ -227,3 +228,25 @@ def test_a_node_refuses_what_it_cannot_hold():
     assert message == "Node didn't have enough resource: cpu, requested: 1500, used: 1500, capacity: 2000"
     assert refusal(pod(), [pod(), pod()], allocatable, {})[0] == "OutOfpods"
     assert refusal(pod(nodeSelector={"disk": "ssd"}), [], allocatable, {})[0] == "NodeAffinity"
+
+
+WHOLE = Resources(cpu_shares=1024, cpu_quota=50_000, cpu_period=100_000, memory_limit_bytes=GIB)
+
+
+def test_a_pods_cgroup_is_written_in_each_hierarchy_of_version_one(tmp_path):
+    for controller in ("cpu", "memory"):
+        (tmp_path / controller).mkdir()
+    make_pod_cgroup("/n/pod", WHOLE, tmp_path)
+    assert (tmp_path / "cpu/n/pod/cpu.shares").read_text() == "1024"
+    assert (tmp_path / "cpu/n/pod/cpu.cfs_quota_us").read_text() == "50000"
+    assert (tmp_path / "memory/n/pod/memory.limit_in_bytes").read_text() == str(GIB)
+
+
+def test_a_pods_cgroup_is_written_once_in_version_two(tmp_path):
+    (tmp_path / "cgroup.controllers").touch()
+    make_pod_cgroup("/n/pod", Resources(cpu_shares=2), tmp_path)
+    assert (tmp_path / "n/pod/cpu.weight").read_text() == "1"
+    assert (tmp_path / "n/pod/cpu.max").read_text() == "max 100000"
+    assert (tmp_path / "n/pod/memory.max").read_text() == "max"
+    assert (tmp_path / "n/cgroup.subtree_control").exists()
+    assert (cpu_weight(1024), cpu_weight(262144)) == (39, 10000)

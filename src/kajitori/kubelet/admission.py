@@ -5,6 +5,21 @@ from collections.abc import Iterable, Mapping
 from kajitori.api.meta import Object, labels_of
 from kajitori.api.pods import amount, pod_requests
 
+SAFE_SYSCTLS = (
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+)
+"""Those that cannot harm the node or other pods (upstream's list)."""
 _REASONS = {"cpu": "OutOfcpu", "memory": "OutOfmemory", "ephemeral-storage": "OutOfephemeral-storage"}
 
 
@@ -32,6 +47,9 @@ def refusal(
             reason = _REASONS.get(name, f"OutOf{name}")
             amounts = f"requested: {wanted}, used: {taken}, capacity: {capacity}"
             return reason, f"Node didn't have enough resource: {name}, {amounts}"
+    for sysctl in (pod["spec"].get("securityContext") or {}).get("sysctls") or ():
+        if sysctl["name"].replace("/", ".") not in SAFE_SYSCTLS:
+            return "SysctlForbidden", f'forbidden sysctl: "{sysctl["name"]}" not allowlisted'
     selector = pod["spec"].get("nodeSelector") or {}
     if any(node_labels.get(key) != value for key, value in selector.items()):
         return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"

@@ -1,5 +1,6 @@
 """What one node agent is told when it starts. Read once, in `app`; everything below takes values."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class KubeletConfig:
     heartbeat_s: float = 10.0
     status_every_s: float = 300.0
     version: str = VERSION
+    cgroup_root: Path = Path("/sys/fs/cgroup")
     log_bytes_max: int = 10 * 1024 * 1024
     log_files_max: int = 5
 
@@ -47,8 +49,9 @@ class KubeletConfig:
 
     @property
     def cgroup(self) -> str:
-        """The cgroup below which all pods of this node live; named for the node, since nodes may share a machine."""
-        return f"/kajitori-{self.node_name}"
+        """The cgroup below which all pods of this node live. Nodes and whole clusters may share a machine."""
+        digest = hashlib.sha256(str(self.root_dir).encode()).hexdigest()[:8]
+        return f"/kajitori-{digest}-{self.node_name}"
 
     def pod_dir(self, uid: str) -> Path:
         return self.pods_dir / uid

@@ -9,7 +9,7 @@ from kajitori.api.meta import Object, name_of, namespace_of, uid_of
 from kajitori.kubelet import labels
 from kajitori.kubelet.expansion import expand
 from kajitori.kubelet.pod_state import ContainerKind
-from kajitori.kubelet.runtime import ContainerConfig, Mount, Namespaces, Resources, Security
+from kajitori.kubelet.runtime import ContainerConfig, ContainerRecord, Mount, Namespaces, Resources, Security
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,11 @@ def container_hash(container: Object) -> str:
     """Changes when the container must be made anew: its name and image."""
     essence = json.dumps({"name": container["name"], "image": container["image"]}, sort_keys=True)
     return hashlib.sha256(essence.encode()).hexdigest()[:8]
+
+
+def has_changed(container: Object, record: ContainerRecord) -> bool:
+    """Whether the pod now asks for another container than the one that was made."""
+    return record.annotations.get(labels.CONTAINER_HASH, "") not in ("", container_hash(container))
 
 
 def log_path(container: str, attempt: int) -> str:

@@ -21,7 +21,8 @@ from kajitori.kubelet.actions import (
     StopSandbox,
     TearDown,
 )
-from kajitori.kubelet.pod_state import ContainerKind, PodEnd, PodState, Waiting, kind_of
+from kajitori.kubelet.container_spec import has_changed
+from kajitori.kubelet.pod_state import ContainerKind, KillWish, PodEnd, PodState, Waiting, container_named, kind_of
 from kajitori.kubelet.restart_policy import go_duration, next_turn, restarts
 from kajitori.kubelet.runtime import ContainerRecord, ContainerState
 
@@ -86,6 +87,7 @@ def is_over(state: PodState) -> bool:
         (record := state.latest(c["name"])) is not None
         and record.state is ContainerState.EXITED
         and not restarts(state.spec, c, record)
+        and not has_changed(c, record)
         for c in mains
     )
 
@@ -120,7 +122,7 @@ def _live(state: PodState, now_s: float, plan: Plan) -> None:
         record = state.latest(container["name"])
         if record and record.state is ContainerState.RUNNING:
             continue
-        if restarts(state.spec, container, record):
+        if restarts(state.spec, container, record) or (record and has_changed(container, record)):
             _start(state, container, ContainerKind.MAIN, now_s, plan)
 
 
@@ -191,6 +193,9 @@ def _start(state: PodState, container: Object, kind: ContainerKind, now_s: float
 def _kill_unwanted(state: PodState, plan: Plan, now_s: float) -> None:
     for record in list(state.running()):
         wish = state.kill_wishes.get(record.id)
+        container = container_named(state.spec, record.name)
+        if wish is None and container is not None and has_changed(container, record):
+            wish = KillWish("Killing", f"Container {record.name} definition changed, will be restarted")
         if wish is not None:
             grace_s = wish.grace_s if wish.grace_s is not None else spec_grace_s(state.pod)
             _kill(state, record, grace_s, Reason(wish.reason, wish.message), plan, now_s)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from kajitori.api.coordination import LEASE
 from kajitori.api.core import NODE
@@ -20,13 +22,26 @@ from kajitori.kubelet.node_object import (
     node_labels,
     node_status,
 )
-from kajitori.kubelet.runtime import Runtime, RuntimeFailure, RuntimeHealth, RuntimeVersion
+from kajitori.kubelet.runtime import ImageRecord, Runtime, RuntimeFailure, RuntimeHealth, RuntimeVersion
 
 logger = logging.getLogger(__name__)
 
 RETRY = Backoff(initial_s=0.2, max_s=10.0)
 UNREADY_LOOK = Backoff(initial_s=0.05, max_s=2.0, factor=1.5)
 """While the node is not ready, the runtime is asked this often: it does not tell when its network came up."""
+
+
+RUNTIME_AWAY_MAX_S = 30.0
+"""A runtime that is away for less (a restart) does not make the node unready."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the runtime said when it last answered."""
+
+    health: RuntimeHealth | None
+    version: RuntimeVersion
+    images: Sequence[ImageRecord]
 
 
 class NodeRegistration:
@@ -41,6 +56,9 @@ class NodeRegistration:
         self._changed = asyncio.Event()
         self._told: Object = {}
         self._told_at_s = float("-inf")
+        self._seen = _Seen(None, RuntimeVersion("containerd", ""), ())
+        self._seen_at_s = float("-inf")
+        self._answers = False
 
     def changed(self) -> None:
         """Something that the status shows may be different."""
@@ -54,15 +72,21 @@ class NodeRegistration:
 
     async def _status(self) -> Object:
         old = self._told or self._node.get("status") or {}
-        health: RuntimeHealth | None
+        self._answers = False
         try:
-            health, version, images = await asyncio.gather(
-                self._runtime.health(), self._runtime.version(), self._runtime.images()
-            )
+            self._seen = await self._look()
+            self._seen_at_s, self._answers = self._clock.monotonic(), True
         except RuntimeFailure as error:
-            logger.warning("the runtime does not answer: %s", error)
-            health, version, images = None, RuntimeVersion("containerd", ""), []
-        return node_status(self._machine, self._config, version, images, health, old, self._clock.now())
+            logger.info("the runtime does not answer: %s", error)
+        away_s = self._clock.monotonic() - self._seen_at_s
+        seen = self._seen if away_s < RUNTIME_AWAY_MAX_S else replace(self._seen, health=None)
+        return node_status(self._machine, self._config, seen.version, seen.images, seen.health, old, self._clock.now())
+
+    async def _look(self) -> "_Seen":
+        health, version, images = await asyncio.gather(
+            self._runtime.health(), self._runtime.version(), self._runtime.images()
+        )
+        return _Seen(health, version, images)
 
     async def _register(self) -> None:
         failures = 0
@@ -112,11 +136,11 @@ class NodeRegistration:
                 continue
 
     async def _tell_status(self) -> bool:
-        """Whether the node is ready. Written only when something but the heartbeat is news, or that is old."""
+        """Whether all is well. Written only when something but the heartbeat is news, or that is old."""
         status = await self._status()
         is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status["conditions"])
         if _essence(status) == _essence(self._told) and not self._is_stale():
-            return is_ready
+            return is_ready and self._answers
         try:
             self._node = await self._client.patch(
                 NODE, self._config.node_name, {"status": status}, patch_type=PatchType.STRATEGIC, subresource="status"
@@ -127,7 +151,7 @@ class NodeRegistration:
         except (StatusError, Disconnected) as error:
             logger.info("node status: %s", error)
             return False
-        return is_ready
+        return is_ready and self._answers
 
     def _is_stale(self) -> bool:
         return self._clock.monotonic() - self._told_at_s >= self._config.status_every_s

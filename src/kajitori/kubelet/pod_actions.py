@@ -9,6 +9,7 @@ from typing import Protocol
 from kajitori.api.core import POD
 from kajitori.api.errors import Conflict, NotFound, StatusError
 from kajitori.api.meta import name_of, namespace_of
+from kajitori.api.node import RUNTIME_CLASS
 from kajitori.client.interface import Disconnected
 from kajitori.kit.clock import within
 from kajitori.kubelet.actions import (
@@ -23,7 +24,8 @@ from kajitori.kubelet.actions import (
     StopSandbox,
     TearDown,
 )
-from kajitori.kubelet.cgroups import pod_cgroup
+from kajitori.kubelet.cgroup_files import make_pod_cgroup
+from kajitori.kubelet.cgroups import pod_cgroup, pod_level_resources
 from kajitori.kubelet.container_start import ContainerStarter, StartProblem
 from kajitori.kubelet.context import NodeContext
 from kajitori.kubelet.hooks import HookFailed, run_hook
@@ -116,12 +118,28 @@ class PodActions:
         context = self._context
         for old in self._state.sandboxes[:1]:
             await context.runtime.stop_sandbox(old.id)
-        config = sandbox_config(self._state.pod, action.attempt, context.config, context.host_dns())
+        handler = await self._runtime_handler()
+        config = sandbox_config(self._state.pod, action.attempt, context.config, context.host_dns(), handler)
+        make_pod_cgroup(config.cgroup_parent, pod_level_resources(self._state.pod), context.config.cgroup_root)
         try:
             await context.runtime.run_sandbox(config)
         except RuntimeFailure as error:
             self._tell("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             raise ActionFailed from None
+
+    async def _runtime_handler(self) -> str:
+        """The handler that the pod's RuntimeClass names."""
+        name = self._state.spec.get("runtimeClassName")
+        if not name:
+            return ""
+        try:
+            return str((await self._context.client.get(RUNTIME_CLASS, name)).get("handler") or "")
+        except NotFound:
+            message = f'failed to get sandbox runtime: RuntimeClass "{name}" not found'
+        except (StatusError, Disconnected) as error:
+            message = f"failed to get sandbox runtime: {error}"
+        self._tell("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}")
+        raise ActionFailed
 
     async def _start(self, action: StartContainer) -> None:
         def tell(type_: str, reason: str, message: str) -> None:
@@ -197,7 +215,7 @@ class PodActions:
                     await context.runtime.remove_container(record.id)
             for sandbox in state.sandboxes:
                 await context.runtime.remove_sandbox(sandbox.id)
-            remove_cgroup(pod_cgroup(context.config.cgroup, state.pod))
+            remove_cgroup(pod_cgroup(context.config.cgroup, state.pod), context.config.cgroup_root)
         state.volumes_mounted = False
         state.torn_down = True
 

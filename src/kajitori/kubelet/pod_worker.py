@@ -126,7 +126,7 @@ class PodWorker:
             while not self.state.finished:
                 await self._wakeup.wait()
                 self._wakeup.clear()
-                await self._step()
+                await self._safe_step()
         finally:
             self._close()
 
@@ -140,6 +140,15 @@ class PodWorker:
         self.state.containers = {}
         for watcher in tuple(self._watchers):
             watcher()
+
+    async def _safe_step(self) -> None:
+        """A fault of ours must not leave a pod without its agent for good."""
+        try:
+            await self._step()
+        except Exception:
+            logger.exception("pod %s", self.state.full_name)
+            self._look = True
+            self._context.clock.call_later(RETRY.max_s, self._wakeup.set)
 
     async def _step(self) -> None:
         if self._look:
@@ -300,11 +309,11 @@ class PodWorker:
             ips = self._actions.starter.pod_ips
             return ips[0] if ips else "127.0.0.1"
 
-        def verdict(kind: ProbeKind, passed: bool, message: str) -> None:
+        def verdict(kind: ProbeKind, passed: bool) -> None:
             self._probed(record, container, kind, passed)
 
         def failure(kind: ProbeKind, message: str) -> None:
-            self.tell("Warning", "Unhealthy", f"{kind} probe failed: {message}", record.name)
+            self.tell("Warning", "Unhealthy", message, record.name)
 
         known = self.state.probes[record.id]
         prober = Prober(

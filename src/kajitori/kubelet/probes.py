@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 OUTPUT_BYTES_MAX = 10 * 1024
 
 
+class ProbeError(Exception):
+    """The probe could not be made (the runtime was away): it counts neither way."""
+
+
 class ProbeKind(StrEnum):
     STARTUP = "Startup"
     LIVENESS = "Liveness"
@@ -64,7 +68,7 @@ def timeout_of(probe: Object) -> float:
 
 
 async def look(probe: Object, target: Target, runtime: Runtime, clock: Clock) -> Outcome:
-    """One probe."""
+    """One probe; raises ProbeError."""
     timeout_s = timeout_of(probe)
     container = target.container
     try:
@@ -91,7 +95,7 @@ async def _exec(command: list[str], target: Target, runtime: Runtime, timeout_s:
     except RuntimeDeadline:
         return Outcome(False, f"command timed out: {' '.join(command)!r} timed out after {timeout_s:g}s")
     except RuntimeFailure as error:
-        return Outcome(False, f"failed to exec in container: {error}")
+        raise ProbeError(f"failed to exec in container: {error}") from None
     output = (result.stdout + result.stderr)[:OUTPUT_BYTES_MAX].decode(errors="replace")
     return Outcome(result.exit_code == 0, output)
 
@@ -110,10 +114,10 @@ async def _connect(host: str, port: int, clock: Clock, timeout_s: float) -> Outc
     return Outcome(True)
 
 
-Verdict = Callable[[ProbeKind, bool, str], None]
-"""What a probe found when that is news, and the message of its last outcome."""
+Verdict = Callable[[ProbeKind, bool], None]
+"""What a probe found, when that is news."""
 Failure = Callable[[ProbeKind, str], None]
-"""Called for every single failed look (an event)."""
+"""Called for every single failed look, with the message of its event."""
 
 
 class Prober:
@@ -146,20 +150,26 @@ class Prober:
         due_s = self._started_s + float(probe.get("initialDelaySeconds") or 0)
         await self._clock.sleep(max(0.0, due_s - self._clock.now()))
 
-    async def _once(self, kind: ProbeKind, probe: Object) -> Outcome:
-        outcome = await look(probe, self._target, self._runtime, self._clock)
+    async def _once(self, kind: ProbeKind, probe: Object, thresholds: Thresholds) -> bool | None:
+        """The verdict when it is news."""
+        try:
+            outcome = await look(probe, self._target, self._runtime, self._clock)
+        except ProbeError as error:
+            self._failure(kind, f"{kind} probe errored and resulted in unknown state: {error}")
+            return None
         if not outcome.passed:
-            self._failure(kind, outcome.message)
-        return outcome
+            self._failure(kind, f"{kind} probe failed: {outcome.message}")
+        verdict = thresholds.take(outcome.passed)
+        if verdict is not None:
+            self._verdict(kind, verdict)
+        return verdict
 
     async def _until_started(self, probe: Object) -> bool:
         thresholds = Thresholds(probe, None)
         await self._wait_first(probe)
         while True:
-            outcome = await self._once(ProbeKind.STARTUP, probe)
-            verdict = thresholds.take(outcome.passed)
+            verdict = await self._once(ProbeKind.STARTUP, probe, thresholds)
             if verdict is not None:
-                self._verdict(ProbeKind.STARTUP, verdict, outcome.message)
                 return verdict
             await self._clock.sleep(float(probe.get("periodSeconds") or 10))
 
@@ -167,8 +177,5 @@ class Prober:
         thresholds = Thresholds(probe, initial)
         await self._wait_first(probe)
         while True:
-            outcome = await self._once(kind, probe)
-            verdict = thresholds.take(outcome.passed)
-            if verdict is not None:
-                self._verdict(kind, verdict, outcome.message)
+            await self._once(kind, probe, thresholds)
             await self._clock.sleep(float(probe.get("periodSeconds") or 10))

@@ -70,12 +70,12 @@ def _shims(config: ContainerdConfig) -> Iterator[int]:
                     yield int(entry.name)
 
 
-def cgroup_directories(cgroup: str) -> list[Path]:
+def cgroup_directories(cgroup: str, root: Path = CGROUP_ROOT) -> list[Path]:
     """The group's directory in every hierarchy (cgroup v1 has one a controller), deepest first."""
     relative = cgroup.strip("/")
     if not relative:
         return []
-    tops = [CGROUP_ROOT / relative, *(CGROUP_ROOT.glob(f"*/{relative}"))]
+    tops = [root / relative, *(root.glob(f"*/{relative}"))]
     found = [path for top in tops if top.is_dir() for path in (top, *(p for p in top.rglob("*") if p.is_dir()))]
     return sorted(set(found), key=lambda path: len(path.parts), reverse=True)
 
@@ -97,12 +97,12 @@ async def _remove_cgroups(cgroup: str, clock: Clock) -> None:
     logger.warning("cgroup %s could not be removed: it still holds processes", cgroup)
 
 
-def remove_cgroup(cgroup: str) -> bool:
+def remove_cgroup(cgroup: str, root: Path = CGROUP_ROOT) -> bool:
     """Whether nothing is left of it."""
-    for directory in cgroup_directories(cgroup):
+    for directory in cgroup_directories(cgroup, root):
         with contextlib.suppress(OSError):
             directory.rmdir()
-    return not cgroup_directories(cgroup)
+    return not cgroup_directories(cgroup, root)
 
 
 def mounts_under(directory: Path, mountinfo: str) -> list[str]:

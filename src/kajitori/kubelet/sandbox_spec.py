@@ -39,7 +39,9 @@ def _manifest(pod: Object) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": rest | containers})
 
 
-def sandbox_config(pod: Object, attempt: int, config: KubeletConfig, host_dns: DnsConfig) -> SandboxConfig:
+def sandbox_config(
+    pod: Object, attempt: int, config: KubeletConfig, host_dns: DnsConfig, runtime_handler: str = ""
+) -> SandboxConfig:
     context = pod["spec"].get("securityContext") or {}
     groups = [*(context.get("supplementalGroups") or ())]
     if context.get("fsGroup") is not None:
@@ -63,5 +65,6 @@ def sandbox_config(pod: Object, attempt: int, config: KubeletConfig, host_dns: D
         supplemental_groups=tuple(groups),
         privileged=any((c.get("securityContext") or {}).get("privileged") for c in containers),
         seccomp=seccomp_profile(context),
+        runtime_handler=runtime_handler,
         sysctls={entry["name"]: entry["value"] for entry in context.get("sysctls") or ()},
     )
