@@ -2,17 +2,14 @@ from typing import Any
 
 import pytest
 
-from kajitori.api import quota
 from kajitori.api.apps import DEPLOYMENT, REPLICA_SET
-from kajitori.api.core import PERSISTENT_VOLUME_CLAIM, POD, RESOURCE_QUOTA, SERVICE
+from kajitori.api.core import PERSISTENT_VOLUME_CLAIM, POD
 from kajitori.api.meta import condition_of
 from kajitori.api.policy import POD_DISRUPTION_BUDGET
 from kajitori.api.rbac import CLUSTER_ROLE
 from kajitori.api.times import timestamp
 from kajitori.controllers.cluster_roles import ClusterRoleAggregator
-from kajitori.controllers.discovery import DiscoveryController
 from kajitori.controllers.disruption import DisruptionController
-from kajitori.controllers.quota import ResourceQuotaController
 from kajitori.controllers.volumes.ephemeral import EphemeralVolumeController
 
 
@@ -128,68 +125,6 @@ def test_aggregated_roles_follow_their_parts(loops: Any) -> None:
         assert loops.api.one(CLUSTER_ROLE, "admin")["rules"] == [{"verbs": ["get"]}]
 
     loops.run([ClusterRoleAggregator], scenario)
-
-
-def needing(cpu: str, memory: str) -> list[dict[str, Any]]:
-    return [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": "1"}}}]
-
-
-def test_what_objects_use_of_a_quota() -> None:
-    pod = quota.usage_of(POD, make_pod("a", containers=needing("250m", "1Gi")))
-    shown = {name: str(amount) for name, amount in pod.items()}
-    assert shown["requests.cpu"] == shown["cpu"] == "250m"
-    assert shown["requests.memory"] == "1Gi" and shown["limits.cpu"] == "1" and shown["count/pods"] == "1"
-    service = quota.usage_of(SERVICE, {"spec": {"type": "LoadBalancer", "ports": [{}, {}]}})
-    assert {n: str(a) for n, a in service.items()} == {
-        "count/services": "1",
-        "services": "1",
-        "services.loadbalancers": "1",
-        "services.nodeports": "2",
-    }
-    claim = {"spec": {"storageClassName": "gold", "resources": {"requests": {"storage": "5Gi"}}}}
-    assert (
-        str(quota.usage_of(PERSISTENT_VOLUME_CLAIM, claim)["gold.storageclass.storage.k8s.io/requests.storage"])
-        == "5Gi"
-    )
-
-
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        ({}, True),
-        ({"scopes": ["BestEffort"]}, True),
-        ({"scopes": ["NotBestEffort"]}, False),
-        ({"scopes": ["Terminating"]}, False),
-        (
-            {
-                "scopeSelector": {
-                    "matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]
-                }
-            },
-            True,
-        ),
-    ],
-)
-def test_scopes_choose_pods(spec: dict[str, Any], expected: bool) -> None:
-    assert quota.covers({"spec": spec}, POD, make_pod("a", priorityClassName="high")) is expected
-
-
-def test_a_quota_shows_what_is_used(loops: Any) -> None:
-    loops.api.kinds = [POD, SERVICE]
-
-    async def scenario() -> None:
-        hard = {"pods": "5", "requests.cpu": "2", "services": "3", "count/deployments.apps": "1"}
-        loops.api.put(RESOURCE_QUOTA, {"metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": hard}})
-        loops.api.put(POD, make_pod("a", containers=needing("250m", "1Gi")))
-        loops.api.put(POD, make_pod("b", containers=needing("1", "1Gi")))
-        await loops.settle()
-        used = {"pods": "2", "requests.cpu": "1250m", "services": "0", "count/deployments.apps": "0"}
-        assert loops.api.one(RESOURCE_QUOTA, "q")["status"] == {"hard": hard, "used": used}
-        loops.finish("b")
-        await loops.settle()
-        assert loops.api.one(RESOURCE_QUOTA, "q")["status"]["used"]["pods"] == "1"
-
-    loops.run([DiscoveryController, ResourceQuotaController], scenario)
 
 
 def test_an_ephemeral_volume_gets_a_claim_that_the_pod_owns(loops: Any) -> None:

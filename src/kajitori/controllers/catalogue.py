@@ -18,7 +18,6 @@ from kajitori.controllers.nodes.eviction import TaintEvictionController
 from kajitori.controllers.nodes.ipam import NodeIpamController
 from kajitori.controllers.nodes.lifecycle import NodeLifecycleController
 from kajitori.controllers.nodes.pod_gc import PodGarbageCollector
-from kajitori.controllers.quota import ResourceQuotaController
 from kajitori.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from kajitori.controllers.run import Factory
 from kajitori.controllers.statefulset.controller import StatefulSetController
@@ -51,7 +50,6 @@ CONTROLLERS: tuple[Factory, ...] = (
     PodGarbageCollector,
     ReplicaSetController,
     ReplicationControllerController,
-    ResourceQuotaController,
     RootCAPublisher,
     ServiceAccountController,
     StatefulSetController,

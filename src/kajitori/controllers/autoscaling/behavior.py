@@ -96,7 +96,7 @@ def _ceiling(rules: Object, current: int, changes: Sequence[tuple[float, int]], 
         start = current - _changed(changes, period_s, now_s, 1) + _changed(changes, period_s, now_s, -1)
         by_percent = math.ceil(start * (1 + policy["value"] / 100))
         sizes.append(start + policy["value"] if policy["type"] == "Pods" else by_percent)
-    return max(current, max(sizes) if rules["selectPolicy"] == "Max" else min(sizes))
+    return max(current, int(max(sizes) if rules["selectPolicy"] == "Max" else min(sizes)))
 
 
 def _floor(rules: Object, current: int, changes: Sequence[tuple[float, int]], now_s: float) -> int:
