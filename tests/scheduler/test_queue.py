@@ -3,6 +3,7 @@
 import asyncio
 
 from kajitori.kit.clock import VirtualClock
+from kajitori.scheduler.framework import Change
 from kajitori.scheduler.pod_view import PodView
 from kajitori.scheduler.queue import SchedulingQueue
 
@@ -11,76 +12,110 @@ def _view(pod, name, priority=0):
     return PodView(pod(name, priority=priority))
 
 
-def _now_ready(queue):
-    async def take():
-        return await asyncio.wait_for(queue.get(), 0.01)
-
-    return take()
-
-
-async def _none_ready(queue):
-    getting = asyncio.ensure_future(queue.get())
-    for _ in range(5):
-        await asyncio.sleep(0)
-    waiting = not getting.done()
-    getting.cancel()
-    return waiting
+async def _ready(queue, clock):
+    """Names of all pods that can be decided now."""
+    names = []
+    while True:
+        getting = asyncio.ensure_future(queue.get())
+        await clock.settle()
+        if not getting.done():
+            getting.cancel()
+            return names
+        names.append(getting.result().name)
 
 
 def test_priority_first_then_age(pod):
     async def scenario():
-        queue = SchedulingQueue(VirtualClock())
+        clock = VirtualClock()
+        queue = SchedulingQueue(clock)
         for name, priority in (("old", 0), ("young", 0), ("vip", 10)):
             queue.put(_view(pod, name, priority))
-        return [(await queue.get()).name for _ in range(3)]
+        return await _ready(queue, clock)
 
     assert asyncio.run(scenario()) == ["vip", "old", "young"]
 
 
-def test_a_pod_that_did_not_fit_waits_for_a_change_and_its_back_off():
-    async def scenario(pod_view):
-        clock = VirtualClock()
-        queue = SchedulingQueue(clock)
-        queue.put(pod_view)
-        pod = await queue.get()
-        queue.failed(pod, queue.changes)
-        await clock.advance(60)
-        assert await _none_ready(queue)
-        queue.something_changed()
-        assert (await _now_ready(queue)) is pod
-        queue.failed(pod, queue.changes)
-        queue.something_changed()
-        assert await _none_ready(queue)
-        await clock.advance(2)
-        assert (await _now_ready(queue)) is pod
-
-    document = {"metadata": {"name": "p", "namespace": "n", "uid": "1"}, "spec": {"containers": []}}
-    asyncio.run(scenario(PodView(document)))
-
-
-def test_a_change_during_the_decision_is_not_missed(pod):
+def test_a_pod_that_did_not_fit_waits_for_a_fitting_change_and_its_back_off(pod):
     async def scenario():
         clock = VirtualClock()
         queue = SchedulingQueue(clock)
-        queue.put(_view(pod, "p"))
-        taken = await queue.get()
-        before = queue.changes
-        queue.something_changed()
-        queue.failed(taken, before)
+        view = _view(pod, "p")
+        queue.put(view)
+        assert await _ready(queue, clock) == ["p"]
+        queue.failed(view, Change.NODE)
+        await clock.advance(60)
+        queue.something_changed(Change.STORAGE)
+        assert await _ready(queue, clock) == []
+        queue.something_changed(Change.NODE)
+        assert await _ready(queue, clock) == ["p"]
+        queue.failed(view, Change.NODE)
+        queue.something_changed(Change.NODE)
+        assert await _ready(queue, clock) == []
+        await clock.advance(2)
+        assert await _ready(queue, clock) == ["p"]
+
+    asyncio.run(scenario())
+
+
+def test_nothing_waits_forever(pod):
+    async def scenario():
+        clock = VirtualClock()
+        queue = SchedulingQueue(clock)
+        view = _view(pod, "p")
+        queue.put(view)
+        await queue.get()
+        queue.failed(view, Change.NODE)
+        await clock.advance(299)
+        assert await _ready(queue, clock) == []
+        await clock.advance(2)
+        assert await _ready(queue, clock) == ["p"]
+
+    asyncio.run(scenario())
+
+
+def test_who_failed_goes_behind_who_waited(pod):
+    async def scenario():
+        clock = VirtualClock()
+        queue = SchedulingQueue(clock)
+        first = _view(pod, "first")
+        queue.put(first)
+        await queue.get()
+        await clock.advance(0.5)
+        queue.put(_view(pod, "second"))
+        await clock.advance(0.5)
+        queue.failed_for_now(first)
         await clock.advance(1)
-        assert (await _now_ready(queue)).name == "p"
+        return await _ready(queue, clock)
+
+    assert asyncio.run(scenario()) == ["second", "first"]
+
+
+def test_a_pod_that_asks_for_something_else_is_tried_again(pod):
+    async def scenario():
+        clock = VirtualClock()
+        queue = SchedulingQueue(clock)
+        document = pod("p")
+        queue.put(PodView(document))
+        view = await queue.get()
+        queue.failed(view, Change.NODE)
+        await clock.advance(10)
+        queue.put(PodView({**document, "status": {"phase": "Pending"}}))
+        assert await _ready(queue, clock) == []
+        queue.put(PodView({**document, "spec": {**document["spec"], "tolerations": [{"operator": "Exists"}]}}))
+        assert await _ready(queue, clock) == ["p"]
 
     asyncio.run(scenario())
 
 
 def test_a_removed_pod_is_not_handed_out(pod):
     async def scenario():
-        queue = SchedulingQueue(VirtualClock())
+        clock = VirtualClock()
+        queue = SchedulingQueue(clock)
         gone, stays = _view(pod, "gone"), _view(pod, "stays")
         queue.put(gone)
         queue.put(stays)
         queue.remove(gone.uid)
-        assert (await queue.get()).name == "stays"
+        assert await _ready(queue, clock) == ["stays"]
         assert len(queue) == 1
 
     asyncio.run(scenario())

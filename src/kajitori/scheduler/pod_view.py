@@ -5,28 +5,35 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from kajitori.api.meta import Object, labels_of, name_of, namespace_of, uid_of
+from kajitori.api.meta import Object, is_deleting, labels_of, name_of, namespace_of, uid_of
 from kajitori.api.pods import Amounts, is_sidecar, pod_requests
 from kajitori.api.selectors import LabelSelector, from_label_selector
 
 # What a container that asks for nothing counts as in scores, so that such pods spread too (upstream's util.non_zero).
-SMALL_CPU_MILLI, SMALL_MEMORY_BYTES = 100, 200 << 20
+SMALL_CONTAINER = {"cpu": "100m", "memory": "200Mi"}
+
+HostPort = tuple[str, str, int]
+"""Protocol, host IP, port."""
 
 
 @dataclass(frozen=True, slots=True)
 class AffinityTerm:
     """Pods in these namespaces that match the selector, counted per domain of a label. Equal terms share counts.
 
-    `namespaces` is None for all; `namespace_selector` (on the labels of namespaces) adds to it.
+    `namespaces` is None for all; `namespace_selector` (on the labels of namespaces) adds to it. Spreading
+    `skips_deleting`: a pod on its way out makes room for the next.
     """
 
     namespaces: frozenset[str] | None
     namespace_selector: LabelSelector | None
     selector: LabelSelector
     topology_key: str = ""
+    skips_deleting: bool = False
 
     def matches(self, pod: "PodView", namespaces: Mapping[str, Mapping[str, str]]) -> bool:
         """`namespaces` gives each namespace's labels."""
+        if self.skips_deleting and pod.deleting:
+            return False
         if self.namespaces is not None and pod.namespace not in self.namespaces:
             labels = namespaces.get(pod.namespace)
             if self.namespace_selector is None or labels is None or not self.namespace_selector.matches(labels):
@@ -57,6 +64,7 @@ class PodView:
         self.labels = dict(labels_of(pod))
         self.spec: Object = pod["spec"]
         self.priority: int = self.spec.get("priority") or 0
+        self.deleting = is_deleting(pod)
 
     @cached_property
     def requests(self) -> Amounts:
@@ -64,28 +72,50 @@ class PodView:
         return {**pod_requests(self.document), "pods": 1}
 
     @cached_property
-    def scored_requests(self) -> Amounts:
-        containers = list(self.spec.get("containers") or ())
-        containers += [c for c in self.spec.get("initContainers") or () if is_sidecar(c)]
-        asked = [(c.get("resources") or {}).get("requests") or {} for c in containers]
-        return {
-            "cpu": self.requests.get("cpu", 0) + SMALL_CPU_MILLI * sum("cpu" not in a for a in asked),
-            "memory": self.requests.get("memory", 0) + SMALL_MEMORY_BYTES * sum("memory" not in a for a in asked),
-        }
+    def requests_key(self) -> tuple[tuple[str, int], ...]:
+        """What it asks for: pods with equal keys fit on the same nodes."""
+        return tuple((resource, amount) for resource, amount in sorted(self.requests.items()) if amount > 0)
 
     @cached_property
-    def host_ports(self) -> frozenset[tuple[str, str, int]]:
-        """Protocol, host IP, port."""
+    def scored_requests(self) -> Amounts:
+        """CPU and memory, where a container that asks for nothing counts as a small one."""
+        spec = dict(self.spec)
+        for field in ("containers", "initContainers"):
+            spec[field] = [_at_least_small(container) for container in spec.get(field) or ()]
+        needed = pod_requests({"spec": spec})
+        return {"cpu": needed.get("cpu", 0), "memory": needed.get("memory", 0)}
+
+    @cached_property
+    def host_ports(self) -> frozenset[HostPort]:
+        lasting = list(self.spec.get("containers") or ())
+        lasting += [c for c in self.spec.get("initContainers") or () if is_sidecar(c)]
         return frozenset(
             (port.get("protocol") or "TCP", port.get("hostIP") or "0.0.0.0", port["hostPort"])  # noqa: S104
-            for container in self.spec.get("containers") or ()
+            for container in lasting
             for port in container.get("ports") or ()
             if port.get("hostPort")
         )
 
     @cached_property
+    def images(self) -> tuple[str, ...]:
+        """Names with a tag, as nodes list them; one a container."""
+        containers = [*(self.spec.get("initContainers") or ()), *(self.spec.get("containers") or ())]
+        return tuple(sorted(_with_tag(container.get("image") or "") for container in containers))
+
+    @cached_property
+    def node_rules(self) -> str:
+        """nodeSelector and required node affinity as text: equal texts allow the same nodes. Empty: any node."""
+        selector = self.spec.get("nodeSelector")
+        required = self.node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+        return repr((selector, required)) if selector or required else ""
+
+    @cached_property
     def tolerations(self) -> tuple[Object, ...]:
         return tuple(self.spec.get("tolerations") or ())
+
+    @cached_property
+    def tolerations_key(self) -> str:
+        return repr(self.tolerations) if self.tolerations else ""
 
     def tolerates(self, key: str, value: str, effect: str) -> bool:
         return any(_tolerates(toleration, key, value, effect) for toleration in self.tolerations)
@@ -116,15 +146,15 @@ class PodView:
         return tuple(self._spread(c) for c in self.spec.get("topologySpreadConstraints") or ())
 
     @cached_property
-    def claims(self) -> tuple[str, ...]:
-        """Names of the PersistentVolumeClaims it mounts; an ephemeral volume's is pod-volume."""
-        names = []
+    def claims(self) -> dict[str, bool]:
+        """Names of the PersistentVolumeClaims it mounts, and whether it is an ephemeral volume's (pod-volume)."""
+        names = {}
         for volume in self.spec.get("volumes") or ():
             if claim := volume.get("persistentVolumeClaim"):
-                names.append(claim["claimName"])
+                names[claim["claimName"]] = False
             elif "ephemeral" in volume:
-                names.append(f"{self.name}-{volume['name']}")
-        return tuple(names)
+                names[f"{self.name}-{volume['name']}"] = True
+        return names
 
     def _required(self, kind: str) -> tuple[AffinityTerm, ...]:
         terms = (self._affinity.get(kind) or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
@@ -147,7 +177,7 @@ class PodView:
     def _spread(self, constraint: Object) -> SpreadConstraint:
         selector, key = self._with_label_keys(constraint), constraint["topologyKey"]
         return SpreadConstraint(
-            AffinityTerm(frozenset({self.namespace}), None, selector, key),
+            AffinityTerm(frozenset({self.namespace}), None, selector, key, skips_deleting=True),
             max_skew=constraint["maxSkew"],
             hard=constraint["whenUnsatisfiable"] == "DoNotSchedule",
             min_domains=constraint.get("minDomains") or 1,
@@ -169,6 +199,15 @@ class PodView:
         if extra:
             document["matchExpressions"] = [*(document.get("matchExpressions") or ()), *extra]
         return from_label_selector(document)
+
+
+def _at_least_small(container: Object) -> Object:
+    resources = container.get("resources") or {}
+    return {**container, "resources": {**resources, "requests": SMALL_CONTAINER | (resources.get("requests") or {})}}
+
+
+def _with_tag(image: str) -> str:
+    return image if image.rfind(":") > image.rfind("/") else f"{image}:latest"
 
 
 def _tolerates(toleration: Object, key: str, value: str, effect: str) -> bool:

@@ -1,21 +1,24 @@
-"""What a node is: its name, its labels, whether it is cordoned, its ports, the images it has."""
+"""What a node is: its name, its labels, whether it is cordoned."""
+
+from collections import Counter
 
 import numpy as np
 
 from kajitori.api.meta import Object
 from kajitori.api.selectors import Requirement, node_selector_requirement
-from kajitori.scheduler.framework import SCORE_MAX, Cluster, Filter, Score, Scores, scaled
+from kajitori.scheduler.framework import Change, Cluster, Filter, Score, Scores, Unschedulable, scaled
 from kajitori.scheduler.node_table import ABSENT, Mask, NodeTable
 from kajitori.scheduler.pod_view import PodView
 
 _UNSCHEDULABLE_TAINT = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
-_ANY_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
 class NodeUnschedulable(Filter):
     """Cordoned nodes take only pods that tolerate it."""
 
     name = "NodeUnschedulable"
+    refusal = "node(s) were unschedulable"
+    wakes_on = Change.NODE
 
     def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
         nodes = cluster.nodes
@@ -24,23 +27,17 @@ class NodeUnschedulable(Filter):
         result: Mask = ~nodes.unschedulable
         return result
 
-    def reason(self, pod: PodView, row: int, cluster: Cluster) -> list[str]:
-        return ["node(s) were unschedulable"]
-
 
 class NodeName(Filter):
     """A pod that names its node goes nowhere else."""
 
     name = "NodeName"
+    refusal = "node(s) didn't match the requested node name"
+    wakes_on = Change.NODE
 
     def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
         wanted = pod.spec.get("nodeName")
-        if not wanted:
-            return None
-        return np.array([name == wanted for name in cluster.nodes.names])
-
-    def reason(self, pod: PodView, row: int, cluster: Cluster) -> list[str]:
-        return ["node(s) didn't match the requested node name"]
+        return cluster.nodes.mask_of([wanted]) if wanted else None
 
 
 def rows_of_term(term: Object, nodes: NodeTable) -> Mask:
@@ -52,8 +49,8 @@ def rows_of_term(term: Object, nodes: NodeTable) -> Mask:
     for expression in expressions:
         mask &= _rows_of_requirement(node_selector_requirement(expression), nodes)
     for expression in fields:
-        requirement = node_selector_requirement(expression)
-        mask &= np.array([requirement.matches({"metadata.name": name}) for name in nodes.names])
+        named = nodes.mask_of(expression.get("values") or ())
+        mask &= ~named if expression.get("operator") == "NotIn" else named
     return mask
 
 
@@ -73,73 +70,74 @@ def _rows_of_requirement(requirement: Requirement, nodes: NodeTable) -> Mask:
     if requirement.operator in ("Exists", "DoesNotExist"):
         mask: Mask = present
     else:
-        mask = np.isin(column, [nodes.value_id(value) for value in requirement.values])
+        mask = np.isin(column, [nodes.value_id(requirement.key, value) for value in requirement.values])
     return ~mask if requirement.operator in ("DoesNotExist", "NotIn") else mask
 
 
 def required_rows(pod: PodView, nodes: NodeTable) -> Mask | None:
     """The nodes that nodeSelector and required node affinity allow; None when the pod has neither."""
-    mask: Mask | None = None
-    if selector := pod.spec.get("nodeSelector"):
-        mask = nodes.alive.copy()
-        for key, value in selector.items():
-            mask &= nodes.label_column(key) == nodes.value_id(value)
-    if required := pod.node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution"):
-        allowed = rows_of_terms(required.get("nodeSelectorTerms") or [], nodes)
-        mask = allowed if mask is None else mask & allowed
+    if not pod.node_rules:
+        return None
+    mask: Mask = nodes.while_nodes_stay(("required_rows", pod.node_rules), lambda: _required_rows(pod, nodes))
     return mask
+
+
+def _required_rows(pod: PodView, nodes: NodeTable) -> Mask:
+    mask = nodes.alive.copy()
+    for key, value in (pod.spec.get("nodeSelector") or {}).items():
+        mask &= nodes.label_column(key) == nodes.value_id(key, value)
+    if required := _required(pod):
+        mask &= rows_of_terms(required.get("nodeSelectorTerms") or [], nodes)
+    return mask
+
+
+def _required(pod: PodView) -> Object | None:
+    return pod.node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+
+
+def named_nodes(pod: PodView) -> frozenset[str] | None:
+    """The nodes that required affinity names one by one, as those of a DaemonSet's pods; None if it does not."""
+    terms = (_required(pod) or {}).get("nodeSelectorTerms") or ()
+    named: set[str] = set()
+    for term in terms:
+        fields = [f for f in term.get("matchFields") or () if f["key"] == "metadata.name" and f["operator"] == "In"]
+        if not fields:
+            return None
+        named |= set.intersection(*(set(field.get("values") or ()) for field in fields))
+    return frozenset(named) if terms else None
 
 
 class NodeAffinity(Filter, Score):
     """nodeSelector and node affinity, required and preferred."""
 
     name = "NodeAffinity"
+    refusal = "node(s) didn't match Pod's node affinity/selector"
+    not_named = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
     weight = 2
+    wakes_on = Change.NODE
 
     def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
+        if pod.node_rules and named_nodes(pod) == frozenset():
+            raise Unschedulable("pod affinity terms conflict")
         return required_rows(pod, cluster.nodes)
 
-    def reason(self, pod: PodView, row: int, cluster: Cluster) -> list[str]:
-        return ["node(s) didn't match Pod's node affinity/selector"]
+    def reasons(self, pod: PodView, refused: Mask, cluster: Cluster) -> Counter[str]:
+        named = named_nodes(pod)
+        if named is None:
+            return super().reasons(pod, refused, cluster)
+        among = int(np.count_nonzero(refused & cluster.nodes.mask_of(named)))
+        return +Counter({self.refusal: among, self.not_named: int(np.count_nonzero(refused)) - among})
 
     def score(self, pod: PodView, cluster: Cluster, feasible: Mask) -> Scores | None:
         preferred = pod.node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution")
         if not preferred:
             return None
-        raw = np.zeros(cluster.nodes.rows)
-        for term in preferred:
-            raw += term["weight"] * rows_of_term(term["preference"], cluster.nodes)
+
+        def compute() -> Scores:
+            raw = np.zeros(cluster.nodes.rows)
+            for term in preferred:
+                raw += term["weight"] * rows_of_term(term["preference"], cluster.nodes)
+            return raw
+
+        raw: Scores = cluster.nodes.while_nodes_stay((self.name, repr(preferred)), compute)
         return scaled(raw, feasible)
-
-
-class NodePorts(Filter):
-    """Two pods cannot have one host port."""
-
-    name = "NodePorts"
-
-    def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
-        if not pod.host_ports:
-            return None
-        return np.array([not _clash(pod, taken) for taken in cluster.nodes.host_ports])
-
-    def reason(self, pod: PodView, row: int, cluster: Cluster) -> list[str]:
-        return ["node(s) didn't have free ports for the requested pod ports"]
-
-
-def _clash(pod: PodView, taken: set[tuple[str, str, int]]) -> bool:
-    return any(
-        protocol == other and port == number and (_ANY_ADDRESS in (address, at) or address == at)
-        for protocol, address, port in pod.host_ports
-        for other, at, number in taken
-    )
-
-
-class ImageLocality(Score):
-    """Nodes that have the images already."""
-
-    name = "ImageLocality"
-
-    def score(self, pod: PodView, cluster: Cluster, feasible: Mask) -> Scores | None:
-        wanted = {container.get("image", "") for container in pod.spec.get("containers") or ()}
-        found = np.array([len(wanted & images) for images in cluster.nodes.images], float)
-        return np.floor(found * SCORE_MAX / len(wanted)) if found.any() else None

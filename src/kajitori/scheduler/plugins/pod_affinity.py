@@ -2,14 +2,10 @@
 
 import numpy as np
 
-from kajitori.scheduler.framework import SCORE_MAX, Cluster, Filter, Score, Scores
-from kajitori.scheduler.node_table import ABSENT, Mask
-from kajitori.scheduler.pod_view import AffinityTerm, PodView
-
-
-def _has_domain(term: AffinityTerm, cluster: Cluster) -> Mask:
-    result: Mask = cluster.nodes.label_column(term.topology_key) != ABSENT
-    return result
+from kajitori.scheduler.framework import SCORE_MAX, Change, Cluster, Filter, Score, Scores
+from kajitori.scheduler.node_table import ABSENT, Column, Mask
+from kajitori.scheduler.pod_view import PodView
+from kajitori.scheduler.terms import AllOf
 
 
 class InterPodAffinity(Filter, Score):
@@ -17,6 +13,7 @@ class InterPodAffinity(Filter, Score):
 
     name = "InterPodAffinity"
     weight = 2
+    wakes_on = Change.NODE | Change.POD_LEFT | Change.POD_CAME
 
     def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
         masks = (self._affinity(pod, cluster), self._anti(pod, cluster), self._kept_away(pod, cluster))
@@ -31,30 +28,32 @@ class InterPodAffinity(Filter, Score):
             return ["node(s) didn't match pod anti-affinity rules"]
         return ["node(s) didn't satisfy existing pods anti-affinity rules"]
 
+    def helped_by_preemption(self, pod: PodView, refused: Mask, cluster: Cluster) -> Mask:
+        """Whoever leaves cannot bring the company that is missing."""
+        affinity = self._affinity(pod, cluster)
+        return refused if affinity is None else refused & affinity
+
     def _affinity(self, pod: PodView, cluster: Cluster) -> Mask | None:
         terms = pod.required_affinity
         if not terms:
             return None
-        mask = cluster.nodes.alive.copy()
-        possible, nobody = mask.copy(), True
+        counts = cluster.counts.matching(terms[0] if len(terms) == 1 else AllOf(terms))
+        has_domain, together, nobody = cluster.nodes.alive.copy(), cluster.nodes.alive.copy(), True
         for term in terms:
-            counts = cluster.counts.matching(term)
-            nobody = nobody and not counts.any()
-            mask &= _has_domain(term, cluster) & (cluster.counts.per_domain(counts, term.topology_key) > 0)
+            has_domain &= cluster.nodes.label_column(term.topology_key) != ABSENT
+            in_domain = cluster.counts.per_domain(counts, term.topology_key) > 0
+            nobody = nobody and not in_domain.any()
+            together &= in_domain
         if nobody and all(term.matches(pod, cluster.namespaces) for term in terms):
             # The first of a group that wants to be together may start anywhere the labels exist.
-            for term in terms:
-                possible &= _has_domain(term, cluster)
-            return possible
-        return mask
+            return has_domain
+        return together
 
     def _anti(self, pod: PodView, cluster: Cluster) -> Mask | None:
-        terms = pod.required_anti_affinity
-        if not terms:
-            return None
-        mask = cluster.nodes.alive.copy()
-        for term in terms:
-            mask &= cluster.counts.per_domain(cluster.counts.matching(term), term.topology_key) == 0
+        mask: Mask | None = None
+        for term in pod.required_anti_affinity:
+            free = cluster.counts.per_domain(cluster.counts.matching(term), term.topology_key) == 0
+            mask = free if mask is None else mask & free
         return mask
 
     def _kept_away(self, pod: PodView, cluster: Cluster) -> Mask | None:
@@ -65,12 +64,14 @@ class InterPodAffinity(Filter, Score):
         return mask
 
     def score(self, pod: PodView, cluster: Cluster, feasible: Mask) -> Scores | None:
-        raw = np.zeros(cluster.nodes.rows)
+        raw: Column | None = None
         for weight, term in pod.preferred_affinity:
-            raw += weight * cluster.counts.per_domain(cluster.counts.matching(term), term.topology_key)
+            part: Column = weight * cluster.counts.per_domain(cluster.counts.matching(term), term.topology_key)
+            raw = part if raw is None else raw + part
         for weight, term, where in cluster.counts.preferring(pod):
-            raw += weight * cluster.counts.per_domain(where, term.topology_key)
-        least, most = float(raw[feasible].min(initial=np.inf)), float(raw[feasible].max(initial=-np.inf))
-        if not raw.any() or not most > least:
+            part = weight * cluster.counts.per_domain(where, term.topology_key)
+            raw = part if raw is None else raw + part
+        if raw is None:
             return None
-        return np.floor((raw - least) * SCORE_MAX / (most - least))
+        least, most = int(raw[feasible].min()), int(raw[feasible].max())
+        return np.floor(SCORE_MAX * ((raw - least) / (most - least))) if most > least else None

@@ -1,50 +1,70 @@
 """Room: enough of every resource, and rather on nodes where much is left, of all kinds evenly."""
 
-import numpy as np
+from collections import Counter
 
-from kajitori.scheduler.framework import SCORE_MAX, Cluster, Filter, Score, Scores
-from kajitori.scheduler.node_table import Mask
+import numpy as np
+from numpy.typing import NDArray
+
+from kajitori.scheduler.changes import Rows
+from kajitori.scheduler.framework import SCORE_MAX, Change, Cluster, Filter, Score, Scores
+from kajitori.scheduler.node_table import Column, Mask, NodeTable
 from kajitori.scheduler.pod_view import PodView
 
 _SCORED = ("cpu", "memory")
 
 
-def _fractions(pod: PodView, cluster: Cluster) -> list[Scores]:
-    """For each scored resource, the share in use if the pod went there."""
-    fractions = []
-    for resource in _SCORED:
-        room = cluster.nodes.allocatable_of(resource).astype(float)
-        used = cluster.nodes.scored[resource] + pod.scored_requests[resource]
-        fractions.append(np.divide(used, room, out=np.ones_like(room), where=room > 0))
-    return fractions
+def _fits(nodes: NodeTable, resource: str, asked: int, rows: Rows) -> Mask:
+    result: Mask = nodes.requested_of(resource)[rows] + asked <= nodes.allocatable_of(resource)[rows]
+    return result
 
 
 class ResourcesFit(Filter, Score):
     """Requested + asked <= allocatable; scored by what is left (LeastAllocated)."""
 
     name = "NodeResourcesFit"
+    wakes_on = Change.NODE | Change.POD_LEFT
 
     def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
-        mask = cluster.nodes.alive.copy()
-        for resource, asked in pod.requests.items():
-            if asked > 0:
-                nodes = cluster.nodes
-                mask &= nodes.requested_of(resource) + asked <= nodes.allocatable_of(resource)
-        return mask
-
-    def reason(self, pod: PodView, row: int, cluster: Cluster) -> list[str]:
         nodes = cluster.nodes
-        short = [
-            resource
-            for resource, asked in pod.requests.items()
-            if asked > 0 and nodes.requested_of(resource)[row] + asked > nodes.allocatable_of(resource)[row]
-        ]
-        return ["Too many pods" if resource == "pods" else f"Insufficient {resource}" for resource in short]
+
+        def compute(rows: Rows) -> Mask:
+            mask: Mask = nodes.alive[rows].copy()
+            for resource, asked in pod.requests_key:
+                mask &= _fits(nodes, resource, asked, rows)
+            return mask
+
+        return nodes.remember((self.name, "filter", pod.requests_key), compute)
+
+    def reasons(self, pod: PodView, refused: Mask, cluster: Cluster) -> Counter[str]:
+        rows = np.flatnonzero(refused)
+        found: Counter[str] = Counter()
+        for resource, asked in pod.requests_key:
+            short = int(np.count_nonzero(~_fits(cluster.nodes, resource, asked, rows)))
+            if short:
+                found["Too many pods" if resource == "pods" else f"Insufficient {resource}"] = short
+        return found
+
+    def helped_by_preemption(self, pod: PodView, refused: Mask, cluster: Cluster) -> Mask:
+        """Not where the whole node is too small."""
+        helped = refused.copy()
+        for resource, asked in pod.requests_key:
+            if resource != "pods":
+                helped &= cluster.nodes.allocatable_of(resource) >= asked
+        return helped
 
     def score(self, pod: PodView, cluster: Cluster, feasible: Mask) -> Scores | None:
-        free = [np.floor(np.clip(1 - used, 0, 1) * SCORE_MAX) for used in _fractions(pod, cluster)]
-        result: Scores = np.floor(sum(free, np.zeros(cluster.nodes.rows)) / len(free))
-        return result
+        nodes, asked = cluster.nodes, pod.scored_requests
+
+        def compute(rows: Rows) -> Scores:
+            weights = total = np.zeros_like(nodes.taint_class[rows])
+            for resource in _SCORED:
+                room = nodes.allocatable_of(resource)[rows]
+                left = np.maximum(room - nodes.scored[resource][rows] - asked[resource], 0)
+                total = total + _quotient(left * SCORE_MAX, room)
+                weights = weights + (room > 0)
+            return _quotient(total, weights).astype(float)
+
+        return nodes.remember((self.name, "score", *asked.values()), compute)
 
 
 class BalancedAllocation(Score):
@@ -53,8 +73,26 @@ class BalancedAllocation(Score):
     name = "NodeResourcesBalancedAllocation"
 
     def score(self, pod: PodView, cluster: Cluster, feasible: Mask) -> Scores | None:
-        if not any(resource in pod.requests for resource in _SCORED):
+        nodes = cluster.nodes
+        asked = [pod.requests.get(resource, 0) for resource in _SCORED]
+        if not any(asked):
             return None
-        shares = np.clip(np.stack(_fractions(pod, cluster)), 0, 1)
-        result: Scores = np.floor((1 - shares.std(axis=0)) * SCORE_MAX)
-        return result
+
+        def compute(rows: Rows) -> Scores:
+            shares, both = [], nodes.alive[rows]
+            for resource, more in zip(_SCORED, asked, strict=True):
+                room = nodes.allocatable_of(resource)[rows]
+                used = nodes.requested_of(resource)[rows] + more
+                shares.append(np.minimum(used / np.maximum(room, 1), 1))
+                both = both & (room > 0)
+            deviation = np.where(both, np.abs((shares[0] - shares[1]) / 2), 0)
+            result: Scores = np.floor((1 - deviation) * SCORE_MAX)
+            return result
+
+        return nodes.remember((self.name, *asked), compute)
+
+
+def _quotient(dividend: Column, divisor: NDArray[np.int64]) -> Column:
+    """Whole; 0 where the divisor is."""
+    result: Column = dividend // np.maximum(divisor, 1)
+    return np.where(divisor > 0, result, 0)

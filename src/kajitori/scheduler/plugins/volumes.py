@@ -2,58 +2,95 @@
 
 import numpy as np
 
-from kajitori.api.meta import Object, ObjectKey, annotations_of
-from kajitori.scheduler.framework import Cluster, Filter, Unschedulable
-from kajitori.scheduler.node_table import Mask
+from kajitori.api.meta import Object, ObjectKey
+from kajitori.scheduler import claims
+from kajitori.scheduler.framework import Change, Cluster, Filter, Unschedulable
+from kajitori.scheduler.node_table import Mask, NodeTable
 from kajitori.scheduler.plugins.node import rows_of_terms
 from kajitori.scheduler.pod_view import PodView
 
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-WAIT_FOR_CONSUMER = "WaitForFirstConsumer"
+NOT_WHERE_VOLUME_IS = "node(s) didn't match PersistentVolume's node affinity"
+NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"
+VOLUME_MISSING = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
 
 
-def waits_for_pod(claim: Object, cluster: Cluster) -> bool:
-    """Whether an unbound claim is bound only after its pod has a node."""
-    storage_class = cluster.storage_classes.get(ObjectKey("", claim["spec"].get("storageClassName") or ""))
-    return storage_class is not None and storage_class.get("volumeBindingMode") == WAIT_FOR_CONSUMER
+def rows_of_volume(volume: Object, nodes: NodeTable) -> Mask | None:
+    """The nodes that reach the volume; None for all."""
+    required = (volume["spec"].get("nodeAffinity") or {}).get("required")
+    return None if required is None else rows_of_terms(required.get("nodeSelectorTerms") or [], nodes)
 
 
-def claims_to_place(pod: PodView, cluster: Cluster) -> list[Object]:
-    """The claims that must hear of the chosen node before the pod is bound to it."""
-    claims = [cluster.claims.get(ObjectKey(pod.namespace, name)) for name in pod.claims]
-    return [claim for claim in claims if claim is not None and not claim["spec"].get("volumeName")]
+def placement(claim: Object, node: str, cluster: Cluster) -> Object | None:
+    """The existing volume that the claim takes on this node; None when one must be made."""
+    row = cluster.nodes.row(node)
+    if claims.selected_node(claim) or row is None:
+        return None
+    for volume in claims.candidate_volumes(claim, cluster):
+        mask = rows_of_volume(volume, cluster.nodes)
+        if mask is None or mask[row]:
+            return volume
+    return None
 
 
 class VolumeBinding(Filter):
-    """Node affinity of the volumes behind the pod's claims."""
+    """Node affinity of the volumes behind the pod's claims; volumes to be found or made for those that wait."""
 
     name = "VolumeBinding"
+    wakes_on = Change.NODE | Change.STORAGE
 
     def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
-        mask: Mask | None = None
-        for name in pod.claims:
-            allowed = self._allowed(pod, name, cluster)
-            if allowed is not None:
-                mask = allowed if mask is None else mask & allowed
+        if not pod.claims:
+            return None
+        mask = cluster.nodes.alive.copy()
+        for _, allowed in self._verdicts(pod, cluster):
+            mask &= allowed
         return mask
 
     def reason(self, pod: PodView, row: int, cluster: Cluster) -> list[str]:
-        return ["node(s) didn't match PersistentVolume's node affinity"]
+        reasons = dict.fromkeys(reason for reason, allowed in self._verdicts(pod, cluster) if not allowed[row])
+        return [VOLUME_MISSING] if VOLUME_MISSING in reasons else list(reasons)
 
-    def _allowed(self, pod: PodView, name: str, cluster: Cluster) -> Mask | None:
-        claim = cluster.claims.get(ObjectKey(pod.namespace, name))
-        if claim is None:
-            raise Unschedulable(f'persistentvolumeclaim "{name}" not found')
-        if claim["metadata"].get("deletionTimestamp"):
-            raise Unschedulable(f'persistentvolumeclaim "{name}" is being deleted')
-        volume_name = claim["spec"].get("volumeName")
-        if volume_name:
-            volume = cluster.volumes.get(ObjectKey("", volume_name))
-            if volume is None:
-                raise Unschedulable(f'persistentvolume "{volume_name}" not found')
-            required = (volume["spec"].get("nodeAffinity") or {}).get("required")
-            return None if required is None else rows_of_terms(required.get("nodeSelectorTerms") or [], cluster.nodes)
-        if not waits_for_pod(claim, cluster):
+    def _verdicts(self, pod: PodView, cluster: Cluster) -> list[tuple[str, Mask]]:
+        """For each claim that constrains: the nodes that will do, and what the others lack."""
+        found = claims.claims_of(pod, cluster)
+        if any(not claims.volume_name(c) and not claims.waits_for_pod(c, cluster) for c in found):
             raise Unschedulable("pod has unbound immediate PersistentVolumeClaims")
-        selected = annotations_of(claim).get(SELECTED_NODE)
-        return np.array([node == selected for node in cluster.nodes.names]) if selected else None
+        return [_bound(claim, cluster) if claims.volume_name(claim) else _waiting(claim, cluster) for claim in found]
+
+
+def _bound(claim: Object, cluster: Cluster) -> tuple[str, Mask]:
+    volume = cluster.volumes.get(ObjectKey("", claims.volume_name(claim)))
+    if volume is None:
+        return VOLUME_MISSING, np.zeros(cluster.nodes.rows, bool)
+    mask = rows_of_volume(volume, cluster.nodes)
+    return NOT_WHERE_VOLUME_IS, cluster.nodes.alive if mask is None else mask
+
+
+def _waiting(claim: Object, cluster: Cluster) -> tuple[str, Mask]:
+    nodes = cluster.nodes
+    mask = _provisionable(claim, cluster)
+    if node := claims.selected_node(claim):
+        return NOTHING_TO_BIND, mask & nodes.mask_of([node])
+    for volume in claims.candidate_volumes(claim, cluster):
+        reached = rows_of_volume(volume, nodes)
+        mask = mask | (nodes.alive if reached is None else reached)
+    return NOTHING_TO_BIND, mask
+
+
+def _provisionable(claim: Object, cluster: Cluster) -> Mask:
+    """Where the class's provisioner can make a volume."""
+    nodes, storage_class = cluster.nodes, claims.storage_class_of(claim, cluster) or {}
+    if storage_class.get("provisioner", claims.NO_PROVISIONER) == claims.NO_PROVISIONER:
+        return np.zeros(nodes.rows, bool)
+    topologies = storage_class.get("allowedTopologies")
+    if not topologies:
+        return nodes.alive
+    terms = [
+        {
+            "matchExpressions": [
+                {"key": e["key"], "operator": "In", "values": e["values"]} for e in t["matchLabelExpressions"]
+            ]
+        }
+        for t in topologies
+    ]
+    return rows_of_terms(terms, nodes)
