@@ -6,9 +6,7 @@ from kajitori.api.apps import DEPLOYMENT, REPLICA_SET
 from kajitori.api.core import PERSISTENT_VOLUME_CLAIM, POD
 from kajitori.api.meta import condition_of
 from kajitori.api.policy import POD_DISRUPTION_BUDGET
-from kajitori.api.rbac import CLUSTER_ROLE
 from kajitori.api.times import timestamp
-from kajitori.controllers.cluster_roles import ClusterRoleAggregator
 from kajitori.controllers.disruption import DisruptionController
 from kajitori.controllers.volumes.ephemeral import EphemeralVolumeController
 
@@ -107,24 +105,6 @@ def test_pods_without_a_controller_have_no_percentage(loops: Any) -> None:
         assert condition is not None and condition["reason"] == "SyncFailed"
 
     loops.run([DisruptionController], scenario)
-
-
-def test_aggregated_roles_follow_their_parts(loops: Any) -> None:
-    def role(name: str, *verbs: str, **labels: str) -> dict[str, Any]:
-        return {"metadata": {"name": name, "labels": labels}, "rules": [{"verbs": [v]} for v in verbs]}
-
-    async def scenario() -> None:
-        rule = {"clusterRoleSelectors": [{"matchLabels": {"to": "admin"}}]}
-        loops.api.put(CLUSTER_ROLE, role("admin") | {"aggregationRule": rule})
-        loops.api.put(CLUSTER_ROLE, role("b", "list", "get", to="admin"))
-        loops.api.put(CLUSTER_ROLE, role("a", "get", to="admin"))
-        await loops.settle()
-        assert loops.api.one(CLUSTER_ROLE, "admin")["rules"] == [{"verbs": ["get"]}, {"verbs": ["list"]}]
-        loops.api.remove(CLUSTER_ROLE, "b")
-        await loops.settle()
-        assert loops.api.one(CLUSTER_ROLE, "admin")["rules"] == [{"verbs": ["get"]}]
-
-    loops.run([ClusterRoleAggregator], scenario)
 
 
 def test_an_ephemeral_volume_gets_a_claim_that_the_pod_owns(loops: Any) -> None:

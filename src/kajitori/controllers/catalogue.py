@@ -1,7 +1,6 @@
 """Every control loop of a whole cluster, in the order of their names."""
 
 from kajitori.controllers.autoscaling.controller import HorizontalPodAutoscalerController
-from kajitori.controllers.cluster_roles import ClusterRoleAggregator
 from kajitori.controllers.cronjob.controller import CronJobController
 from kajitori.controllers.daemonset.controller import DaemonSetController
 from kajitori.controllers.deployment.controller import DeploymentController
@@ -30,7 +29,6 @@ from kajitori.controllers.volumes.volumes import VolumeController
 CONTROLLERS: tuple[Factory, ...] = (
     ClaimBinder,
     ClaimProtection,
-    ClusterRoleAggregator,
     CronJobController,
     DaemonSetController,
     DeploymentController,
