@@ -48,6 +48,8 @@ from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.pods import PodStreams
 from kajitori.apiserver.streams.proxies import Proxies
 from kajitori.apiserver.streams.resource_metrics import NODE_METRICS, POD_METRICS, ResourceMetrics
+from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
+from kajitori.apiserver.streams.webhook_caller import WebhookCaller
 from kajitori.kit.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -133,13 +135,14 @@ def build(
     ledger = QuotaLedger(objects, registry, clock)
     custom = definitions.CustomResourceDefinitions(objects, registry, clock)
     issuer = TokenIssuer(key, config.issuer)
-    kubelets = Kubelets(objects, config.pki.directory)
+    kubelets, endpoints = Kubelets(objects, config.pki.directory), ServiceEndpoints(objects, rng)
+    webhooks = WebhookCaller(objects, endpoints, clock)
     for resource in (NODE_METRICS, POD_METRICS):
         registry.add(resource)
     return Security(
         authenticator,
         authorizer,
-        (default_plugins(objects, authorizer, ledger, clock, rng),),
+        (default_plugins(objects, authorizer, ledger, webhooks, clock, rng),),
         {
             **IdentityReviews(authenticator).handlers(),
             **AccessReviews(authorizer, roles).handlers(),
@@ -147,7 +150,7 @@ def build(
             **Evictions(objects, clock).handlers(),
             **TokenRequests(objects, issuer, config.audiences, clock).handlers(),
             **PodStreams(objects, kubelets, authorizer).handlers(),
-            **Proxies(objects, kubelets, rng).handlers(),
+            **Proxies(objects, kubelets, endpoints).handlers(),
             **ResourceMetrics(objects, kubelets, clock).handlers(),
         },
         IssuerDiscovery(key, config.issuer).path_handlers(),

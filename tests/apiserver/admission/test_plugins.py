@@ -11,6 +11,7 @@ from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.admission.default_plugins import default_plugins
 from kajitori.apiserver.admission.quotas import QuotaLedger
+from kajitori.apiserver.admission.webhooks import CallFailed
 from kajitori.apiserver.authz.union import PrivilegedGroup
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation, User
 from kajitori.kit.clock import VirtualClock
@@ -18,6 +19,11 @@ from kajitori.testing.objects import FakeObjects
 from kajitori.testing.requests import ADMIN
 
 NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
+
+
+class Unreachable:
+    async def call(self, client_config: dict[str, Any], body: bytes, timeout_s: float) -> bytes:
+        raise CallFailed("there are no webhooks here")
 
 
 class World:
@@ -29,7 +35,9 @@ class World:
         self.objects.put(core.NAMESPACE, {"metadata": {"name": "default"}, "status": {"phase": "Active"}})
         self.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}})
         ledger = QuotaLedger(self.objects, Registry(), self.clock)
-        self.chain = default_plugins(self.objects, PrivilegedGroup(), ledger, self.clock, random.Random(1))
+        self.chain = default_plugins(
+            self.objects, PrivilegedGroup(), ledger, Unreachable(), self.clock, random.Random(1)
+        )
 
     def admit(
         self,

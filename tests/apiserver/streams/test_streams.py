@@ -20,6 +20,7 @@ from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.pods import PodStreams, check_log_options, container_of
 from kajitori.apiserver.streams.proxies import Proxies, parse_proxy_name
 from kajitori.apiserver.streams.resource_metrics import ResourceMetrics
+from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.kit.clock import SystemClock
 from kajitori.testing.objects import FakeObjects
 from kajitori.testing.requests import ADMIN
@@ -51,7 +52,7 @@ class World:
         kubelets = Kubelets(self.objects, directory)
         self.handlers = {
             **PodStreams(self.objects, kubelets, PrivilegedGroup()).handlers(),
-            **Proxies(self.objects, kubelets, random.Random(1)).handlers(),
+            **Proxies(self.objects, kubelets, ServiceEndpoints(self.objects, random.Random(1))).handlers(),
         }
 
     @asynccontextmanager

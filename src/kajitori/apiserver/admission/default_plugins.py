@@ -21,12 +21,18 @@ from kajitori.apiserver.admission.volumes import (
     PersistentVolumeClaimResize,
     StorageObjectInUseProtection,
 )
+from kajitori.apiserver.admission.webhooks import Caller, MutatingWebhooks, ValidatingWebhooks
 from kajitori.apiserver.interfaces import Authorizer, Objects
 from kajitori.kit.clock import Clock
 
 
 def default_plugins(
-    objects: Objects, authorizer: Authorizer, ledger: QuotaLedger, clock: Clock, rng: random.Random
+    objects: Objects,
+    authorizer: Authorizer,
+    ledger: QuotaLedger,
+    webhooks: Caller,
+    clock: Clock,
+    rng: random.Random,
 ) -> Chain:
     return Chain(
         [
@@ -46,6 +52,8 @@ def default_plugins(
             CertificateSigning(authorizer),
             CertificateSubjectRestriction(),
             DefaultIngressClass(objects),
+            MutatingWebhooks(objects, webhooks),
+            ValidatingWebhooks(objects, webhooks),
             ResourceQuota(objects, ledger),
         ]
     )

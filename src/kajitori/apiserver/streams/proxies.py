@@ -3,19 +3,19 @@
 A name may be `[scheme:]name[:port]` (API reference, "proxy subresource"); port is a number or a name.
 """
 
-import random
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from kajitori.api import core, discovery
-from kajitori.api.errors import BadRequest, NotFound, ServiceUnavailable
+from kajitori.api import core
+from kajitori.api.errors import BadRequest, NotFound
 from kajitori.api.meta import Object
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.streams.kubelets import KUBELET_PORT, Kubelets, node_host
 from kajitori.apiserver.streams.relay import relay
+from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.apiserver.streams.tunnel import forwarded_headers, pass_through, wants_upgrade
 from kajitori.client.connection import Address
 
@@ -41,10 +41,10 @@ def parse_proxy_name(text: str) -> ProxyName:
 
 
 class Proxies:
-    def __init__(self, objects: Objects, kubelets: Kubelets, rng: random.Random) -> None:
+    def __init__(self, objects: Objects, kubelets: Kubelets, endpoints: ServiceEndpoints) -> None:
         self._objects = objects
         self._kubelets = kubelets
-        self._rng = rng
+        self._endpoints = endpoints
 
     def handlers(self) -> Mapping[HandlerKey, Handler]:
         return {
@@ -72,24 +72,8 @@ class Proxies:
     async def _service(self, context: RequestContext) -> Response:
         asked = parse_proxy_name(context.name)
         service = await self._objects.get(core.SERVICE, asked.name, context.namespace)
-        ip, port = self._endpoint(service, context.namespace, asked)
+        ip, port = self._endpoints.choose(service, asked.port)
         return await self._forward(context, _address(ip, port, asked.scheme))
-
-    def _endpoint(self, service: Object, namespace: str, asked: ProxyName) -> tuple[str, str]:
-        """A ready endpoint at random, and the port that the service's port leads to."""
-        name = _service_port(service, asked)
-        found = []
-        for endpoint_slice in self._objects.cached_list(discovery.ENDPOINT_SLICE, namespace):
-            labels = endpoint_slice["metadata"].get("labels") or {}
-            if labels.get("kubernetes.io/service-name") != asked.name:
-                continue
-            ports = [p.get("port") for p in endpoint_slice.get("ports") or () if (p.get("name") or "") == name]
-            for endpoint in endpoint_slice.get("endpoints") or ():
-                if ports and (endpoint.get("conditions") or {}).get("ready") is not False:
-                    found += [(address, str(ports[0])) for address in endpoint["addresses"]]
-        if not found:
-            raise ServiceUnavailable(f'no endpoints available for service "{asked.name}"')
-        return self._rng.choice(found)
 
     async def _forward(self, context: RequestContext, address: Address) -> Response:
         target = _target(context)
@@ -98,17 +82,6 @@ class Proxies:
         headers = forwarded_headers(context.headers, str(address))
         headers.pop("connection", None)
         return await relay(address, context.method, target, headers, context.body)
-
-
-def _service_port(service: Object, asked: ProxyName) -> str:
-    """The name of the port; a service of one port needs none named. Raises ServiceUnavailable as upstream does."""
-    ports = service["spec"].get("ports") or []
-    if not asked.port and len(ports) == 1:
-        return ports[0].get("name") or ""
-    for port in ports:
-        if asked.port in (port.get("name") or "", str(port["port"])):
-            return port.get("name") or ""
-    raise ServiceUnavailable(f'no service port "{asked.port}" found for service "{asked.name}"')
 
 
 def _pod_port(pod: Object, port: str) -> str:

@@ -1,0 +1,59 @@
+import asyncio
+import base64
+import random
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from kajitori.api import core, discovery
+from kajitori.apiserver import pki
+from kajitori.apiserver.admission.webhooks import CallFailed
+from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
+from kajitori.apiserver.streams.webhook_caller import WebhookCaller
+from kajitori.kit.clock import SystemClock
+from kajitori.testing.objects import FakeObjects
+
+
+def test_a_service_is_reached_at_its_endpoint_under_its_own_name(tmp_path: Path) -> None:
+    authority = pki.create_authority("hook-ca", time.time())
+    pki.ensure_pair(
+        tmp_path / "hook",
+        authority,
+        ["hook.default.svc"],
+        time.time(),
+        lambda: pki.issue_serving(authority, "hook", ["hook.default.svc"], time.time()),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "hook.crt", tmp_path / "hook.key")
+    objects, heads = FakeObjects(), []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        body = await reader.readexactly(2)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n" + body.upper())
+        writer.close()
+
+    async def scenario() -> bytes:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        where = {"name": "hook", "namespace": "default"}
+        objects.put(core.SERVICE, {"metadata": where, "spec": {"ports": [{"port": 443}]}})
+        labels = {"kubernetes.io/service-name": "hook"}
+        endpoints = [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}]
+        meta = {"name": "hook-1", "namespace": "default", "labels": labels}
+        objects.put(discovery.ENDPOINT_SLICE, {"metadata": meta, "ports": [{"port": port}], "endpoints": endpoints})
+        caller = WebhookCaller(objects, ServiceEndpoints(objects, random.Random(1)), SystemClock())
+        config = {"service": {**where, "path": "/check"}, "caBundle": base64.b64encode(authority.certificate).decode()}
+        try:
+            answer = await caller.call(config, b"hi", 5)
+            other = base64.b64encode(pki.create_authority("other", time.time()).certificate).decode()
+            with pytest.raises(CallFailed, match=r"https://hook\.default\.svc:443/check"):
+                await caller.call({**config, "caBundle": other}, b"hi", 5)
+            return answer
+        finally:
+            server.close()
+
+    assert asyncio.run(scenario()) == b"HI"
+    assert heads[0].startswith("POST /check?timeout=5s HTTP/1.1\r\nhost: hook.default.svc\r\n")
