@@ -6,15 +6,16 @@ import orjson
 import pytest
 
 from kajitori.api import core, policy
-from kajitori.api.errors import BadRequest, Conflict, InternalError, Invalid, NotFound, TooManyRequests
+from kajitori.api.errors import BadRequest, Conflict, Forbidden, InternalError, Invalid, NotFound, TooManyRequests
 from kajitori.apiserver import pki
 from kajitori.apiserver.authn.service_accounts import SigningKey, TokenIssuer
+from kajitori.apiserver.interfaces import User
 from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.evictions import Evictions
 from kajitori.apiserver.special.token_requests import TokenRequests
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.objects import FakeObjects
-from kajitori.testing.requests import request
+from kajitori.testing.requests import ADMIN, request
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -39,8 +40,10 @@ class World:
             **TokenRequests(self.objects, issuer, [ISSUER], self.clock).handlers(),
         }
 
-    def post(self, plural: str, subresource: str, body: dict[str, Any], name: str = "web") -> dict[str, Any]:
-        context = request("POST", body=body, namespace="default", name=name)
+    def post(
+        self, plural: str, subresource: str, body: dict[str, Any], name: str = "web", user: User = ADMIN
+    ) -> dict[str, Any]:
+        context = request("POST", body=body, namespace="default", name=name, user=user)
         response = asyncio.run(self.handlers["", plural, subresource](context))  # type: ignore[arg-type]
         assert response.status == 201
         return orjson.loads(response.body)  # type: ignore[no-any-return]
@@ -183,3 +186,19 @@ def test_token_request_refuses_what_does_not_fit() -> None:
         ask(boundObjectRef={"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": "x"})
     with pytest.raises(NotFound):
         ask("absent")
+
+
+def test_a_node_acts_only_for_its_own_pods() -> None:
+    world = World()
+    node = User("system:node:n1", ("system:nodes",))
+    world.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "app", "namespace": "default"}})
+    world.objects.put(core.POD, pod(node="n2"))
+    with pytest.raises(Forbidden, match="can only evict pods"):
+        world.post("pods", "eviction", {"metadata": {"name": "web"}}, user=node)
+    with pytest.raises(Forbidden, match="not bound to a pod"):
+        world.post("serviceaccounts", "token", {"spec": {}}, name="app", user=node)
+    reference = {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "web"}}
+    with pytest.raises(Forbidden, match="scheduled on a different node"):
+        world.post("serviceaccounts", "token", {"spec": reference}, name="app", user=node)
+    world.objects.put(core.POD, pod(node="n1"))
+    assert world.post("serviceaccounts", "token", {"spec": reference}, name="app", user=node)["status"]["token"]

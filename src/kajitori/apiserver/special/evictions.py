@@ -9,6 +9,7 @@ from kajitori.api.pods import is_ready, phase
 from kajitori.api.resource import Resource
 from kajitori.api.selectors import from_label_selector
 from kajitori.api.times import timestamp
+from kajitori.apiserver.authz.node import node_of
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.bodies import is_dry_run, only, read_document, success
@@ -39,6 +40,7 @@ class Evictions:
         options = eviction.get("deleteOptions") or {}
         dry_run = is_dry_run(context) or "All" in (options.get("dryRun") or ())
         pod = await self._objects.get(core.POD, context.name, context.namespace)
+        _check_node(context, pod)
         if not _ignores_budgets(pod):
             await self._spend(pod, dry_run)
         if not dry_run:
@@ -91,6 +93,14 @@ class Evictions:
             uid=preconditions.get("uid") or uid_of(pod),
             grace_period_s=options.get("gracePeriodSeconds"),
         )
+
+
+def _check_node(context: RequestContext, pod: Object) -> None:
+    """NodeRestriction, which plain writes meet in admission."""
+    node = node_of(context.user)
+    if node and pod["spec"].get("nodeName") != node:
+        why = f'node "{node}" can only evict pods with spec.nodeName set to itself'
+        raise Forbidden(f'pods "{context.name}" is forbidden: {why}')
 
 
 def _ignores_budgets(pod: Object) -> bool:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, Conflict, Invalid, NotFound
+from kajitori.api.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object, uid_of
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
+from kajitori.apiserver.authz.node import node_of
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.bodies import answer, only, read_document
@@ -49,6 +50,7 @@ class TokenRequests:
             raise Invalid.of("authentication.k8s.io", "TokenRequest", "", errors)
         account = await self._objects.get(core.SERVICE_ACCOUNT, context.name, context.namespace)
         bound, node = await self._bound(spec.get("boundObjectRef") or {}, account)
+        _check_node(context, bound)
         extend = (
             lifetime_s == _PROJECTED_S
             and spec["audiences"] == self._audiences
@@ -110,6 +112,20 @@ class TokenRequests:
             return await self._objects.get(core.NODE, name)
         except NotFound:
             return {"metadata": {"name": name, "uid": ""}}
+
+
+def _check_node(context: RequestContext, bound: Object | None) -> None:
+    """NodeRestriction: a node gets tokens for the pods that are bound to it, and for nothing else."""
+    node = node_of(context.user)
+    if not node:
+        return
+    if bound is None or bound["kind"] != "Pod":
+        why = "node requested token not bound to a pod"
+    elif bound["spec"].get("nodeName") != node:
+        why = "node requested token bound to a pod scheduled on a different node"
+    else:
+        return
+    raise Forbidden(f'serviceaccounts "{context.name}" is forbidden: {why}')
 
 
 def _errors(lifetime_s: object) -> list[FieldError]:
