@@ -132,12 +132,12 @@ class Profile:
     def _best(self, pod: PodView, cluster: Cluster, feasible: Mask, rng: random.Random) -> int:
         candidates = np.flatnonzero(feasible)
         if len(candidates) > 1:
-            total = np.zeros(cluster.nodes.rows)
+            total = np.where(feasible, 0.0, -np.inf)
             for plugin in self.scores:
                 scores = plugin.score(pod, cluster, feasible)
                 if scores is not None:
-                    total += scores * self._weights.get(plugin.name, plugin.weight)
-            total[~feasible] = -1
+                    weight = self._weights.get(plugin.name, plugin.weight)
+                    total += scores if weight == 1 else scores * weight
             candidates = np.flatnonzero(total == total.max())
         return int(candidates[rng.randrange(len(candidates))])
 

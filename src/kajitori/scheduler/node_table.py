@@ -111,6 +111,11 @@ class NodeTable:
         """`compute()`, computed anew only when a node (not its pods) changed since the last time."""
         return self._answers.whole(key, self._node_log, compute)
 
+    @property
+    def nodes_revision(self) -> int:
+        """Moves with every change of a node, not with its pods."""
+        return self._node_log.revision
+
     def value_id(self, key: str, value: str) -> int:
         """The number that stands for a value in the label's column, UNKNOWN if no node has it."""
         self.label_column(key)
@@ -267,3 +272,5 @@ class NodeTable:
         self.images += [{} for _ in range(more)]
         self.pods += [{} for _ in range(more)]
         self.host_ports += [set() for _ in range(more)]
+        # Every answer is too short now.
+        self._note_node(more)

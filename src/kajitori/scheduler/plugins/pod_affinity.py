@@ -37,11 +37,11 @@ class InterPodAffinity(Filter, Score):
         terms = pod.required_affinity
         if not terms:
             return None
-        counts = cluster.counts.matching(terms[0] if len(terms) == 1 else AllOf(terms))
+        counted = terms[0] if len(terms) == 1 else AllOf(terms)
         has_domain, together, nobody = cluster.nodes.alive.copy(), cluster.nodes.alive.copy(), True
         for term in terms:
             has_domain &= cluster.nodes.label_column(term.topology_key) != ABSENT
-            in_domain = cluster.counts.per_domain(counts, term.topology_key) > 0
+            in_domain = cluster.counts.in_domain(counted, term.topology_key) > 0
             nobody = nobody and not in_domain.any()
             together &= in_domain
         if nobody and all(term.matches(pod, cluster.namespaces) for term in terms):
@@ -52,26 +52,27 @@ class InterPodAffinity(Filter, Score):
     def _anti(self, pod: PodView, cluster: Cluster) -> Mask | None:
         mask: Mask | None = None
         for term in pod.required_anti_affinity:
-            free = cluster.counts.per_domain(cluster.counts.matching(term), term.topology_key) == 0
+            free = cluster.counts.in_domain(term, term.topology_key) == 0
             mask = free if mask is None else mask & free
         return mask
 
     def _kept_away(self, pod: PodView, cluster: Cluster) -> Mask | None:
         mask: Mask | None = None
-        for term, where in cluster.counts.keeping_away(pod):
-            free = cluster.counts.per_domain(where, term.topology_key) == 0
+        for in_domain in cluster.counts.keeping_away(pod):
+            free = in_domain == 0
             mask = free if mask is None else mask & free
         return mask
 
     def score(self, pod: PodView, cluster: Cluster, feasible: Mask) -> Scores | None:
         raw: Column | None = None
         for weight, term in pod.preferred_affinity:
-            part: Column = weight * cluster.counts.per_domain(cluster.counts.matching(term), term.topology_key)
+            part: Column = weight * cluster.counts.in_domain(term, term.topology_key)
             raw = part if raw is None else raw + part
-        for weight, term, where in cluster.counts.preferring(pod):
-            part = weight * cluster.counts.per_domain(where, term.topology_key)
+        for weight, in_domain in cluster.counts.preferring(pod):
+            part = weight * in_domain
             raw = part if raw is None else raw + part
         if raw is None:
             return None
-        least, most = int(raw[feasible].min()), int(raw[feasible].max())
+        among = raw[feasible]
+        least, most = int(among.min()), int(among.max())
         return np.floor(SCORE_MAX * ((raw - least) / (most - least))) if most > least else None

@@ -6,6 +6,7 @@ from math import log
 import numpy as np
 
 from kajitori.scheduler.framework import SCORE_MAX, Change, Cluster, Filter, Score, Scores
+from kajitori.scheduler.match_counts import per_domain
 from kajitori.scheduler.node_table import ABSENT, Column, Mask, NodeTable
 from kajitori.scheduler.plugins.node import required_rows
 from kajitori.scheduler.plugins.taints import TaintToleration
@@ -45,8 +46,12 @@ def _number_of_domains(key: str, rows: Mask, nodes: NodeTable) -> int:
 
 
 def _per_domain(constraint: SpreadConstraint, counted: Mask, cluster: Cluster) -> Column:
-    matching = cluster.counts.matching(constraint.term) * counted
-    return cluster.counts.per_domain(matching, constraint.term.topology_key)
+    """Matching pods in each node's domain, of which only those on counted nodes count."""
+    key = constraint.term.topology_key
+    domains = cluster.nodes.label_column(key)
+    if not (~counted & (domains != ABSENT)).any():
+        return cluster.counts.in_domain(constraint.term, key)
+    return per_domain(cluster.counts.matching(constraint.term) * counted, domains)
 
 
 def _skew_allows(pod: PodView, constraint: SpreadConstraint, keys: tuple[str, ...], cluster: Cluster) -> Mask:
