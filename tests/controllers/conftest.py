@@ -35,6 +35,7 @@ class FakeClient:
         self.refuse: Callable[[str, Resource, Object | None], None] = lambda verb, resource, obj: None
         self.calls: list[tuple[str, str, str]] = []
         self.kinds: list[Resource] = []
+        self.held: dict[str, list[WatchEvent]] = {}
 
     # What a test does and asks.
 
@@ -290,6 +291,20 @@ class FakeClient:
 
     def _tell(self, plural: str, event: WatchEvent) -> None:
         self.log.append((event, plural))
+        if plural in self.held:
+            self.held[plural].append(event)
+            return
+        self._deliver(plural, event)
+
+    def hold(self, resource: Resource) -> None:
+        """Let watches of a kind fall behind, until `release`."""
+        self.held[resource.qualified_name] = []
+
+    def release(self, resource: Resource) -> None:
+        for event in self.held.pop(resource.qualified_name):
+            self._deliver(resource.qualified_name, event)
+
+    def _deliver(self, plural: str, event: WatchEvent) -> None:
         for wanted, queue in self.watchers:
             if wanted == plural:
                 queue.put_nowait(event)

@@ -6,6 +6,7 @@ from kajitori.api.coordination import LEASE
 from kajitori.api.core import NODE, POD
 from kajitori.api.meta import condition_of
 from kajitori.api.times import timestamp
+from kajitori.client.interface import Disconnected
 from kajitori.controllers.nodes.eviction import TaintEvictionController, evict_at_s
 from kajitori.controllers.nodes.health import taints_for
 from kajitori.controllers.nodes.ipam import NodeIpamController, free_cidr
@@ -107,6 +108,25 @@ def test_a_silent_node_becomes_unknown_and_comes_back(loops: Any) -> None:
         loops.api.edit(NODE, "n1", lambda n: n["status"].update(make_node()["status"]))
         await loops.settle()
         assert "taints" not in loops.api.one(NODE, "n1")["spec"]
+
+    loops.run([NodeLifecycleController], scenario)
+
+
+def test_an_api_server_that_is_away_is_not_held_against_the_nodes(loops: Any) -> None:
+    def away(verb: str, resource: Any, obj: Any) -> None:
+        raise Disconnected("no answer from 127.0.0.1:6443")
+
+    async def scenario() -> None:
+        loops.api.put(NODE, make_node("n1"))
+        await loops.settle(5)
+        loops.api.refuse = away
+        await loops.settle(90)
+        loops.api.refuse = lambda *_: None
+        await loops.settle(9)
+        renew(loops, "n1")
+        await loops.settle(30)
+        ready = condition_of(loops.api.one(NODE, "n1"), "Ready")
+        assert ready is not None and ready["status"] == "True"
 
     loops.run([NodeLifecycleController], scenario)
 

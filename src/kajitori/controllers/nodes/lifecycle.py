@@ -5,15 +5,19 @@ from collections.abc import Iterable
 
 from kajitori.api.coordination import LEASE
 from kajitori.api.core import NODE, POD
+from kajitori.api.errors import NotFound, StatusError
 from kajitori.api.meta import Object, ObjectKey, condition_of, name_of, namespace_of
 from kajitori.api.pods import is_ready as is_pod_ready
 from kajitori.api.times import timestamp
-from kajitori.client.interface import WatchEventType
+from kajitori.client.interface import Disconnected, WatchEventType
 from kajitori.controllers.context import Context
 from kajitori.controllers.controller import Controller, Source, mapped, own
 from kajitori.controllers.nodes.health import is_ready, may_evict, silent_status, taints_for
 
 LEASE_NAMESPACE = "kube-node-lease"
+# This long before a node is given up the API server is asked for it, and again then. A server that was away in between
+# has been back long enough for a living node to renew its lease, which it does every 10 s.
+SUSPICION_S = 12.0
 BY_NODE = "node of pod"
 
 
@@ -69,9 +73,12 @@ class NodeLifecycleController(Controller):
         node = self.nodes.get(key)
         if node is None:
             return None
-        left_s = self._seen_s.setdefault(key.name, self.clock.monotonic()) + self.context.settings.node_grace_s
-        left_s -= self.clock.monotonic()
-        if left_s <= 0:
+        now_s, grace_s = self.clock.monotonic(), self.context.settings.node_grace_s
+        silence_s = now_s - self._seen_s.setdefault(key.name, now_s)
+        suspicious_s = max(0.0, grace_s - SUSPICION_S)
+        if silence_s >= suspicious_s:
+            await self._make_sure(key.name)
+        if silence_s >= grace_s:
             node = await self._declare_silent(node)
         taints = taints_for(node, evicting=may_evict(self.nodes.list()), now_s=self.clock.now())
         if taints != (node["spec"].get("taints") or []):
@@ -79,8 +86,20 @@ class NodeLifecycleController(Controller):
             await self.writes.patch(NODE, node, {"metadata": meta, "spec": {"taints": taints or None}})
         if not is_ready(node):
             await self._unready_pods(node)
-        # A silent node needs no timer: its next word is an event.
-        return left_s if left_s > 0 else None
+        if silence_s >= grace_s:
+            # Its next word is an event.
+            return None
+        return (suspicious_s if silence_s < suspicious_s else grace_s) - silence_s
+
+    async def _make_sure(self, name: str) -> None:
+        """Silence may be this side's own: while the API server does not answer, every node's time starts anew."""
+        try:
+            await self.client.get(NODE, name)
+        except NotFound:
+            return
+        except (StatusError, Disconnected):
+            self._seen_s = dict.fromkeys(self._seen_s, self.clock.monotonic())
+            raise
 
     async def _declare_silent(self, node: Object) -> Object:
         was_ready = is_ready(node)
