@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, holds, to_fields_v1
-from kajitori.api.patch.typed import Comparison, compare
+from kajitori.api.patch.typed import Comparison, changed_fields, compare
 from kajitori.api.resource import Resource
 from kajitori.api.schema.conform import empty_object
 from kajitori.api.schema.structural import resource_node
@@ -144,12 +144,33 @@ def update(
     if not managers and old is not None:
         new["metadata"].pop("managedFields", None)
         return
+    owner = Owner(manager, UPDATE, resource.api_version, subresource)
+    if old is None and not managers:
+        managers[owner] = Owned(None, now, _fields_of_new(resource, unmanaged(new)))
+        write_managers(new, managers)
+        return
     live = empty_object(resource) if old is None else unmanaged(old)
     changes = compare(resource_node(resource), live, unmanaged(new))
-    owner = Owner(manager, UPDATE, resource.api_version, subresource)
     _take(managers, owner, changes, now)
     _cap(managers)
     write_managers(new, managers)
+
+
+def _fields_of_new(resource: Resource, new: Object) -> Object:
+    """All that a create set, without what nobody owns."""
+    fields = changed_fields(resource_node(resource), empty_object(resource), new) or {}
+    for path in STRIPPED:
+        if len(path) == 1:
+            inner = fields.get(path[0])
+            if inner is not None:
+                inner.pop(".", None)
+                if not inner:
+                    del fields[path[0]]
+        elif (metadata := fields.get(path[0])) is not None:
+            metadata.pop(path[1], None)
+            if not metadata:
+                del fields[path[0]]
+    return fields
 
 
 def _starting_point(new: Object, old: Object | None, subresource: str) -> Managers:
