@@ -120,7 +120,7 @@ def test_an_api_server_that_is_away_is_not_held_against_the_nodes(loops: Any) ->
         loops.api.put(NODE, make_node("n1"))
         await loops.settle(5)
         loops.api.refuse = away
-        await loops.settle(90)
+        await loops.settle(70)
         loops.api.refuse = lambda *_: None
         await loops.settle(9)
         renew(loops, "n1")
