@@ -128,6 +128,9 @@ class FakeRuntime:
         self._check("exec", *command)
         return ExecResult(b"", b"", self.exec_codes.get(command[0], 0))
 
+    async def update_resources(self, container_id, wanted):
+        self._check("update_resources", self.found[container_id].name, wanted.cpu_quota, wanted.memory_limit_bytes)
+
     async def usage(self):
         return []
 

@@ -8,6 +8,7 @@ from node_fixture import fake_node, pod_object
 from kajitori.api.coordination import LEASE
 from kajitori.api.core import CONFIG_MAP, NODE, POD
 from kajitori.api.meta import condition_is, condition_of
+from kajitori.client.interface import PatchType
 from kajitori.kubelet.runtime import ContainerState
 
 
@@ -352,5 +353,60 @@ def test_a_container_that_ends_while_it_is_started_is_noticed():
         await node.create(pod_object(restartPolicy="OnFailure"))
         assert (await node.pod())["status"]["phase"] == "Succeeded"
         assert all(r.state is ContainerState.EXITED for r in node.runtime.found.values())
+
+    scenario(story)
+
+
+def sized(cpu, memory="64Mi", **more):
+    amounts = {"cpu": cpu, "memory": memory}
+    return [{"name": "main", "image": "app:1", "resources": {"requests": amounts, "limits": amounts}, **more}]
+
+
+async def resize(node, cpu, memory="64Mi"):
+    amounts = {"cpu": cpu, "memory": memory}
+    containers = [{"name": "main", "resources": {"requests": amounts, "limits": amounts}}]
+    await node.client.patch(
+        POD,
+        "web",
+        {"spec": {"containers": containers}},
+        "default",
+        patch_type=PatchType.STRATEGIC,
+        subresource="resize",
+    )
+    await node.settle()
+
+
+def test_a_running_container_is_given_more_without_a_restart():
+    async def story(node):
+        await node.create(pod_object(containers=sized("100m")))
+        await resize(node, "200m")
+        status = await node.container()
+        assert node.runtime.done("update_resources") == [("main", 20_000, 64 * 1024**2)]
+        assert status["resources"]["limits"]["cpu"] == status["allocatedResources"]["cpu"] == "200m"
+        assert status["restartCount"] == 0
+
+    scenario(story)
+
+
+def test_a_resize_restarts_where_the_policy_says_so():
+    async def story(node):
+        policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+        await node.create(pod_object(containers=sized("100m", resizePolicy=policy)))
+        await resize(node, "100m", "128Mi")
+        status = await node.container()
+        assert (status["restartCount"], status["resources"]["limits"]["memory"]) == (1, "128Mi")
+
+    scenario(story)
+
+
+def test_a_resize_that_cannot_be_given_is_pending():
+    async def story(node):
+        await node.create(pod_object(containers=sized("100m")))
+        await resize(node, "100000")
+        condition = condition_of(await node.pod(), "PodResizePending")
+        assert condition["reason"] == "Infeasible"
+        assert (await node.container())["allocatedResources"]["cpu"] == "100m"
+        await resize(node, "100m")
+        assert condition_of(await node.pod(), "PodResizePending") is None
 
     scenario(story)

@@ -62,6 +62,18 @@ class KillContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeContainer:
+    """Give a running container the CPU and memory that its pod now asks for."""
+
+    container_id: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"resize {self.container_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveContainer:
     container_id: str
 
@@ -103,6 +115,7 @@ Action = (
     | RemoveSandbox
     | StartContainer
     | KillContainer
+    | ResizeContainer
     | RemoveContainer
     | TearDown
     | Finish

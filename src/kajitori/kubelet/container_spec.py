@@ -9,6 +9,7 @@ from kajitori.api.meta import Object, name_of, namespace_of, uid_of
 from kajitori.kubelet import labels
 from kajitori.kubelet.expansion import expand
 from kajitori.kubelet.pod_state import ContainerKind
+from kajitori.kubelet.resizing import note
 from kajitori.kubelet.runtime import ContainerConfig, ContainerRecord, Mount, Namespaces, Resources, Security
 
 
@@ -66,6 +67,7 @@ def container_config(pod: Object, container: Object, resolved: Resolved) -> Cont
             labels.TERMINATION_PATH: container.get("terminationMessagePath") or "",
             labels.TERMINATION_POLICY: container.get("terminationMessagePolicy") or "File",
             labels.TERMINATION_HOST_PATH: resolved.termination_host_path,
+            labels.CONTAINER_RESOURCES: note(container),
             labels.CONTAINER_KIND: str(resolved.kind),
             labels.POD_GRACE_PERIOD: str(30 if grace is None else grace),
         },

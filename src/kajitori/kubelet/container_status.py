@@ -4,6 +4,7 @@ from kajitori.api.meta import Object
 from kajitori.api.times import timestamp
 from kajitori.kubelet.lifecycle import is_started
 from kajitori.kubelet.pod_state import ContainerKind, PodState, Waiting, kind_of
+from kajitori.kubelet.resizing import applied
 from kajitori.kubelet.runtime import ContainerRecord, ContainerState
 
 RUNTIME_NAME = "containerd"
@@ -67,13 +68,21 @@ def container_status(state: PodState, container: Object, *, ending: bool) -> Obj
     if kind is not ContainerKind.EPHEMERAL:
         status["started"] = started
     status["ready"] = _ready(state, newest, kind, started)
-    resources = container.get("resources")
-    if newest is not None and resources and "running" in shown:
-        status["resources"] = {key: resources[key] for key in ("limits", "requests") if resources.get(key)}
-    allocated = (resources or {}).get("requests")
+    return status | _resources(state, container, newest if "running" in shown else None)
+
+
+def _resources(state: PodState, container: Object, running: ContainerRecord | None) -> Object:
+    """What the node has set aside, and what the running container really has."""
+    wanted = container.get("resources") or {}
+    have = applied(running, state.resized) if running else None
+    actual = {side: {**(wanted.get(side) or {}), **((have or {}).get(side) or {})} for side in ("limits", "requests")}
+    found: Object = {}
+    if running and any(actual.values()):
+        found["resources"] = {side: amounts for side, amounts in actual.items() if amounts}
+    allocated = actual["requests"] if state.resize_refused else wanted.get("requests")
     if allocated:
-        status["allocatedResources"] = allocated
-    return status
+        found["allocatedResources"] = allocated
+    return found
 
 
 def _state(state: PodState, newest: ContainerRecord | None, kind: ContainerKind, name: str, *, ending: bool) -> Object:

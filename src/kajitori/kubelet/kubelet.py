@@ -31,6 +31,7 @@ from kajitori.kubelet.node_registration import NodeRegistration
 from kajitori.kubelet.objects import WatchedObjects
 from kajitori.kubelet.pod_status import NodeAddress
 from kajitori.kubelet.pod_worker import PodWorker
+from kajitori.kubelet.resizing import refused
 from kajitori.kubelet.runtime import (
     Runtime,
     RuntimeDeadline,
@@ -149,6 +150,7 @@ class Kubelet:
             if worker is not None:
                 worker.remove(pod)
         elif worker is not None:
+            self._judge_resize(worker, pod)
             worker.update(pod)
         else:
             self._start_worker(pod)
@@ -178,9 +180,25 @@ class Kubelet:
             return refusal({**pod, "spec": {**pod["spec"], "nodeSelector": {}}}, others, self._context.allocatable, {})
         return refusal(pod, others, self._context.allocatable, labels_or_empty(node))
 
+    def _judge_resize(self, worker: PodWorker, pod: Object) -> None:
+        """Whether the node can give what the pod now asks for."""
+        assert self._context is not None
+        if worker.state.resize_refused is None and pod["spec"] == worker.state.pod["spec"]:
+            return
+        others = [
+            other.state.pod
+            for other in self.workers.values()
+            if other is not worker and other.state.admitted and not is_terminal(other.state.pod)
+        ]
+        worker.state.resize_refused = refused(pod, others, self._context.allocatable)
+
     def _worker_ended(self, uid: str, task: asyncio.Task[None]) -> None:
         self.workers.pop(uid, None)
         self._tasks.pop(uid, None)
+        for other in self.workers.values():
+            if other.state.resize_refused is not None:
+                self._judge_resize(other, other.state.pod)
+                other.update(other.state.pod)
         for runtime_id in [key for key, owner in self._pod_of.items() if owner == uid]:
             del self._pod_of[runtime_id]
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -17,12 +17,14 @@ from kajitori.kubelet.actions import (
     RemoveContainer,
     RemoveSandbox,
     Report,
+    ResizeContainer,
     StartContainer,
     StopSandbox,
     TearDown,
 )
 from kajitori.kubelet.container_spec import has_changed
 from kajitori.kubelet.pod_state import ContainerKind, KillWish, PodEnd, PodState, Waiting, container_named, kind_of
+from kajitori.kubelet.resizing import applied, differs, needs_restart
 from kajitori.kubelet.restart_policy import go_duration, next_turn, restarts
 from kajitori.kubelet.runtime import ContainerRecord, ContainerState
 
@@ -106,6 +108,7 @@ def init_failed(state: PodState) -> bool:
 
 def _live(state: PodState, now_s: float, plan: Plan) -> None:
     _collect_dead(state, plan)
+    _resize(state, plan)
     _kill_unwanted(state, plan, now_s)
     if not state.volumes_mounted:
         plan.actions.append(MountVolumes())
@@ -199,6 +202,21 @@ def _kill_unwanted(state: PodState, plan: Plan, now_s: float) -> None:
         if wish is not None:
             grace_s = wish.grace_s if wish.grace_s is not None else spec_grace_s(state.pod)
             _kill(state, record, grace_s, Reason(wish.reason, wish.message), plan, now_s)
+
+
+def _resize(state: PodState, plan: Plan) -> None:
+    if state.resize_refused:
+        return
+    for record in state.running():
+        container = container_named(state.spec, record.name)
+        have = applied(record, state.resized)
+        if container is None or have is None or not differs(container, record, state.resized):
+            continue
+        if needs_restart(container, have):
+            message = f"Container {record.name} resize requires restart"
+            state.kill_wishes.setdefault(record.id, KillWish("Killing", message))
+        else:
+            plan.actions.append(ResizeContainer(record.id, record.name))
 
 
 def _collect_dead(state: PodState, plan: Plan) -> None:

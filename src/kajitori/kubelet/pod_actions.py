@@ -20,17 +20,19 @@ from kajitori.kubelet.actions import (
     MountVolumes,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     StartContainer,
     StopSandbox,
     TearDown,
 )
 from kajitori.kubelet.cgroup_files import make_pod_cgroup
-from kajitori.kubelet.cgroups import pod_cgroup, pod_level_resources
+from kajitori.kubelet.cgroups import container_resources, pod_cgroup, pod_level_resources
 from kajitori.kubelet.container_start import ContainerStarter, StartProblem
 from kajitori.kubelet.context import NodeContext
 from kajitori.kubelet.hooks import HookFailed, run_hook
 from kajitori.kubelet.pod_state import PodState, Waiting, container_named
 from kajitori.kubelet.purge import remove_cgroup
+from kajitori.kubelet.resizing import resizable
 from kajitori.kubelet.runtime import ContainerRecord, RuntimeFailure, RuntimeNotFound
 from kajitori.kubelet.sandbox_spec import sandbox_config
 from kajitori.kubelet.volumes.content import Downward
@@ -82,6 +84,8 @@ class PodActions:
                     await self._start(action)
                 case KillContainer():
                     await self._kill(action)
+                case ResizeContainer():
+                    await self._resize(action)
                 case RemoveContainer():
                     await self._context.runtime.remove_container(action.container_id)
                 case TearDown():
@@ -169,6 +173,20 @@ class PodActions:
             self._state.waiting[action.name] = Waiting("PostStartHookError", f"PostStartHook failed: {error}")
             kill = KillContainer(container_id, action.name, 30.0, "Killing", "FailedPostStartHook")
             await self._kill(kill)
+
+    async def _resize(self, action: ResizeContainer) -> None:
+        """The pod's own cgroup is widened before and narrowed after its container's."""
+        context, state = self._context, self._state
+        container = container_named(state.spec, action.name)
+        if container is None:
+            return
+        wanted = resizable(container)
+        cgroup, root = pod_cgroup(context.config.cgroup, state.pod), context.config.cgroup_root
+        make_pod_cgroup(cgroup, pod_level_resources(state.pod), root)
+        resources = container_resources(state.pod, container, context.memory_capacity_bytes)
+        await context.runtime.update_resources(action.container_id, resources)
+        make_pod_cgroup(cgroup, pod_level_resources(state.pod), root)
+        state.resized[action.container_id] = wanted
 
     async def _record(self, container_id: str) -> ContainerRecord | None:
         records = await self._context.runtime.containers(self._state.uid)

@@ -88,6 +88,10 @@ class PodState:
     kill_wishes: dict[str, KillWish] = field(default_factory=dict)
     kill_deadlines_s: dict[str, float] = field(default_factory=dict)
     """By container id: when a kill under way will have turned to force."""
+    resized: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """By container id: the CPU and memory that a running container was given since it was made."""
+    resize_refused: tuple[str, str] | None = None
+    """Reason and message: the node cannot give what the pod now asks for."""
     end: PodEnd | None = None
     ending_since_s: float | None = None
     started_s: float | None = None
@@ -140,7 +144,7 @@ class PodState:
             by_name.setdefault(record.name, []).append(record)
         self.containers = by_name
         alive = {record.id for record in self.running()}
-        for memory in (self.probes, self.kill_wishes, self.kill_deadlines_s):
+        for memory in (self.probes, self.kill_wishes, self.kill_deadlines_s, self.resized):
             for container_id in [key for key in memory if key not in alive]:
                 del memory[container_id]
         self.observed = True

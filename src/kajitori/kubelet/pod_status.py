@@ -11,12 +11,15 @@ from kajitori.kubelet.pod_state import PodState
 from kajitori.kubelet.restart_policy import restarts
 from kajitori.kubelet.runtime import ContainerState
 
+RESIZE_PENDING, RESIZE_IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
 OWNED_CONDITIONS = (
     "PodReadyToStartContainers",
     "Initialized",
     "Ready",
     "ContainersReady",
     "PodScheduled",
+    RESIZE_PENDING,
+    RESIZE_IN_PROGRESS,
 )
 
 
@@ -155,6 +158,8 @@ def _conditions(
         _containers_ready(state, phase, inits, mains),
         {"type": "PodScheduled", "status": "True"},
     ]
+    conditions = [c for c in conditions if c["type"] not in (RESIZE_PENDING, RESIZE_IN_PROGRESS)]
+    found += _resize_conditions(state)
     for condition in found:
         known = {"lastProbeTime": None, **condition}
         if generation is not None:
@@ -166,6 +171,16 @@ def _conditions(
                     previous.pop(gone, None)
         set_condition(conditions, known, now)
     return conditions
+
+
+def _resize_conditions(state: PodState) -> list[Object]:
+    """Only there while a resize is refused or under way."""
+    if state.resize_refused:
+        reason, message = state.resize_refused
+        return [{"type": RESIZE_PENDING, "status": "True", "reason": reason, "message": message}]
+    if any(key.startswith("resize ") for key in state.busy):
+        return [{"type": RESIZE_IN_PROGRESS, "status": "True"}]
+    return []
 
 
 def _ready_to_start(state: PodState) -> Object:

@@ -27,7 +27,10 @@ def status_patch(uid: str, old: Object, new: Object) -> Object:
     for key in _REPLACED_LISTS:
         if status.get(key):
             status[key] = [{"$patch": "replace"}, *status[key]]
+    present = {c["type"] for c in new.get("conditions") or ()}
+    gone = [c["type"] for c in old.get("conditions") or () if c["type"] in OWNED_CONDITIONS]
     mine = [c for c in new.get("conditions") or () if c["type"] in OWNED_CONDITIONS]
     if mine:
         status["conditions"] = [{"reason": None, "message": None, **c} for c in mine]
+        status["conditions"] += [{"type": kind, "$patch": "delete"} for kind in gone if kind not in present]
     return {"metadata": {"uid": uid}, "status": status}

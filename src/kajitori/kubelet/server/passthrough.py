@@ -27,8 +27,8 @@ async def pass_through(request: Request, reader: asyncio.StreamReader, writer: a
     to_runtime = asyncio.ensure_future(_copy(reader, back_writer))
     from_runtime = asyncio.ensure_future(_copy(back_reader, writer))
     try:
-        # The runtime ends a session by closing; the client's own end is passed on and the answer still awaited.
-        await from_runtime
+        # TLS knows no half-closed connections: whoever closes first ends the session for both.
+        await asyncio.wait((to_runtime, from_runtime), return_when=asyncio.FIRST_COMPLETED)
     finally:
         to_runtime.cancel()
         from_runtime.cancel()
@@ -40,7 +40,3 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(BUFFER_BYTES):
             writer.write(data)
             await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
-        else:
-            writer.close()

@@ -45,6 +45,7 @@ class NodeServer:
         self._kubelet = kubelet
         self._clock = clock
         self._rates = CpuRates()
+        self._serving: set[asyncio.Task[None]] = set()
         self._plain: dict[str, Plain] = {
             "healthz": self._healthz,
             "pods": self._pods,
@@ -60,6 +61,8 @@ class NodeServer:
     async def run(self) -> None:
         config = self._kubelet.config
         assert config.serving_certificate and config.serving_key and config.client_ca
+        started = read_node_usage(config.root_dir, self._clock.now())
+        self._rates.rate("node", started.timestamp_s, started.cpu_total_ns)
         server = await asyncio.start_server(
             self._connection,
             config.listen_address,
@@ -72,6 +75,11 @@ class NodeServer:
             await server.serve_forever()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The loop holds tasks weakly, and the stream lets go of this one when its connection is lost.
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             await self._serve(reader, writer)
         except BadMessage as error:

@@ -59,9 +59,9 @@ class CpuRates:
     def __init__(self) -> None:
         self._last: dict[str, tuple[float, int, int]] = {}
 
-    def rate(self, key: str, timestamp_s: float, total_ns: int) -> int:
-        """The rate since the look before this one, and the last known one when no time has passed."""
-        before_s, before_ns, rate = self._last.get(key, (0.0, 0, 0))
+    def rate(self, key: str, timestamp_s: float, total_ns: int, since_s: float = 0.0) -> int:
+        """The rate since the last look (the first: since `since_s`); the last known one when that was just now."""
+        before_s, before_ns, rate = self._last.get(key, (since_s, 0, 0))
         elapsed_s = timestamp_s - before_s
         if before_s and elapsed_s < 1:
             return rate
@@ -132,7 +132,7 @@ def _container_summary(name: str, started_s: float, usage: ContainerUsage, rates
         "startTime": timestamp(started_s),
         "cpu": {
             "time": now,
-            "usageNanoCores": rates.rate(usage.container_id, usage.timestamp_s, usage.cpu_total_ns),
+            "usageNanoCores": rates.rate(usage.container_id, usage.timestamp_s, usage.cpu_total_ns, started_s),
             "usageCoreNanoSeconds": usage.cpu_total_ns,
         },
         "memory": {
