@@ -50,6 +50,9 @@ class Expiry:
     def expire(self, message: str) -> None:
         """The cache was rebuilt: the differences arrive as events."""
 
+    def close(self) -> None:
+        """Its task is cancelled by who started it."""
+
     async def run(self) -> None:
         while True:
             await self._written.wait()

@@ -137,7 +137,7 @@ class ApiServer:
         await self._http.drain(self.config.drain_s)
         for kind in self.cache.kinds():
             for watcher in kind.watchers():
-                watcher.expire("the server is shutting down")
+                watcher.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

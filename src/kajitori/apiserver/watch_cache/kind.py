@@ -36,6 +36,9 @@ class Watcher(Protocol):
     def expire(self, message: str) -> None:
         """What was missed cannot be told any more: end with 410."""
 
+    def close(self) -> None:
+        """The server stops: end in good order."""
+
 
 class KindCache:
     """Keys here are the part after the kind's prefix: `<namespace>/<name>` or `<name>`."""

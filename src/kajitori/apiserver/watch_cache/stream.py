@@ -134,6 +134,9 @@ class WatchStream:
         self._buffer.append(event_line("ERROR", orjson.dumps(Expired(message).status())))
         self.resume()
 
+    def close(self) -> None:
+        self._end()
+
     def _send(self, line: bytes) -> None:
         sink = self._sink
         if sink is not None and self._backlog_done and not self._buffer and sink.writable:
