@@ -23,6 +23,7 @@ from kajitori.kubelet.config import KubeletConfig
 from kajitori.kubelet.containerd import Containerd
 from kajitori.kubelet.context import NodeContext
 from kajitori.kubelet.dns import parse_resolv_conf
+from kajitori.kubelet.housekeeping import Housekeeping
 from kajitori.kubelet.images import Images
 from kajitori.kubelet.local_path_cleanup import LocalPathCleanup
 from kajitori.kubelet.machine import read_machine
@@ -92,7 +93,10 @@ class Kubelet:
         machine = read_machine(self.config.root_dir)
         events = EventRecorder(self._client, self._clock, "kubelet", self.config.node_name)
         self._context = self._new_context(events, machine.memory_bytes, allocatable(machine, self.config))
-        self._registration = NodeRegistration(self.config, self._client, self._runtime, machine, self._clock)
+        housekeeping = Housekeeping(self.config, self._runtime, self._clock, self.workers.values)
+        self._registration = NodeRegistration(
+            self.config, self._client, self._runtime, machine, self._clock, housekeeping
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 if self._containerd is not None:

@@ -5,6 +5,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from kajitori.kubelet.eviction import Headroom
 from kajitori.kubelet.pause_image import host_architecture
 
 
@@ -39,6 +40,12 @@ def memory_bytes(meminfo: str, field: str) -> int:
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def read_headroom(disk: Path) -> Headroom:
+    usage = os.statvfs(disk)
+    available = memory_bytes(_text("/proc/meminfo"), "MemAvailable")
+    return Headroom(available, usage.f_bavail * usage.f_frsize, usage.f_blocks * usage.f_frsize)
 
 
 def read_machine(disk: Path) -> Machine:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from kajitori.api.meta import Object, set_condition
 from kajitori.api.times import micro_timestamp, timestamp
 from kajitori.kubelet.config import KubeletConfig
+from kajitori.kubelet.eviction import Pressure
 from kajitori.kubelet.machine import Machine
 from kajitori.kubelet.runtime import ImageRecord, RuntimeHealth, RuntimeVersion
 
@@ -13,11 +14,15 @@ LEASE_DURATION_S = 40
 LEASE_NAMESPACE = "kube-node-lease"
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
-_QUIET = (
-    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-)
+_QUIET = {
+    "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+}
+_PRESSED = {
+    "MemoryPressure": ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "DiskPressure": ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+}
 
 
 def capacity(machine: Machine, config: KubeletConfig) -> dict[str, str]:
@@ -46,13 +51,16 @@ def node_labels(machine: Machine, config: KubeletConfig) -> dict[str, str]:
     return labels | config.labels
 
 
-def conditions(health: RuntimeHealth | None, old: Sequence[Object], now_s: float) -> list[Object]:
+def conditions(health: RuntimeHealth | None, pressure: Pressure, old: Sequence[Object], now_s: float) -> list[Object]:
     """`health` is None when the runtime does not answer."""
     found = [dict(condition) for condition in old]
     now = timestamp(now_s)
-    for kind, reason, message in _QUIET:
-        fresh = {"type": kind, "status": "False", "reason": reason, "message": message, "lastHeartbeatTime": now}
-        set_condition(found, fresh, now)
+    pressed = {"MemoryPressure": pressure.memory, "DiskPressure": pressure.disk}
+    for kind in _QUIET:
+        is_pressed = pressed.get(kind, False)
+        reason, message = (_PRESSED if is_pressed else _QUIET)[kind]
+        fresh = {"type": kind, "status": str(is_pressed), "reason": reason, "message": message}
+        set_condition(found, fresh | {"lastHeartbeatTime": now}, now)
     set_condition(found, _ready(health) | {"lastHeartbeatTime": now}, now)
     return found
 
@@ -85,6 +93,7 @@ def node_status(
     version: RuntimeVersion,
     images: Sequence[ImageRecord],
     health: RuntimeHealth | None,
+    pressure: Pressure,
     old: Object,
     now_s: float,
 ) -> Object:
@@ -92,7 +101,7 @@ def node_status(
     return {
         "capacity": capacity(machine, config),
         "allocatable": allocatable(machine, config),
-        "conditions": conditions(health, old.get("conditions") or (), now_s),
+        "conditions": conditions(health, pressure, old.get("conditions") or (), now_s),
         "addresses": [
             {"type": "InternalIP", "address": config.node_ip},
             {"type": "Hostname", "address": config.node_name},

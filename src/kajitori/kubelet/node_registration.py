@@ -13,6 +13,7 @@ from kajitori.client.interface import Client, Disconnected, PatchType
 from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock, within
 from kajitori.kubelet.config import KubeletConfig
+from kajitori.kubelet.housekeeping import Housekeeping
 from kajitori.kubelet.machine import Machine
 from kajitori.kubelet.node_object import (
     CONTROL_PLANE_LABEL,
@@ -45,7 +46,16 @@ class _Seen:
 
 
 class NodeRegistration:
-    def __init__(self, config: KubeletConfig, client: Client, runtime: Runtime, machine: Machine, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: KubeletConfig,
+        client: Client,
+        runtime: Runtime,
+        machine: Machine,
+        clock: Clock,
+        housekeeping: Housekeeping,
+    ) -> None:
+        self._housekeeping = housekeeping
         self._config = config
         self._client = client
         self._runtime = runtime
@@ -80,7 +90,16 @@ class NodeRegistration:
             logger.info("the runtime does not answer: %s", error)
         away_s = self._clock.monotonic() - self._seen_at_s
         seen = self._seen if away_s < RUNTIME_AWAY_MAX_S else replace(self._seen, health=None)
-        return node_status(self._machine, self._config, seen.version, seen.images, seen.health, old, self._clock.now())
+        return node_status(
+            self._machine,
+            self._config,
+            seen.version,
+            seen.images,
+            seen.health,
+            self._housekeeping.pressure,
+            old,
+            self._clock.now(),
+        )
 
     async def _look(self) -> "_Seen":
         health, version, images = await asyncio.gather(
@@ -162,6 +181,8 @@ class NodeRegistration:
             try:
                 await self._renew()
                 failures = 0
+                if await self._housekeeping.beat():
+                    self.changed()
                 await self._clock.sleep(self._config.heartbeat_s)
             except (StatusError, Disconnected) as error:
                 self._lease = None
