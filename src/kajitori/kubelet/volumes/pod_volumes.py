@@ -101,8 +101,7 @@ class PodVolumes:
     async def _claimed(self, pod: Object, volume: Object, groups: list[int]) -> Path:
         found = await persistent_volume(pod, volume, self._source)
         path, kind = directory_of(found)
-        ours = is_local_path(found)
-        fresh = ours and not path.exists()
+        fresh = is_local_path(found) and not path.exists()
         settle_host_path(path, kind)
         if fresh:
             # For whatever user the container has; on the host only root enters the directories above.
@@ -110,7 +109,7 @@ class PodVolumes:
         if (extra := supplemental_group(found)) is not None:
             groups.append(extra)
         group = fs_group(pod)
-        if group is not None and (ours or "local" in found["spec"]):
+        if group is not None and "local" in found["spec"]:
             policy = (pod["spec"].get("securityContext") or {}).get("fsGroupChangePolicy")
             await asyncio.to_thread(own_by_group, path, group, on_mismatch_only=policy == "OnRootMismatch")
         return path
