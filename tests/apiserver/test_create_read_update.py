@@ -114,6 +114,14 @@ def test_the_namespace_of_the_path_and_of_the_object_agree(in_cluster):
     in_cluster(scenario)
 
 
+def test_a_namespace_on_what_has_none_is_dropped(in_cluster):
+    async def scenario(plane):
+        created = await plane.client.create(NAMESPACE, {"metadata": {"name": "x", "namespace": "y"}})
+        assert "namespace" not in created["metadata"]
+
+    in_cluster(scenario)
+
+
 def test_another_kind_or_version_is_refused(in_cluster):
     async def scenario(plane):
         path = "/api/v1/namespaces/default/configmaps"

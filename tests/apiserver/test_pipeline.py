@@ -137,6 +137,8 @@ def test_a_browser_sends_its_token_as_a_protocol():
     request = Request("GET", "/", headers={"sec-websocket-protocol": protocols})
     assert credentials_of(request).bearer_token == "secret"
     assert credentials_of(Request("GET", "/", headers={"authorization": "bearer  x"})).bearer_token == "x"
+    with pytest.raises(Unauthorized):
+        credentials_of(Request("GET", "/", headers={"sec-websocket-protocol": f"{protocols}x!"}))
 
 
 @pytest.mark.parametrize(
@@ -256,6 +258,16 @@ def test_admission_changes_refuses_and_warns(in_cluster):
             {"content-type": "application/merge-patch+json"},
         )
         assert headers["warning"] == '299 - "mind the gap"'
+
+    in_cluster(scenario)
+
+
+def test_made_up_names_are_not_counted_by_name(in_cluster):
+    async def scenario(plane):
+        for index in range(50):
+            await plane.client.raw("GET", f"/apis/group-{index}/v1/things/{index}/part")
+            await plane.client.raw("GET", f"/api/v1/namespaces/default/pods/p/part-{index}")
+        assert len(plane.server.metrics._durations) <= 10
 
     in_cluster(scenario)
 

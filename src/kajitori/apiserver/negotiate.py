@@ -40,6 +40,7 @@ class Accepted(NamedTuple):
 
 
 _PLAIN = Accepted()
+_CACHED_HEADER_MAX = 1024
 _VERSIONS = {
     Form.TABLE: ("v1", "v1beta1"),
     Form.METADATA: ("v1", "v1beta1"),
@@ -56,7 +57,6 @@ def _quality(parameters: dict[str, str]) -> float:
         return 1.0
 
 
-@lru_cache(maxsize=512)
 def accepted(header: str) -> Accepted:
     """The first alternative that can be served: JSON and YAML, as objects, tables or metadata alone.
 
@@ -64,6 +64,15 @@ def accepted(header: str) -> Accepted:
     """
     if header in ("", "application/json", "*/*"):
         return _PLAIN
+    return _chosen_cached(header) if len(header) <= _CACHED_HEADER_MAX else _chosen(header)
+
+
+@lru_cache(maxsize=512)
+def _chosen_cached(header: str) -> Accepted:
+    return _chosen(header)
+
+
+def _chosen(header: str) -> Accepted:
     alternatives = []
     for index, alternative in enumerate(header.split(",")):
         media, *rest = (part.strip() for part in alternative.split(";"))

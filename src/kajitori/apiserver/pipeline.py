@@ -5,14 +5,14 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from kajitori.api.errors import BadRequest, Forbidden, InternalError, ServiceUnavailable, StatusError
+from kajitori.api.errors import BadRequest, Forbidden, InternalError, ServiceUnavailable, StatusError, Unauthorized
 from kajitori.api.registry import Registry
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.flow_control import FlowControl
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, RequestContext, Response
 from kajitori.apiserver.impersonation import forbidden_message, impersonated
 from kajitori.apiserver.interfaces import Attributes, Credentials, User, Verdict
-from kajitori.apiserver.metrics import Metrics
+from kajitori.apiserver.metrics import Metrics, RequestKey
 from kajitori.apiserver.request_info import RequestInfo, request_info
 from kajitori.apiserver.responses import status_response, with_warnings
 from kajitori.kit.clock import Clock
@@ -36,7 +36,10 @@ def credentials_of(request: Request) -> Credentials:
         for protocol in protocols.split(","):
             if (text := protocol.strip()).startswith(_SOCKET_TOKEN):
                 encoded = text[len(_SOCKET_TOKEN) :]
-                token = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1")
+                try:
+                    token = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1")
+                except ValueError:
+                    raise Unauthorized() from None
     return Credentials(request.certificate, token)
 
 
@@ -78,9 +81,16 @@ class Pipeline:
             return response
         if warnings:
             response = with_warnings(response, warnings)
-        key = (info.verb.upper(), info.group, info.version, info.resource, info.subresource)
-        self._metrics.observe(key, response.status, self._clock.monotonic() - started_s)
+        self._metrics.observe(self._metric_key(info), response.status, self._clock.monotonic() - started_s)
         return response
+
+    def _metric_key(self, info: RequestInfo) -> RequestKey:
+        """Only names that are served are counted by name: what strangers make up must not fill the memory."""
+        resource = self._registry.by_path(info.group, info.version, info.resource) if info.resource else None
+        if resource is None:
+            return (info.verb.upper(), "", "", "", "")
+        part = info.subresource if info.subresource and resource.has_subresource(info.subresource) else ""
+        return (info.verb.upper(), info.group, info.version, info.resource, part)
 
     async def _serve(self, request: Request, info: RequestInfo, user: User | None, warnings: list[str]) -> Response:
         extension = self.extension

@@ -27,7 +27,15 @@ class RequestInfo(NamedTuple):
     """The path names no object."""
 
 
+_CACHED_PATH_MAX = 512
+"""Longer paths are parsed anew: anybody can send them, and they must not fill the memory."""
+
+
 @lru_cache(maxsize=8192)
+def _parse_cached(method: str, path: str) -> RequestInfo:
+    return _parse(method, path)
+
+
 def _parse(method: str, path: str) -> RequestInfo:
     parts = [part for part in path.split("/") if part]
     group = ""
@@ -61,7 +69,7 @@ def _parse(method: str, path: str) -> RequestInfo:
 def request_info(method: str, path: str, query: Query) -> RequestInfo:
     """Upstream's reading of a request. A list or watch of one name (`fieldSelector=metadata.name=x`) has that name,
     so that a rule with resourceNames can allow it."""
-    info = _parse(method, path)
+    info = _parse_cached(method, path) if len(path) <= _CACHED_PATH_MAX else _parse(method, path)
     if not query.text or not info.resource:
         return info
     if info.verb in ("list", "get") and query.flag("watch"):

@@ -98,7 +98,6 @@ def _check_place(resource: Resource, metadata: Object, namespace: str) -> None:
 
 def prepare(backend: Backend, resource: Resource, obj: Object, namespace: str) -> None:
     """What only the server says about a new object."""
-    given = obj["metadata"].get("namespace")
     obj["metadata"] = object_meta.fill_in(
         obj["metadata"], namespace, object_meta.new_uid(backend.rng), timestamp(backend.clock.now())
     )
@@ -107,8 +106,6 @@ def prepare(backend: Backend, resource: Resource, obj: Object, namespace: str) -
         metadata["name"] or metadata.get("generateName")
     ):
         metadata["name"] = object_meta.new_uid(backend.rng)
-    if given and not resource.namespaced:
-        obj["metadata"]["namespace"] = given  # validation names it
     if resource.has_subresource("status") and (resource.group, resource.plural) not in _STATUS_AT_CREATION:
         obj.pop("status", None)
     if resource.prepare_create is not None:

@@ -67,7 +67,9 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
 def _check_url(resource: Resource, metadata: Object, context: RequestContext) -> None:
     name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
     if not name:
-        raise BadRequest("name must be provided")
+        raise BadRequest(
+            f"the name of the object ({context.name} based on URL) was undeterminable: name must be provided"
+        )
     if name != context.name:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
     if resource.namespaced and namespace and namespace != context.namespace:
@@ -189,6 +191,8 @@ def settle(resource: Resource, wanted: Object, old: Object, subresource: str) ->
     metadata.setdefault("name", old["metadata"]["name"])
     if resource.namespaced:
         metadata.setdefault("namespace", old["metadata"]["namespace"])
+    else:
+        metadata.pop("namespace", None)
     metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
     if "managedFields" not in metadata and "managedFields" in old["metadata"]:
         metadata["managedFields"] = old["metadata"]["managedFields"]
