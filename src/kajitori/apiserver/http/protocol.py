@@ -12,9 +12,11 @@ from urllib.parse import unquote
 import httptools
 
 from kajitori.apiserver.http import encoding
+from kajitori.apiserver.http.incoming import Incoming
 from kajitori.apiserver.http.limits import Limits
+from kajitori.apiserver.http.sink import ResponseSink
 from kajitori.apiserver.http.stepping import carry_on
-from kajitori.apiserver.http_types import CONNECTION_TAKEN, Query, Request, Response, Sink
+from kajitori.apiserver.http_types import CONNECTION_TAKEN, Query, Request, Response
 from kajitori.kit.clock import Clock, Timer
 
 log = logging.getLogger(__name__)
@@ -49,22 +51,6 @@ def _keep_alive(raw: Any) -> None:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
 
 
-class _Incoming:
-    """A request while it is being parsed."""
-
-    __slots__ = ("body", "body_bytes", "header_bytes", "headers", "keep_alive", "method", "target", "version")
-
-    def __init__(self) -> None:
-        self.target = b""
-        self.headers: dict[str, str] = {}
-        self.header_bytes = 0
-        self.body: list[bytes] = []
-        self.body_bytes = 0
-        self.method = ""
-        self.version = "1.1"
-        self.keep_alive = True
-
-
 class HttpConnection(asyncio.Protocol):
     """An asyncio protocol around httptools (llhttp), which refuses ambiguous framing by itself."""
 
@@ -73,9 +59,9 @@ class HttpConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
-        self._incoming: _Incoming | None = None
-        self._ready: deque[tuple[_Incoming, bool]] = deque()
-        self._current: _Incoming | None = None
+        self._incoming: Incoming | None = None
+        self._ready: deque[tuple[Incoming, bool]] = deque()
+        self._current: Incoming | None = None
         self._task: asyncio.Task[None] | None = None
         self._stream: asyncio.Task[None] | None = None
         self._sink: ResponseSink | None = None
@@ -159,7 +145,7 @@ class HttpConnection(asyncio.Protocol):
     # httptools calls these
 
     def on_message_begin(self) -> None:
-        self._incoming = _Incoming()
+        self._incoming = Incoming()
 
     def on_url(self, url: bytes) -> None:
         incoming = self._incoming
@@ -211,13 +197,13 @@ class HttpConnection(asyncio.Protocol):
 
     # limits
 
-    def _count_header(self, incoming: _Incoming, size: int) -> None:
+    def _count_header(self, incoming: Incoming, size: int) -> None:
         incoming.header_bytes += size + 4
         if incoming.header_bytes > self._server.limits.header_bytes_max:
             self._refuse(431, f"the header exceeds {self._server.limits.header_bytes_max} bytes")
 
     @staticmethod
-    def _declared_length(incoming: _Incoming) -> int:
+    def _declared_length(incoming: Incoming) -> int:
         text = incoming.headers.get("content-length", "")
         return int(text) if text.isdigit() else 0
 
@@ -283,7 +269,7 @@ class HttpConnection(asyncio.Protocol):
     def _idle(self) -> bool:
         return self._current is None
 
-    def _begin(self, incoming: _Incoming, upgrade: bool) -> None:
+    def _begin(self, incoming: Incoming, upgrade: bool) -> None:
         self._current = incoming
         coroutine = self._server.application(self._request(incoming))
         if incoming.method == "GET" and not upgrade:
@@ -311,7 +297,7 @@ class HttpConnection(asyncio.Protocol):
             log.exception("a request failed outside its handler")
             self._transport.abort()
 
-    def _request(self, incoming: _Incoming) -> Request:
+    def _request(self, incoming: Incoming) -> Request:
         target = incoming.target.decode("latin-1")
         if not target.startswith("/") and "://" in target:  # absolute form, as to a proxy
             target = "/" + target.split("://", 1)[1].partition("/")[2]
@@ -362,7 +348,7 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._transport.writelines((top, body))
 
-    def _start_stream(self, response: Response, incoming: _Incoming) -> None:
+    def _start_stream(self, response: Response, incoming: Incoming) -> None:
         chunked = incoming.version == "1.1"
         framing = b"Transfer-Encoding: chunked\r\n" if chunked else b""
         self._transport.write(
@@ -490,42 +476,3 @@ class _TakenOver(asyncio.StreamReaderProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._origin.connection_lost(exc)
-
-
-class ResponseSink(Sink):
-    """Carries a pushed body onto the connection."""
-
-    def __init__(self, connection: HttpConnection, response: Response, chunked: bool) -> None:
-        assert response.source is not None
-        self._connection = connection
-        self._source = response.source
-        self._chunked = chunked
-        self._ended = False
-
-    @property
-    def writable(self) -> bool:
-        return self._connection.writable
-
-    def start(self) -> None:
-        self._source.start(self)
-
-    def write(self, chunk: bytes) -> None:
-        if not self._ended:
-            self._connection.write(encoding.chunk(chunk) if self._chunked else chunk)
-
-    def end(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self._connection.stream_ended(chunked=self._chunked, whole=True)
-
-    def resume(self) -> None:
-        if not self._ended:
-            self._source.resume()
-
-    def stop(self) -> None:
-        self._ended = True
-        self._source.stop()
-
-    def drain(self) -> None:
-        self._source.stop()
-        self.end()
