@@ -20,7 +20,7 @@ from kajitori.cli.interface import CommandError
 
 _LISTS = ("entrypoint", "command", "ports")
 _KEYS = {"name", "packages", "suite", "files", "config", "run"}
-_CONFIG_KEYS = {"user", "workdir", "env", *_LISTS}
+_CONFIG_KEYS = {"user", "workdir", "env", "stop_signal", *_LISTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class ImageDefinition:
     files: tuple[tuple[Path, str], ...] = ()
     user: str = ""
     workdir: str = ""
+    stop_signal: str = ""
+    """What ends the main process gracefully, if not SIGTERM."""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class ImageDefinition:
         for key, value in (
             ("User", self.user),
             ("WorkingDir", self.workdir),
+            ("StopSignal", self.stop_signal),
             ("Entrypoint", list(self.entrypoint)),
             ("Cmd", list(self.command)),
             ("ExposedPorts", {f"{port}/tcp": {} for port in self.ports}),
@@ -104,6 +107,7 @@ def read_definition(path: Path) -> ImageDefinition:
         files=files,
         user=config.get("user", ""),
         workdir=config.get("workdir", ""),
+        stop_signal=config.get("stop_signal", ""),
         env=tuple((config.get("env") or {}).items()),
         **{key: tuple(str(item) for item in config.get(key, ())) for key in _LISTS},
     )
