@@ -56,8 +56,11 @@ def test_a_failure_is_one_line_and_exits_with_1(
 
 def test_kubectl_gets_every_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     application = Recorded()
-    assert _run(monkeypatch, application, "kubectl", "get", "pods", "-o", "wide", "--help") == 0
-    assert application.calls[0][1][1] == ("get", "pods", "-o", "wide", "--help")
+    typed = ("exec", "-it", "web", "--", "sh", "-c", "ls --help")
+    assert _run(monkeypatch, application, "kubectl", "--data-dir", "/here", *typed) == 0
+    assert application.calls == [("kubectl", (Path("/here"), typed))]
+    assert _run(monkeypatch, application, "kubectl", "--help") == 0
+    assert application.calls[1][1][1] == ("--help",)
 
 
 def test_the_data_directory_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

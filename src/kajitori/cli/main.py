@@ -40,6 +40,18 @@ def _names(_: click.Context, parameter: click.Parameter, value: str) -> frozense
     return names
 
 
+class _Verbatim(click.Command):
+    """Everything after our own leading options goes on as it was typed, `--` and `--help` included."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = 0
+        if args and args[0] == "--data-dir":
+            own = 2
+        elif args and args[0].startswith("--data-dir="):
+            own = 1
+        return super().parse_args(ctx, [*args[:own], "--", *args[own:]])
+
+
 def build_cli(application: Application) -> click.Group:
     """The commands, bound to what carries them out."""
 
@@ -90,7 +102,7 @@ def build_cli(application: Application) -> click.Group:
         """What this host lacks, and the command that mends it."""
         sys.exit(application.doctor(data_dir))
 
-    @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+    @cli.command(cls=_Verbatim)
     @_data_dir
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def kubectl(data_dir: Path, arguments: tuple[str, ...]) -> None:
