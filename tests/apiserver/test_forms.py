@@ -14,6 +14,7 @@ TABLE = (
 )
 PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+SWAGGER = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -215,5 +216,33 @@ def test_openapi_documents_are_served_with_etags(in_cluster):
         status, _, _ = await get(plane, link, **{"if-none-match": headers["etag"]})
         assert status == 304
         assert (await get(plane, "/openapi/v3/apis/none/v1"))[0] == 404
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        (SWAGGER.replace("2.v1", "2@v1"), SWAGGER),
+        (f"{SWAGGER}, application/json", SWAGGER),
+        ("application/json, */*", "application/json"),
+        ("text/html, */*", "application/json"),
+        ("", "application/json"),
+    ],
+)
+def test_openapi_version_2_is_given_in_the_form_that_was_asked_for(in_cluster, accept, answered):
+    async def scenario(plane):
+        status, headers, body = await get(plane, "/openapi/v2", accept=accept)
+        assert (status, headers["content-type"]) == (200, answered)
+        assert body.startswith(b"\x0a\x032.0" if "protobuf" in answered else b"{")
+
+    in_cluster(scenario)
+
+
+def test_openapi_version_3_in_protobuf_is_not_acceptable(in_cluster):
+    async def scenario(plane):
+        form = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+        assert (await get(plane, "/openapi/v3/apis/apps/v1", accept=form))[0] == 406
+        assert (await get(plane, "/openapi/v2", accept="text/html"))[0] == 406
 
     in_cluster(scenario)

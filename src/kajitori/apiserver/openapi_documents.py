@@ -1,4 +1,8 @@
-"""/openapi/v2 and /openapi/v3 over HTTP: documents with the ETag that lets a client keep its copy."""
+"""/openapi/v2 and /openapi/v3 over HTTP: documents with the ETag that lets a client keep its copy.
+
+Version 2 is also given in protobuf, because client-go asks for nothing else there; version 3 is JSON only, and whoever
+accepts no JSON is told so (406).
+"""
 
 import orjson
 
@@ -6,6 +10,11 @@ from kajitori.api.openapi import Document
 from kajitori.api.openapi import OpenApi as Documents
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import JSON, RequestContext, Response
+
+PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_PROTOBUF_NAMES = (PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+"""The name since 1.26, and the one before it, which clients still send."""
+_JSON_NAMES = (JSON, "application/*", "*/*")
 
 
 class OpenApi:
@@ -20,16 +29,28 @@ class OpenApi:
         if path == "openapi/v3":
             return Response(200, orjson.dumps(self._documents.v3_index()), JSON)
         if path == "openapi/v2":
+            if _chosen(context, _PROTOBUF_NAMES):
+                return _answer(context, self._documents.v2_binary(), PROTOBUF)
             return _answer(context, self._documents.v2())
         document = self._documents.v3(path.removeprefix("openapi/v3/"))
         return None if document is None else _answer(context, document)
 
 
-def _answer(context: RequestContext, document: Document) -> Response:
+def _chosen(context: RequestContext, names: tuple[str, ...]) -> bool:
+    """Whether the first alternative that can be served is one of these."""
+    header = context.headers.get("accept", "")
+    media = [alternative.partition(";")[0].strip().lower() for alternative in header.split(",")]
+    known = (name for name in media if name in _PROTOBUF_NAMES or name in _JSON_NAMES)
+    return next(known, "") in names
+
+
+def _answer(context: RequestContext, document: Document, media: str = JSON) -> Response:
+    if media == JSON and context.headers.get("accept") and not _chosen(context, _JSON_NAMES):
+        return Response(406, b"", "")
     tag = f'"{document.etag}"'
     headers: tuple[tuple[str, str], ...] = (("ETag", tag), ("Vary", "Accept"))
     if context.query.get("hash"):
         headers += (("Cache-Control", "public, immutable"),)
     if context.headers.get("if-none-match") == tag:
         return Response(304, b"", "", headers)
-    return Response(200, document.body, JSON, headers)
+    return Response(200, document.body, media, headers)

@@ -20,7 +20,7 @@ DOCUMENTS_MAX = 4
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """JSON and the ETag (unquoted) that changes with it."""
+    """JSON (or protobuf) and the ETag (unquoted) that changes with it."""
 
     body: bytes
     etag: str
@@ -55,6 +55,13 @@ class OpenApi:
 
     def v2(self) -> Document:
         return self._document("v2", list(self._registry), version=2)
+
+    def v2_binary(self) -> Document:
+        """The same document in protobuf; not kept, because a client that wants it asks once."""
+        from kajitori.api.openapi.binary import encoded
+
+        document = self.v2()
+        return Document(encoded(orjson.loads(document.body)), f"{document.etag}-PB")
 
     def v3_etag(self, path: str) -> str:
         """The ETag of a document without making it."""

@@ -60,3 +60,27 @@ def _fixed(layout: str, data: memoryview, at: int, size: int) -> tuple[float, in
     if at + size > len(data):
         raise Malformed("a number is cut off")
     return struct.unpack(layout, data[at : at + size])[0], at + size
+
+
+def encoded_varint(number: int) -> bytes:
+    """An int64 as a varint."""
+    number &= (1 << 64) - 1
+    found = bytearray()
+    while number >= 0x80:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def number_field(number: int, value: int) -> bytes:
+    return encoded_varint(number << 3 | VARINT) + encoded_varint(value)
+
+
+def double_field(number: int, value: float) -> bytes:
+    return encoded_varint(number << 3 | FIXED64) + struct.pack("<d", value)
+
+
+def bytes_field(number: int, value: bytes) -> bytes:
+    """A string or a message."""
+    return encoded_varint(number << 3 | LENGTH) + encoded_varint(len(value)) + value
