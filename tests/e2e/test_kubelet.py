@@ -387,3 +387,27 @@ def test_usage_is_shown_for_node_and_containers():
             assert [p["metadata"]["name"] for p in json.loads((await node.ask("/pods"))[1])["items"]] == ["app"]
 
     in_own_namespaces(scenario)
+
+
+def test_an_image_can_be_a_volume():
+    async def scenario():
+        async with one_node() as node:
+            container = {
+                "name": "main",
+                "image": IMAGE,
+                "command": ["sleep", "1000"],
+                "volumeMounts": [
+                    {"name": "files", "mountPath": "/files"},
+                    {"name": "files", "mountPath": "/only", "subPath": "etc"},
+                ],
+            }
+            volumes = [{"name": "files", "image": {"reference": IMAGE, "pullPolicy": "IfNotPresent"}}]
+            await node.client.create(POD, pod_object("app", container, volumes=volumes))
+            await node.phase("app", "Running")
+            assert "root:x:0" in await output_of(node, "app", "cat", "/files/etc/passwd", "/only/passwd")
+            assert "Read-only" in await output_of(node, "app", "touch", "/files/x")
+            await node.client.delete(POD, "app", "default")
+            await node.gone("app")
+            assert not list(node.config.pods_dir.iterdir())
+
+    in_own_namespaces(scenario)

@@ -9,6 +9,7 @@ from kajitori.api.coordination import LEASE
 from kajitori.api.core import CONFIG_MAP, NODE, POD
 from kajitori.api.meta import condition_is, condition_of
 from kajitori.client.interface import PatchType
+from kajitori.kubelet.pod_state import PodEnd
 from kajitori.kubelet.runtime import ContainerState
 
 
@@ -408,5 +409,34 @@ def test_a_resize_that_cannot_be_given_is_pending():
         assert (await node.container())["allocatedResources"]["cpu"] == "100m"
         await resize(node, "100m")
         assert condition_of(await node.pod(), "PodResizePending") is None
+
+    scenario(story)
+
+
+def test_an_evicted_pod_says_why():
+    async def story(node):
+        await node.create(pod_object())
+        worker = next(iter(node.kubelet.workers.values()))
+        worker.stop(PodEnd("Evicted", "The node was low on resource: memory.", 0.0))
+        await node.settle()
+        pod = await node.pod()
+        assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "Evicted")
+        assert condition_of(pod, "DisruptionTarget")["reason"] == "TerminationByKubelet"
+        assert node.runtime.done("stop_container") == [("main", 1)]
+
+    scenario(story)
+
+
+def test_conditions_of_others_are_kept_and_gate_readiness():
+    async def story(node):
+        await node.create(pod_object(readinessGates=[{"conditionType": "example.com/serving"}]))
+        assert condition_of(await node.pod(), "Ready")["reason"] == "ReadinessGatesNotReady"
+        serving = {"type": "example.com/serving", "status": "True"}
+        patch = {"status": {"conditions": [serving]}}
+        await node.client.patch(POD, "web", patch, "default", patch_type=PatchType.STRATEGIC, subresource="status")
+        await node.settle()
+        pod = await node.pod()
+        assert condition_is(pod, "Ready")
+        assert condition_is(pod, "example.com/serving")
 
     scenario(story)

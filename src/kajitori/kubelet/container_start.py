@@ -168,14 +168,19 @@ class ContainerStarter:
         if path is None:
             raise ConfigProblem(f'cannot find volume "{mount["name"]}" to mount into the container')
         if relative := sub_path_of(mount, environment):
-            path = resolve_sub_path(path, relative)
+            path = resolve_sub_path(path, relative, make=mount["name"] not in self._image_volumes)
         target = mount["mountPath"]
         return Mount(
             target if target.startswith("/") else "/" + target,
             str(path),
-            bool(mount.get("readOnly")),
+            bool(mount.get("readOnly")) or mount["name"] in self._image_volumes,
             mount.get("mountPropagation") or "None",
         )
+
+    @property
+    def _image_volumes(self) -> set[str]:
+        """Volumes that nobody can write to, whatever their mounts say."""
+        return {volume["name"] for volume in self._state.spec.get("volumes") or () if "image" in volume}
 
     def _hosts_file(self, pod: Object) -> Path:
         path = self._context.config.pod_dir(uid_of(pod)) / "etc-hosts"

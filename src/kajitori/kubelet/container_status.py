@@ -68,7 +68,16 @@ def container_status(state: PodState, container: Object, *, ending: bool) -> Obj
     if kind is not ContainerKind.EPHEMERAL:
         status["started"] = started
     status["ready"] = _ready(state, newest, kind, started)
+    if newest is not None and container.get("volumeMounts"):
+        status["volumeMounts"] = [_mount_status(mount) for mount in container["volumeMounts"]]
     return status | _resources(state, container, newest if "running" in shown else None)
+
+
+def _mount_status(mount: Object) -> Object:
+    shown = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        shown |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+    return shown
 
 
 def _resources(state: PodState, container: Object, running: ContainerRecord | None) -> Object:

@@ -13,6 +13,7 @@ from kajitori.kubelet.objects import WatchedObjects
 from kajitori.kubelet.pod_status import NodeAddress
 from kajitori.kubelet.runtime import DnsConfig, Runtime
 from kajitori.kubelet.volumes.content import Contents
+from kajitori.kubelet.volumes.image import ImageMounter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class NodeContext:
     images: Images
     objects: WatchedObjects
     contents: Contents
+    image_mounter: ImageMounter
     events: EventRecorder
     services: Callable[[], Iterable[Object]]
     address: NodeAddress

@@ -21,6 +21,7 @@ from kajitori.kubelet import labels
 from kajitori.kubelet.admission import labels_or_empty, refusal
 from kajitori.kubelet.config import KubeletConfig
 from kajitori.kubelet.containerd import Containerd
+from kajitori.kubelet.containerd_config import read_host_traits
 from kajitori.kubelet.context import NodeContext
 from kajitori.kubelet.dns import parse_resolv_conf
 from kajitori.kubelet.housekeeping import Housekeeping
@@ -43,6 +44,7 @@ from kajitori.kubelet.runtime import (
     SandboxRecord,
 )
 from kajitori.kubelet.volumes.content import Contents
+from kajitori.kubelet.volumes.image import CtrImageMounter
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +130,9 @@ class Kubelet:
             images=Images(self._runtime, self._clock),
             objects=objects,
             contents=Contents(objects, self._clock),
+            image_mounter=CtrImageMounter(
+                self.config.containerd.socket, read_host_traits(self.config.containerd.root).snapshotter
+            ),
             events=events,
             services=self._services.list,
             address=NodeAddress((self.config.node_ip,)),

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 
 from kajitori.api.core import POD
 from kajitori.api.errors import Conflict, NotFound, StatusError
-from kajitori.api.meta import name_of, namespace_of
+from kajitori.api.meta import Object, name_of, namespace_of
 from kajitori.api.node import RUNTIME_CLASS
 from kajitori.client.interface import Disconnected
 from kajitori.kit.clock import within
@@ -30,12 +31,14 @@ from kajitori.kubelet.cgroups import container_resources, pod_cgroup, pod_level_
 from kajitori.kubelet.container_start import ContainerStarter, StartProblem
 from kajitori.kubelet.context import NodeContext
 from kajitori.kubelet.hooks import HookFailed, run_hook
+from kajitori.kubelet.images import ImageProblem
 from kajitori.kubelet.pod_state import PodState, Waiting, container_named
 from kajitori.kubelet.purge import remove_cgroup
 from kajitori.kubelet.resizing import resizable
 from kajitori.kubelet.runtime import ContainerRecord, RuntimeFailure, RuntimeNotFound
 from kajitori.kubelet.sandbox_spec import sandbox_config
 from kajitori.kubelet.volumes.content import Downward
+from kajitori.kubelet.volumes.image import ImageMountFailed
 from kajitori.kubelet.volumes.pod_volumes import PodVolumes
 from kajitori.kubelet.volumes.problems import VolumeProblem
 
@@ -65,7 +68,9 @@ class PodActions:
         self._context = context
         self._state = state
         self._tell = tell
-        self._volumes = PodVolumes(context.config.pod_dir(state.uid), context.objects, context.contents, context.clock)
+        self._volumes = PodVolumes(
+            context.config.pod_dir(state.uid), context.objects, context.contents, context.clock, self._mount_image
+        )
         self.starter = ContainerStarter(context, state, self._volumes)
 
     async def perform(self, action: Action, status_written: Drained) -> None:
@@ -110,6 +115,18 @@ class PodActions:
         except VolumeProblem as problem:
             self._tell("Warning", "FailedMount", str(problem))
             raise ActionFailed from None
+
+    async def _mount_image(self, source: Object, target: Path) -> None:
+        def tell(type_: str, reason: str, message: str) -> None:
+            self._tell(type_, reason, message)
+
+        try:
+            name, _ = await self._context.images.ensure(
+                self._state.uid, source["reference"], source.get("pullPolicy") or "", tell
+            )
+        except ImageProblem as problem:
+            raise ImageMountFailed(f"{problem.reason}: {problem}") from None
+        await self._context.image_mounter.mount(name, target)
 
     async def refresh_volumes(self, downward: Downward) -> None:
         try:

@@ -12,6 +12,7 @@ from kajitori.kubelet.restart_policy import restarts
 from kajitori.kubelet.runtime import ContainerState
 
 RESIZE_PENDING, RESIZE_IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
+EVICTED_BY_NODE = "TerminationByKubelet"
 OWNED_CONDITIONS = (
     "PodReadyToStartContainers",
     "Initialized",
@@ -63,13 +64,18 @@ def status_of(state: PodState, node: NodeAddress, now_s: float) -> Object:
     return {key: value for key, value in status.items() if value is not None}
 
 
+def is_own(condition: Object) -> bool:
+    """Whether this agent writes it; a disruption may also be told by others."""
+    return condition["type"] in OWNED_CONDITIONS or condition.get("reason") == EVICTED_BY_NODE
+
+
 def known_status(state: PodState) -> Object:
     """What we told last, with what others have written since."""
     seen = state.pod.get("status") or {}
     if not state.reported:
         return dict(seen)
-    own = [c for c in state.reported.get("conditions") or () if c["type"] in OWNED_CONDITIONS]
-    foreign = [c for c in seen.get("conditions") or () if c["type"] not in OWNED_CONDITIONS]
+    own = [c for c in state.reported.get("conditions") or () if is_own(c)]
+    foreign = [c for c in seen.get("conditions") or () if not is_own(c)]
     return {**state.reported, "conditions": own + foreign}
 
 
@@ -160,6 +166,15 @@ def _conditions(
     ]
     conditions = [c for c in conditions if c["type"] not in (RESIZE_PENDING, RESIZE_IN_PROGRESS)]
     found += _resize_conditions(state)
+    if state.end is not None and state.end.reason == "Evicted":
+        found.append(
+            {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": EVICTED_BY_NODE,
+                "message": state.end.message,
+            }
+        )
     for condition in found:
         known = {"lastProbeTime": None, **condition}
         if generation is not None:

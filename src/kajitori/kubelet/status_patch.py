@@ -1,7 +1,7 @@
 """A pod's new status as a strategic merge patch that touches only what is the node agent's own."""
 
 from kajitori.api.meta import Object
-from kajitori.kubelet.pod_status import OWNED_CONDITIONS
+from kajitori.kubelet.pod_status import is_own
 
 _REPLACED_LISTS = ("podIPs", "hostIPs")
 """Lists that the patch would merge by address: ours are whole."""
@@ -28,8 +28,8 @@ def status_patch(uid: str, old: Object, new: Object) -> Object:
         if status.get(key):
             status[key] = [{"$patch": "replace"}, *status[key]]
     present = {c["type"] for c in new.get("conditions") or ()}
-    gone = [c["type"] for c in old.get("conditions") or () if c["type"] in OWNED_CONDITIONS]
-    mine = [c for c in new.get("conditions") or () if c["type"] in OWNED_CONDITIONS]
+    gone = [c["type"] for c in old.get("conditions") or () if is_own(c)]
+    mine = [c for c in new.get("conditions") or () if is_own(c)]
     if mine:
         status["conditions"] = [{"reason": None, "message": None, **c} for c in mine]
         status["conditions"] += [{"type": kind, "$patch": "delete"} for kind in gone if kind not in present]

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from kajitori.api.errors import StatusError
@@ -14,6 +15,7 @@ from kajitori.kubelet.purge import current_mounts_under, unmount
 from kajitori.kubelet.volumes.atomic_writer import write_payload
 from kajitori.kubelet.volumes.content import Contents, Downward, common_user
 from kajitori.kubelet.volumes.host_path import WrongHostPath, settle_host_path
+from kajitori.kubelet.volumes.image import ImageMountFailed
 from kajitori.kubelet.volumes.mounting import is_mount, mount_tmpfs
 from kajitori.kubelet.volumes.ownership import own_by_group
 from kajitori.kubelet.volumes.payload import MissingPart
@@ -30,13 +32,18 @@ PLUGINS = {
 }
 CONTENT = ("configMap", "secret", "downwardAPI", "projected")
 IN_MEMORY = ("secret", "projected")
+ImageVolume = Callable[[Object, Path], Awaitable[None]]
 CLAIMS = ("persistentVolumeClaim", "ephemeral")
 
 
 class PodVolumes:
     """One pod's. `paths` says where each volume is once `set_up` has returned."""
 
-    def __init__(self, directory: Path, source: ObjectSource, contents: Contents, clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, source: ObjectSource, contents: Contents, clock: Clock, image_volume: ImageVolume
+    ) -> None:
+        """`image_volume` mounts the image of a volume, which it gets first, at a directory."""
+        self._image_volume = image_volume
         self._directory = directory
         self._source = source
         self._contents = contents
@@ -52,7 +59,7 @@ class PodVolumes:
             for volume in pod["spec"].get("volumes") or ():
                 try:
                     self.paths[volume["name"]] = await self._set_up_one(pod, volume, downward, groups)
-                except (MissingPart, WrongHostPath, StatusError, OSError, Disconnected) as error:
+                except (MissingPart, WrongHostPath, StatusError, OSError, Disconnected, ImageMountFailed) as error:
                     raise VolumeProblem(volume["name"], str(error)) from error
             self.groups = tuple(groups)
 
@@ -74,6 +81,8 @@ class PodVolumes:
             return Path(host["path"])
         if any(kind in volume for kind in CLAIMS):
             return await self._claimed(pod, volume, groups)
+        if "image" in volume:
+            return await self._image(volume)
         kind = next((kind for kind in PLUGINS if kind in volume), None)
         if kind is None:
             raise MissingPart(f"this node does not know volumes of kind {', '.join(sorted(set(volume) - {'name'}))}")
@@ -83,6 +92,12 @@ class PodVolumes:
             return path
         _content_directory(path, in_memory=kind in IN_MEMORY)
         await self._write(pod, volume, path, downward)
+        return path
+
+    async def _image(self, volume: Object) -> Path:
+        path: Path = self._directory / "volumes" / "kubernetes.io~image" / volume["name"]
+        if not is_mount(path):
+            await self._image_volume(volume["image"], path)
         return path
 
     async def _write(self, pod: Object, volume: Object, path: Path, downward: Downward) -> bool:

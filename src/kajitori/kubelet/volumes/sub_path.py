@@ -30,12 +30,14 @@ def sub_path_of(mount: Mapping[str, object], environment: Mapping[str, str]) -> 
     return path
 
 
-def resolve_sub_path(volume: Path, relative: str, mode: int = 0o755) -> Path:
-    """The real path, made as directories where nothing is yet; links that lead out are refused."""
+def resolve_sub_path(volume: Path, relative: str, mode: int = 0o755, *, make: bool = True) -> Path:
+    """The real path, made as directories where nothing is yet (if `make`); links that lead out are refused."""
     root = volume.resolve()
     path = (root / relative).resolve()
     if not path.is_relative_to(root):
         raise WrongSubPath(f"subpath {relative!r} leads outside of its volume")
+    if not path.exists() and not make:
+        raise WrongSubPath(f"subpath {relative!r} is not in the volume")
     if not path.exists():
         path.mkdir(parents=True, mode=mode)
         path.chmod(mode)
