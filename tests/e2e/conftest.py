@@ -19,7 +19,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     yield cluster
     if keep := os.environ.get("KAJITORI_KEEP_LOGS"):
         shutil.copytree(data_dir / "logs", keep, dirs_exist_ok=True)
-    cluster.down("--purge")
+    if data_dir.exists():
+        cluster.down("--purge")
 
 
 @pytest.fixture(scope="session")

@@ -12,15 +12,15 @@ from real_cluster import NOTES, Cluster, eventually
 pytestmark = pytest.mark.e2e
 
 
-def traces() -> dict[str, list[str]]:
-    """What a cluster could leave on this machine."""
+def traces(*data_dirs: Path) -> dict[str, list[str]]:
+    """What these clusters could leave on this machine."""
 
     def lines(*command: str) -> list[str]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
     mounts = Path("/proc/mounts").read_text().splitlines()
     return {
-        "processes": [p for p in _commands() if "kajitori" in p or "containerd-shim" in p],
+        "processes": [p for p in _commands() if "containerd-shim" in p or any(str(d) in p for d in data_dirs)],
         "mounts": [m for m in mounts if "kajitori" in m or "cluster" in m.split()[1] or "/run/netns/cni-" in m],
         "links": [link for link in lines("ip", "-o", "link") if "kajitori" in link or "veth" in link],
         "tables": [table for table in lines("nft", "list", "tables") if "kajitori" in table],
@@ -98,9 +98,9 @@ class TestLast:
     def free_host(self, cluster: Cluster) -> None:
         if cluster.data_dir.exists():
             cluster.down("--purge")
+        assert traces(cluster.data_dir) == NOTHING
 
     def test_purge_leaves_nothing_and_up_works_again(self, alone: Cluster) -> None:
-        assert traces() == NOTHING
         alone.up()
         try:
             alone.run(str(NOTES / "demo.sh"))
@@ -109,7 +109,7 @@ class TestLast:
             eventually(lambda: alone.fetch("/whoami")[0] == 200, "the application after down and up", 120)
         finally:
             alone.down("--purge")
-        assert traces() == NOTHING
+        assert traces(alone.data_dir) == NOTHING
         assert not alone.data_dir.exists()
 
     def test_three_nodes(self, alone: Cluster) -> None:
@@ -128,7 +128,7 @@ class TestLast:
                 assert answer.strip() in pods
         finally:
             alone.down("--purge")
-        assert traces() == NOTHING
+        assert traces(alone.data_dir) == NOTHING
 
 
 def fetch(host: str, port: int = 8080) -> str:
