@@ -56,20 +56,28 @@ class Profile:
         filters = [*self.filters, *(p for p in plugins if isinstance(p, Filter))]
         return Profile(filters, [*self.scores, *(p for p in plugins if isinstance(p, Score))], self._weights)
 
-    def without(self, *names: str) -> "Profile":
+    def without(self, *names: str, filters: bool = True, scores: bool = True) -> "Profile":
         """The same without plugins of these names, as filters and as scores."""
         self._check(names)
-        filters = [plugin for plugin in self.filters if plugin.name not in names]
-        return Profile(filters, [plugin for plugin in self.scores if plugin.name not in names], self._weights)
+        return self.only(
+            [plugin for plugin in self.filters if not filters or plugin.name not in names],
+            [plugin for plugin in self.scores if not scores or plugin.name not in names],
+        )
+
+    def only(self, filters: Sequence[Filter], scores: Sequence[Score]) -> "Profile":
+        return Profile(filters, scores, self._weights)
 
     def with_weights(self, **weights: int) -> "Profile":
         self._check(weights)
         return Profile(self.filters, self.scores, self._weights | weights)
 
     def _check(self, names: Sequence[str] | Mapping[str, int]) -> None:
-        known = sorted({plugin.name for plugin in self.filters} | {plugin.name for plugin in self.scores})
-        if unknown := sorted(set(names) - set(known)):
-            raise ValueError(f"no such scheduler plugin: {', '.join(unknown)}; there are {', '.join(known)}")
+        if unknown := sorted(set(names) - self._names()):
+            known = ", ".join(sorted(self._names()))
+            raise ValueError(f"no such scheduler plugin: {', '.join(unknown)}; there are {known}")
+
+    def _names(self) -> set[str]:
+        return {plugin.name for plugin in self.filters} | {plugin.name for plugin in self.scores}
 
     def decide(self, pod: PodView, cluster: Cluster, rng: random.Random) -> Decision:
         """The best node; among equals, a random one."""

@@ -8,7 +8,8 @@ class OnlyGreen(Filter):
         nodes = cluster.nodes
         return nodes.label_column("colour") == nodes.value_id("colour", "green")
 
-Scheduler(client, cache, clock, recorder, profile=Profile().with_plugins(OnlyGreen()))
+Scheduler(client, cache, clock, recorder, profile=Profile().with_plugins(OnlyGreen())), or in a configuration document:
+see `configuration`.
 """
 
 from collections import Counter
