@@ -264,3 +264,171 @@ def test_the_same_random_gives_the_same_node(world, pod):
     asking = PodView(pod())
     choices = {world.profile.decide(asking, world.cluster, random.Random(7)).node for _ in range(5)}
     assert len(choices) == 1
+
+
+def test_pods_on_their_way_out_do_not_count_for_spreading(world, pod):
+    for name in "ab":
+        world.node(name, labels={ZONE: name})
+    leaving = pod(labels={"app": "x"})
+    leaving["metadata"]["deletionTimestamp"] = "2027-01-01T00:00:00Z"
+    world.run(leaving, "a")
+    world.run(pod(labels={"app": "x"}), "b")
+    constraint = [_spread({"app": "x"}, ZONE)]
+    assert world.decide(pod(labels={"app": "x"}, topologySpreadConstraints=constraint)).node == "a"
+
+
+def test_min_domains(world, pod):
+    world.node("a", labels={ZONE: "1"})
+    constraint = [{**_spread({"app": "x"}, ZONE), "minDomains": 2}]
+    assert world.place(pod(labels={"app": "x"}, topologySpreadConstraints=constraint)) == "a"
+    refusal = world.decide(pod(labels={"app": "x"}, topologySpreadConstraints=constraint))
+    assert refusal.message == "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints."
+
+
+def test_nodes_that_the_pod_cannot_use_do_not_hold_the_spread_back(world, pod):
+    for name, zone in (("a", "1"), ("b", "2")):
+        world.node(name, labels={ZONE: zone, "disk": "ssd" if name == "a" else "hdd"})
+    constraint = [_spread({"app": "x"}, ZONE)]
+    spec = {"topologySpreadConstraints": constraint, "nodeSelector": {"disk": "ssd"}}
+    assert [world.place(pod(labels={"app": "x"}, **spec)) for _ in range(3)] == ["a", "a", "a"]
+    ignoring = [{**constraint[0], "nodeAffinityPolicy": "Ignore"}]
+    spec = {"topologySpreadConstraints": ignoring, "nodeSelector": {"disk": "ssd"}}
+    assert not world.decide(pod(labels={"app": "x"}, **spec)).node
+
+
+def test_company_must_meet_all_terms_at_once(world, pod):
+    world.node("a")
+    both = [_term({"app": "x"}), _term({"tier": "db"})]
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": both}}
+    world.run(pod(labels={"app": "x"}), "a")
+    world.run(pod(labels={"tier": "db"}), "a")
+    assert not world.decide(pod(affinity=affinity)).node
+    world.run(pod(labels={"app": "x", "tier": "db"}), "a")
+    assert world.decide(pod(affinity=affinity)).node == "a"
+
+
+def test_nodes_that_a_daemon_set_did_not_name_are_told_apart(world, pod):
+    for name in "abc":
+        world.node(name, cpu="1")
+    field = {"key": "metadata.name", "operator": "In", "values": ["a"]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [field]}]}}
+    asking = pod(cpu="2", affinity={"nodeAffinity": required})
+    assert world.decide(asking).message == (
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."
+    )
+
+
+def test_pods_of_one_service_spread_without_asking(world, pod):
+    for name in "abc":
+        world.node(name, cpu="64" if name == "a" else "8")
+    selector = PodView(pod(affinity={"podAffinity": _one(_term({"app": "x"}))})).required_affinity[0].selector
+    world.cluster.default_selector = lambda view: selector if selector.matches(view.labels) else None
+    assert Counter(world.place(pod(cpu="100m", labels={"app": "x"})) for _ in range(3)) == {"a": 1, "b": 1, "c": 1}
+
+
+def _one(term):
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+
+
+def test_large_images_attract(world, pod):
+    for name in "ab":
+        world.node(name)
+    node = {"metadata": {"name": "c", "labels": {}}, "spec": {}}
+    room = {"cpu": "4", "memory": "8Gi", "pods": "110"}
+    images = [{"names": ["i:1"], "sizeBytes": 2_000_000_000}]
+    world.nodes.put_node({**node, "status": {"allocatable": room, "images": images}})
+    assert {world.decide(pod()).node for _ in range(5)} == {"c"}
+
+
+def test_a_vanished_node_leaves_its_pods_counted_until_they_are_gone(world, pod):
+    world.node("a", cpu="1")
+    running = pod(cpu="1")
+    world.run(running, "a")
+    world.nodes.remove_node("a")
+    assert len(world.nodes) == 0
+    world.node("a", cpu="1")
+    assert not world.decide(pod(cpu="1")).node
+    world.nodes.remove_pod(running["metadata"]["uid"])
+    assert world.decide(pod(cpu="1")).node == "a"
+
+
+def test_a_pod_on_a_node_not_yet_seen_makes_no_node(world, pod):
+    world.run(pod(cpu="1"), "later")
+    assert world.decide(pod()).message == "no nodes available to schedule pods"
+    world.node("later", cpu="1")
+    assert not world.decide(pod(cpu="1")).node
+
+
+def _with_claim(world, pod, name="data", **spec):
+    key = ObjectKey("default", name)
+    world.cluster.claims[key] = {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+    return pod(volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": name}}])
+
+
+def test_a_claim_for_one_pod_serves_one_pod(world, pod):
+    world.node("a")
+    world.node("b")
+    world.cluster.volumes[ObjectKey("", "pv")] = {"metadata": {"name": "pv"}, "spec": {}}
+    asking = _with_claim(world, pod, volumeName="pv", accessModes=["ReadWriteOncePod"])
+    assert world.place(asking)
+    asking["metadata"]["uid"] = "another"
+    assert world.decide(asking).message == (
+        "0/2 nodes are available: 2 node has pod using PersistentVolumeClaim with the same name and "
+        "ReadWriteOncePod access mode."
+    )
+
+
+def test_ephemeral_volumes_wait_for_their_own_claim(world, pod):
+    world.node("a")
+    asking = pod(volumes=[{"name": "v", "ephemeral": {}}])
+    assert world.decide(asking).message == (
+        '0/1 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim "p-v".'
+    )
+    key = ObjectKey("default", "p-v")
+    world.cluster.volumes[ObjectKey("", "pv")] = {"metadata": {"name": "pv"}, "spec": {}}
+    world.cluster.claims[key] = {"metadata": {"name": "p-v", "namespace": "default"}, "spec": {"volumeName": "pv"}}
+    assert "(pod is not owner)" in world.decide(asking).message
+    world.cluster.claims[key]["metadata"]["ownerReferences"] = [{"uid": asking["metadata"]["uid"]}]
+    assert world.decide(asking).node == "a"
+
+
+def test_a_claim_whose_volume_is_missing(world, pod):
+    world.node("a")
+    assert world.decide(_with_claim(world, pod, volumeName="gone")).message == (
+        "0/1 nodes are available: 1 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)."
+    )
+
+
+def test_drivers_limit_the_volumes_of_a_node(world, pod):
+    world.node("a")
+    world.cluster.csi_nodes[ObjectKey("", "a")] = {
+        "metadata": {"name": "a"},
+        "spec": {"drivers": [{"name": "d", "allocatable": {"count": 1}}]},
+    }
+    for name in ("one", "two"):
+        csi = {"driver": "d", "volumeHandle": name}
+        world.cluster.volumes[ObjectKey("", name)] = {"metadata": {"name": name}, "spec": {"csi": csi}}
+    first, second = (_with_claim(world, pod, name, volumeName=name) for name in ("one", "two"))
+    assert world.place(first) == "a"
+    assert world.decide(second).message == "0/1 nodes are available: 1 node(s) exceed max volume count."
+    assert world.decide(_with_claim(world, pod, "one", volumeName="one")).node == "a"
+
+
+def test_a_volume_of_a_zone_wants_a_node_of_it(world, pod):
+    world.node("a", labels={ZONE: "1"})
+    labels = {ZONE: "2__3"}
+    world.cluster.volumes[ObjectKey("", "pv")] = {"metadata": {"name": "pv", "labels": labels}, "spec": {}}
+    asking = _with_claim(world, pod, volumeName="pv")
+    assert world.decide(asking).message == "0/1 nodes are available: 1 node(s) had no available volume zone."
+    world.node("b", labels={ZONE: "3"})
+    assert world.decide(asking).node == "b"
+
+
+def test_labels_that_come_and_go_do_not_pile_up(world):
+    world.nodes.label_column("kubernetes.io/hostname")
+    for number in range(3000):
+        world.node(f"n{number}", taints=[{"key": f"k{number}", "effect": "NoSchedule"}])
+        world.nodes.remove_node(f"n{number}")
+    assert len(world.nodes._value_ids.get("kubernetes.io/hostname", ())) < 2000
+    assert len(world.nodes.taint_classes) < 200
+    assert world.nodes.rows == 64
