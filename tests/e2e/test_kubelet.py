@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from one_node import IMAGE, in_own_namespaces, one_node, pod_object
 
 from kajitori.api.core import CONFIG_MAP, POD, SECRET
 from kajitori.api.meta import condition_is
+from kajitori.kubelet.purge import halt_node, unmount_below
 
 pytestmark = [
     pytest.mark.e2e,
@@ -409,5 +411,38 @@ def test_an_image_can_be_a_volume():
             await node.client.delete(POD, "app", "default")
             await node.gone("app")
             assert not list(node.config.pods_dir.iterdir())
+
+    in_own_namespaces(scenario)
+
+
+def test_pods_come_back_after_the_machine_was_switched_off():
+    async def scenario():
+        async with one_node() as node:
+            settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}}
+            await node.client.create(CONFIG_MAP, {**settings, "data": {"k": "v"}})
+            container = {
+                "name": "main",
+                "image": IMAGE,
+                "command": ["sleep", "1000"],
+                "volumeMounts": [{"name": "all", "mountPath": "/all"}],
+            }
+            volumes = [{"name": "all", "projected": {"sources": [{"configMap": {"name": "c"}}]}}]
+            await node.client.create(POD, pod_object("web", container, volumes=volumes))
+            await node.phase("web", "Running")
+            await node.stop()
+            await halt_node(node.containerd, node.config.cgroup, node.clock)
+            for directory in (node.config.root_dir, node.containerd.state, Path("/run/netns")):
+                await unmount_below(directory, node.clock)
+            shutil.rmtree(node.containerd.state)
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+            await node.start()
+            await node.ready()
+
+            async def back():
+                status = first_status(await node.pod("web"))
+                return status["restartCount"] == 1 and status["ready"]
+
+            await node.until(back, 30)
+            assert await output_of(node, "web", "cat", "/all/k") == "v"
 
     in_own_namespaces(scenario)
