@@ -198,6 +198,7 @@ class PodWorker:
             latest = self.state.latest(name)
             if latest is not None and latest.state is ContainerState.RUNNING:
                 del self.state.waiting[name]
+        self._messages = {record.id: self._messages[record.id] for record in containers if record.id in self._messages}
         for known_id in (*(box.id for box in sandboxes), *(record.id for record in containers)):
             self._known(known_id, uid)
         self._look_for_ended()
