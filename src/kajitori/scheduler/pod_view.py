@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+
+import orjson
 
 from kajitori.api.meta import Object, is_deleting, labels_of, name_of, namespace_of, uid_of
 from kajitori.api.pods import Amounts, is_sidecar, pod_requests
@@ -67,23 +69,29 @@ class PodView:
         self.deleting = is_deleting(pod)
 
     @cached_property
+    def _needs(self) -> tuple[Amounts, Amounts]:
+        relevant = {field: self.spec[field] for field in ("overhead", "resources") if self.spec.get(field)}
+        for field in ("containers", "initContainers"):
+            relevant[field] = [
+                {"resources": c.get("resources"), "restartPolicy": c.get("restartPolicy")}
+                for c in self.spec.get(field) or ()
+            ]
+        return _needs_of(orjson.dumps(relevant))
+
+    @property
     def requests(self) -> Amounts:
         """One pod among them, so that the room for pods is a resource like the others."""
-        return {**pod_requests(self.document), "pods": 1}
+        return self._needs[0]
 
     @cached_property
     def requests_key(self) -> tuple[tuple[str, int], ...]:
         """What it asks for: pods with equal keys fit on the same nodes."""
         return tuple((resource, amount) for resource, amount in sorted(self.requests.items()) if amount > 0)
 
-    @cached_property
+    @property
     def scored_requests(self) -> Amounts:
         """CPU and memory, where a container that asks for nothing counts as a small one."""
-        spec = dict(self.spec)
-        for field in ("containers", "initContainers"):
-            spec[field] = [_at_least_small(container) for container in spec.get(field) or ()]
-        needed = pod_requests({"spec": spec})
-        return {"cpu": needed.get("cpu", 0), "memory": needed.get("memory", 0)}
+        return self._needs[1]
 
     @cached_property
     def host_ports(self) -> frozenset[HostPort]:
@@ -199,6 +207,17 @@ class PodView:
         if extra:
             document["matchExpressions"] = [*(document.get("matchExpressions") or ()), *extra]
         return from_label_selector(document)
+
+
+@lru_cache(maxsize=1024)
+def _needs_of(spec_text: bytes) -> tuple[Amounts, Amounts]:
+    """Requests plain and as scored: the pods of one controller ask for the same, so that this is computed once."""
+    spec = orjson.loads(spec_text)
+    plain = {**pod_requests({"spec": spec}), "pods": 1}
+    for field in ("containers", "initContainers"):
+        spec[field] = [_at_least_small(container) for container in spec[field]]
+    scored = pod_requests({"spec": spec})
+    return plain, {"cpu": scored.get("cpu", 0), "memory": scored.get("memory", 0)}
 
 
 def _at_least_small(container: Object) -> Object:

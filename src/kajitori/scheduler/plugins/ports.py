@@ -24,7 +24,7 @@ class NodePorts(Filter):
             return None
 
         def compute(rows: Rows) -> Mask:
-            some = range(nodes.rows) if isinstance(rows, slice) else rows.tolist()
+            some = range(*rows.indices(nodes.rows)) if isinstance(rows, slice) else rows.tolist()
             return np.array([not _clash(wanted, nodes.host_ports[row]) for row in some])
 
         return nodes.remember((self.name, wanted), compute)
