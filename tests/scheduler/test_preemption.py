@@ -165,3 +165,16 @@ def test_while_victims_leave_nobody_else_must(world, pod, attempt):
     preemption = attempt(high)
     assert preemption.message == "preemption: not eligible due to a terminating pod on the nominated node."
     assert not preemption.node
+
+
+def test_the_least_priority_of_a_node_follows_its_pods(world, pod):
+    world.node("a")
+    row = world.nodes.row("a")
+    running = [pod(priority=priority) for priority in (5, 3, 3, 7)]
+    for document in running:
+        world.run(document, "a")
+    seen = []
+    for document in (*running[1:3], running[0], running[3]):
+        world.nodes.remove_pod(document["metadata"]["uid"])
+        seen.append(int(world.nodes.least_priority[row]))
+    assert seen == [3, 5, 7, 2**31]

@@ -21,6 +21,8 @@ Column = NDArray[np.int64]
 ABSENT = -1
 UNKNOWN = -2
 """The id of a value that no node has."""
+NO_PODS = 2**31
+"""Above any priority."""
 _FIRST_ROWS = 64
 _SPARE_IDS = 1024
 """How many ids of values that no node has any more may lie about before a label is numbered anew."""
@@ -45,6 +47,8 @@ class NodeTable:
         self.requested: dict[str, Column] = {}
         self.scored: dict[str, Column] = {}
         """Requests as scores count them: a container that asks for nothing counts as a small one."""
+        self.least_priority: Column = np.full(_FIRST_ROWS, NO_PODS, np.int64)
+        """Of the pods there."""
         self.names: list[str] = [""] * _FIRST_ROWS
         self.labels: list[dict[str, str]] = [{} for _ in range(_FIRST_ROWS)]
         self.images: list[dict[str, int]] = [{} for _ in range(_FIRST_ROWS)]
@@ -199,6 +203,10 @@ class NodeTable:
             self._resource(resource)[1][row] += sign * amount
         for resource, amount in pod.scored_requests.items():
             self.scored[resource][row] += sign * amount
+        if sign > 0:
+            self.least_priority[row] = min(pod.priority, self.least_priority[row])
+        elif pod.priority == self.least_priority[row]:
+            self.least_priority[row] = min((p.priority for p in self.pods[row].values()), default=NO_PODS)
         if pod.host_ports:
             self.host_ports[row] = {port for other in self.pods[row].values() for port in other.host_ports}
         for claim in pod.claims:
@@ -262,6 +270,7 @@ class NodeTable:
         self.alive = np.append(self.alive, np.zeros(more, bool))
         self.unschedulable = np.append(self.unschedulable, np.zeros(more, bool))
         self.taint_class = np.append(self.taint_class, np.zeros(more, np.int64))
+        self.least_priority = np.append(self.least_priority, np.full(more, NO_PODS, np.int64))
         for columns in (self.allocatable, self.requested, self.scored):
             for resource, column in columns.items():
                 columns[resource] = np.append(column, np.zeros(more, np.int64))

@@ -20,8 +20,8 @@ from kajitori.scheduler.pod_view import PodView
 
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
-CANDIDATES_SHARE, CANDIDATES_LEAST, CANDIDATES_MOST = 0.1, 100, 200
-"""Enough nodes to choose from: upstream's share and least; the most is ours, for a choice stops everything else."""
+CANDIDATES_MAX = 100
+"""Enough nodes to choose from. Upstream's least; it takes a tenth of all nodes if that is more."""
 _NOT_STARTED = "~"
 """Later than any timestamp."""
 
@@ -74,7 +74,7 @@ class _Candidate:
 
 @dataclass(slots=True)
 class _Search:
-    """One pod that looks for a node."""
+    """One pod that looks for a node. `reasons` says of how many nodes why they did not help."""
 
     pod: PodView
     profile: Profile
@@ -86,9 +86,6 @@ class _Search:
         """The fewest pods that must leave this node, if that helps; otherwise counts why not."""
         cluster = self.cluster
         lower = sorted((p for p in cluster.nodes.pods[row].values() if p.priority < self.pod.priority), key=_rank)
-        if not lower:
-            self.reasons[NO_VICTIMS] += 1
-            return None
         with ExitStack() as stack:
             node = cluster.nodes.names[row]
             stack.enter_context(placed(nominated_before(self.pod, cluster).get(node, ()), node, cluster))
@@ -161,21 +158,22 @@ def preempt(
         return Preemption()
     if why := ineligible(pod, cluster, decision):
         return Preemption(message=f"preemption: {why}")
-    count, rows = len(cluster.nodes), decision.preemptible
+    count = len(cluster.nodes)
+    rows = [row for row in decision.preemptible if cluster.nodes.least_priority[row] < pod.priority]
     search = _Search(pod, profile, cluster, budgets)
-    wanted = min(max(int(count * CANDIDATES_SHARE), CANDIDATES_LEAST), CANDIDATES_MOST)
+    search.reasons[NO_VICTIMS] = len(decision.preemptible) - len(rows)
+    search.reasons[NOT_HELPFUL] = count - len(decision.preemptible)
     offset = rng.randrange(len(rows)) if rows else 0
     found: list[_Candidate] = []
     for row in (*rows[offset:], *rows[:offset]):
         candidate = search.candidate(row)
         if candidate is not None:
             found.append(candidate)
-        if len(found) >= wanted:
+        if len(found) >= CANDIDATES_MAX:
             break
     if found:
         best = _best(found)
         return Preemption(cluster.nodes.names[best.row], best.victims)
-    search.reasons[NOT_HELPFUL] += count - len(rows)
     return Preemption(message=f"preemption: {availability(count, +search.reasons)}")
 
 
