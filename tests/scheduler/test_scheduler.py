@@ -13,6 +13,8 @@ from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.special.bindings import Bindings
 from kajitori.client.cache import Cache
 from kajitori.client.events import EventRecorder
+from kajitori.scheduler.decide import Profile
+from kajitori.scheduler.framework import Filter
 from kajitori.scheduler.scheduler import NAME, Scheduler
 from kajitori.testing.cluster import ControlPlane
 
@@ -59,7 +61,8 @@ class Failing:
 
 
 class Running:
-    def __init__(self, plane, client=None):
+    def __init__(self, plane, client=None, profile=None):
+        self._profile = profile
         self.plane = plane
         self.clock = plane.virtual
         self._client = client or plane.client
@@ -68,7 +71,7 @@ class Running:
     async def start(self):
         cache = Cache(self._client, self.clock)
         recorder = EventRecorder(self._client, self.clock, NAME)
-        self.scheduler = Scheduler(self._client, cache, self.clock, recorder)
+        self.scheduler = Scheduler(self._client, cache, self.clock, recorder, profile=self._profile)
         self._tasks = [asyncio.ensure_future(cache.run()), asyncio.ensure_future(self.scheduler.run())]
         await self.clock.advance(0.1)
 
@@ -98,12 +101,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*objects, client=None):
+async def running(*objects, client=None, profile=None):
     async with ControlPlane() as plane:
         plane.server.install(Extension(handlers=Bindings(plane.server.objects, plane.clock).handlers()))
         for obj in objects:
             await plane.add(obj)
-        cluster = Running(plane, client and client(plane))
+        cluster = Running(plane, client and client(plane), profile)
         await cluster.start()
         try:
             yield cluster
@@ -377,3 +380,69 @@ async def test_an_important_pod_makes_others_leave():
         await cluster.add(pod("sneaky", priority=50))
         await cluster.clock.advance(5)
         assert await cluster.placed() == {"high": "a", "sneaky": ""}
+
+
+class Broken(Filter):
+    name = "Broken"
+
+    def filter(self, pod, cluster):
+        if pod.labels.get("app") == "unlucky":
+            raise KeyError("no such thing")
+        return None
+
+
+@scenario
+async def test_a_plugin_that_breaks_concerns_only_its_pod():
+    unlucky = pod("unlucky")
+    unlucky["metadata"]["labels"] = {"app": "unlucky"}
+    profile = Profile().with_plugins(Broken())
+    async with running(node("a"), unlucky, pod("p"), profile=profile) as cluster:
+        assert await cluster.placed() == {"unlucky": "", "p": "a"}
+        condition = condition_of(await cluster.get("unlucky"), "PodScheduled")
+        assert condition["reason"] == "SchedulerError"
+        assert "no such thing" in condition["message"]
+
+
+@scenario
+async def test_a_pod_that_is_over_gives_its_room_back():
+    async with running(node("a", cpu="1"), pod("done"), pod("next")) as cluster:
+        waiting = {name for name, where in (await cluster.placed()).items() if not where}
+        (there,) = {"done", "next"} - waiting
+        status = {"status": {"phase": "Succeeded"}}
+        await cluster.plane.client.patch(core.POD, there, status, "default", subresource="status")
+        await cluster.clock.advance(5)
+        assert all((await cluster.placed()).values())
+
+
+@scenario
+async def test_a_nomination_outlives_the_scheduler_that_made_it():
+    async with running(node("a", cpu="1"), pod("low", priority=0)) as cluster:
+        await cluster.add(pod("high", priority=100))
+        await cluster.stop()
+        pods = (await cluster.plane.client.list(core.POD)).items
+        if "low" in [p["metadata"]["name"] for p in pods]:
+            await cluster.plane.client.delete(core.POD, "low", "default", grace_period_s=0)
+        await cluster.add(pod("sneaky", priority=50))
+        await cluster.start()
+        await cluster.clock.advance(15)
+        assert await cluster.placed() == {"high": "a", "sneaky": ""}
+
+
+@scenario
+async def test_pods_of_one_deployment_spread_without_asking():
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": pod("x", cpu="100m")["spec"]}
+    replica_set = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": template},
+    }
+    nodes = [node("a", cpu="64"), node("b", cpu="8"), node("c", cpu="8")]
+    async with running(*nodes, replica_set) as cluster:
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u", "controller": True}
+        for number in range(3):
+            replica = pod(f"web-{number}", cpu="100m")
+            replica["metadata"] |= {"labels": labels, "ownerReferences": [owner]}
+            await cluster.add(replica)
+        assert Counter((await cluster.placed()).values()) == {"a": 1, "b": 1, "c": 1}

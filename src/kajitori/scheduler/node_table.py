@@ -26,6 +26,8 @@ NO_PODS = 2**31
 _FIRST_ROWS = 64
 _SPARE_IDS = 1024
 """How many ids of values that no node has any more may lie about before a label is numbered anew."""
+LABELS_MAX = 256
+"""Labels that have a column; the oldest goes, and is made anew if asked for again."""
 BASIC_RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
 
 Taint = tuple[str, str, str]
@@ -95,10 +97,13 @@ class NodeTable:
         return np.zeros(self.rows, np.int64)
 
     def allocatable_of(self, resource: str) -> Column:
-        return self._resource(resource)[0]
+        """Zeros for a resource that no node has: asking for one makes no column, for anybody may ask for anything."""
+        found = self.allocatable.get(resource)
+        return self.column() if found is None else found
 
     def requested_of(self, resource: str) -> Column:
-        return self._resource(resource)[1]
+        found = self.requested.get(resource)
+        return self.column() if found is None else found
 
     def _resource(self, resource: str) -> tuple[Column, Column]:
         if resource not in self.allocatable:
@@ -129,6 +134,9 @@ class NodeTable:
         """The id of each node's value of a label, ABSENT where it has none. Ids count up from 0 in each label."""
         column = self._label_columns.get(key)
         if column is None:
+            if len(self._label_columns) >= LABELS_MAX:
+                oldest = next(iter(self._label_columns))
+                del self._label_columns[oldest], self._value_ids[oldest]
             column = self._label_columns[key] = np.full(self.rows, ABSENT, np.int64)
             self._value_ids[key] = {}
             for row in self._row_of.values():
@@ -193,6 +201,12 @@ class NodeTable:
         if row is not None:
             self._count(row, self.pods[row].pop(uid), -1)
             self._release(row)
+
+    def renew_pod(self, uid: str, document: Object) -> None:
+        """A pod's document changed in nothing that counts: keep the new one, so that the old can go."""
+        row = self._row_of_pod.get(uid)
+        if row is not None:
+            self.pods[row][uid].renew(document)
 
     def node_of_pod(self, uid: str) -> str:
         row = self._row_of_pod.get(uid)

@@ -68,6 +68,10 @@ class PodView:
         self.priority: int = self.spec.get("priority") or 0
         self.deleting = is_deleting(pod)
 
+    def renew(self, pod: Object) -> None:
+        """Another version of the document that asks for the same."""
+        self.document, self.spec = pod, pod["spec"]
+
     @cached_property
     def _needs(self) -> tuple[Amounts, Amounts]:
         relevant = {field: self.spec[field] for field in ("overhead", "resources") if self.spec.get(field)}

@@ -65,15 +65,22 @@ class Scheduler:
                 task.cancel()
 
     def _schedule(self, pod: PodView) -> None:
-        rng = random.Random(pod.uid)
-        decision = self._profile.decide(pod, self._cluster, rng)
+        rng, preemption = random.Random(pod.uid), Preemption()
+        try:
+            decision = self._profile.decide(pod, self._cluster, rng)
+            if not decision.node:
+                budgets = self._budgets.list()
+                preemption = preempt(pod, decision, self._cluster, self._profile, budgets, rng)
+        except Exception as error:  # a plugin's bug must not keep every other pod waiting
+            logger.exception("no decision about pod %s/%s", pod.namespace, pod.name)
+            self._queue.failed_for_now(pod)
+            self._start(self._tell(pod, f"running scheduler plugins: {error!r}", SCHEDULER_ERROR))
+            return
         if decision.node:
             self._assume(pod, decision.node)
-            return
-        self._queue.failed(pod, decision.wakes_on)
-        budgets = self._budgets.list()
-        preemption = preempt(pod, decision, self._cluster, self._profile, budgets, rng)
-        self._start(self._refuse(pod, decision, preemption, self._nominate(pod, preemption)))
+        else:
+            self._queue.failed(pod, decision.wakes_on)
+            self._start(self._refuse(pod, decision, preemption, self._nominate(pod, preemption)))
 
     def _assume(self, pod: PodView, node: str) -> None:
         self._cluster.nodes.put_pod(pod, node)
@@ -120,6 +127,9 @@ class Scheduler:
         except (StatusError, Disconnected) as error:
             self._forget(pod)
             await self._tell(pod, f'running Bind plugin "DefaultBinder": {error}', SCHEDULER_ERROR)
+        except Exception:
+            logger.exception("pod %s/%s could not be bound", pod.namespace, pod.name)
+            self._forget(pod)
         else:
             self._outcome.scheduled(pod, node)
 

@@ -98,6 +98,8 @@ class ClusterView:
             asks_less = old is not None and bool(node_name(old)) and pod["spec"] != old["spec"]
             nodes.put_pod(PodView(pod), node)
             self._queue.something_changed(Change.POD_CAME | Change.POD_LEFT if asks_less else Change.POD_CAME)
+        else:
+            nodes.renew_pod(uid, pod)
 
     def _on_pending(self, pod: Object, old: Object | None) -> None:
         uid = uid_of(pod)
@@ -143,12 +145,7 @@ def _nominated_node(pod: Object) -> str:
 
 
 def _counts_differently(pod: Object, old: Object) -> bool:
-    return (
-        labels_of(pod) != labels_of(old)
-        or pod["spec"] != old["spec"]
-        or is_deleting(pod) != is_deleting(old)
-        or (pod.get("status") or {}).get("startTime") != (old.get("status") or {}).get("startTime")
-    )
+    return labels_of(pod) != labels_of(old) or pod["spec"] != old["spec"] or is_deleting(pod) != is_deleting(old)
 
 
 def _decides(node: Object) -> tuple[object, ...]:
