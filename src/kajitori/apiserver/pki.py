@@ -244,6 +244,10 @@ def _authority(directory: Path, name: str, common_name: str, now_s: float) -> Pa
 def _signing_key(directory: Path) -> bytes:
     path = directory / "sa.key"
     if path.exists():
+        try:
+            _private_key(path.read_bytes())
+        except ValueError as error:
+            raise PkiError(f"{path} is no private key: restore it; a new one would end every token in use") from error
         return path.read_bytes()
     key = create_signing_key()
     write_secret(path, key)

@@ -23,12 +23,12 @@ async def run_apiserver(options: PartOptions, stopping: asyncio.Event) -> None:
     clock = SystemClock()
     try:
         storage = await open_storage(layout.store if record.store == "sqlite" else record.store, clock)
-    except StorageError as error:
+        try:
+            await _serve(layout, record, storage, clock, stopping)
+        finally:
+            await storage.close()
+    except (StorageError, pki.PkiError) as error:
         raise CommandError(str(error)) from error
-    try:
-        await _serve(layout, record, storage, clock, stopping)
-    finally:
-        await storage.close()
 
 
 async def _serve(

@@ -1,89 +1,97 @@
-"""`kajitori down`: stops what `up` started; with --purge, removes what it made."""
+"""`kajitori down`: stops what `up` started; with --purge, removes what it made.
+
+Works on whatever an `up` left behind: without its supervisor, without a readable record, half made.
+"""
 
 import asyncio
 import os
-import shutil
-import signal
 import time
 from pathlib import Path
 
 import click
 
+from kajitori.app import data_dir
+from kajitori.app.failure import one_line
 from kajitori.app.layout import Layout
-from kajitori.app.locks import is_running
-from kajitori.app.node_parts import containerd_config, ingress_config, kubelet_config
-from kajitori.app.record import ClusterRecord, require_record
-from kajitori.app.supervise import STOP_LIMIT_S
+from kajitori.app.locks import host_is_free, is_running, lock_data_dir, supervisor_of
+from kajitori.app.processes import STOP_LIMIT_S, end_orphans, end_process
+from kajitori.app.record import BrokenRecord, ClusterRecord, read_record
 from kajitori.cli.interface import CommandError
-from kajitori.kit.clock import Clock, SystemClock
-from kajitori.kubelet.cri_runtime import CriRuntime
-from kajitori.kubelet.purge import halt_node, purge_node
-from kajitori.network.ingress.envoy import Envoy, EnvoyConfig
-from kajitori.network.removal import remove_all
 
 
-def down(data_dir: Path, purge: bool) -> None:
-    layout = Layout(data_dir)
-    record = require_record(layout)
+def down(root: Path, purge: bool) -> None:
+    layout = Layout(root)
     began = time.monotonic()
+    if not data_dir.entries(layout) or not data_dir.is_ours(layout):
+        raise CommandError(f"there is no cluster in {root}, so there is nothing to stop: name another with --data-dir")
+    record = _record(layout)
+    nodes = _nodes(layout, record)
+    if nodes and os.geteuid() != 0:
+        raise CommandError(f"the nodes of {root} can be stopped by root only: sudo kajitori down --data-dir {root}")
     _stop_supervisor(layout)
-    if record.nodes:
-        if os.geteuid() != 0:
-            raise CommandError(f"the nodes of {data_dir} can be stopped by root only: sudo kajitori down")
-        asyncio.run(_stop_nodes(layout, record, purge=purge))
-    if purge:
-        shutil.rmtree(layout.runtime, ignore_errors=True)
-        shutil.rmtree(layout.root)
-    what = "removed" if purge else "stopped"
-    click.echo(f"{what} {data_dir} in {time.monotonic() - began:.1f} s", err=True)
+    held = lock_data_dir(layout)
+    try:
+        end_orphans(layout)
+        if nodes:
+            _stop_nodes(layout, record, nodes, purge=purge)
+        left = data_dir.remove(layout) if purge else []
+    finally:
+        os.close(held)
+    click.echo(f"{'removed' if purge else 'stopped'} {root} in {time.monotonic() - began:.1f} s", err=True)
+    if left:
+        click.echo(f"kept in {root}, not being Kajitori's: {', '.join(left)}", err=True)
+
+
+def _record(layout: Layout) -> ClusterRecord:
+    """A record that is missing or broken does not keep anything from being stopped; one of another format does."""
+    try:
+        return read_record(layout) or ClusterRecord(nodes=0)
+    except BrokenRecord as error:
+        click.echo(f"{error}; going by the folders instead", err=True)
+        return ClusterRecord(nodes=0)
+
+
+def _nodes(layout: Layout, record: ClusterRecord) -> list[str]:
+    """Also the nodes of an earlier `up` with more of them."""
+    folder = layout.node("x").root.parent
+    found = {path.name for path in folder.glob("node-*")} if folder.is_dir() else set()
+    return sorted(found | set(record.node_names))
 
 
 def _stop_supervisor(layout: Layout) -> None:
     """Returns when the processes of the control plane and the node agents have ended."""
     if not is_running(layout):
         return
+    pid = supervisor_of(layout)
+    if pid is None:
+        raise CommandError(f"{layout.lock} is held by a process that did not note its number: try again in a second")
     try:
-        pid = int(layout.supervisor_pid.read_text())
-        descriptor = os.pidfd_open(pid)
-    except (OSError, ValueError):
-        return
-    try:
-        os.kill(pid, signal.SIGTERM)
-        asyncio.run(_ended(descriptor, pid))
-    finally:
-        os.close(descriptor)
-
-
-async def _ended(descriptor: int, pid: int) -> None:
-    gone = asyncio.Event()
-    asyncio.get_running_loop().add_reader(descriptor, gone.set)
-    try:
-        await asyncio.wait_for(gone.wait(), 2 * STOP_LIMIT_S)
-    except TimeoutError:
+        gone = asyncio.run(end_process(pid, 2 * STOP_LIMIT_S, kill=False))
+    except PermissionError as error:
+        raise CommandError(f"the cluster belongs to another user (pid {pid}): run this as root (sudo)") from error
+    if not gone:
         raise CommandError(
             f"the supervisor (pid {pid}) did not stop within {2 * STOP_LIMIT_S:.0f} s: end it with `kill -9 {pid}`, "
             "then run this again"
-        ) from None
+        )
 
 
-async def _stop_nodes(layout: Layout, record: ClusterRecord, *, purge: bool) -> None:
-    clock = SystemClock()
-    await asyncio.gather(*(_stop_node(layout, record, name, clock, purge=purge) for name in record.node_names))
-    if purge:
-        await remove_all()
+def _stop_nodes(layout: Layout, record: ClusterRecord, nodes: list[str], *, purge: bool) -> None:
+    # Imported here: a control plane alone needs none of what a node does.
+    from kajitori.app.node_removal import remove_network, stop_node
+    from kajitori.network.errors import NetworkError
 
+    async def stop() -> None:
+        async with asyncio.TaskGroup() as group:
+            for node in nodes:
+                group.create_task(stop_node(layout, record, node, purge=purge))
+        # The network is named by the host, not by the cluster: while another one runs here, it is in use.
+        if purge and host_is_free():
+            await remove_network()
 
-async def _stop_node(layout: Layout, record: ClusterRecord, node: str, clock: Clock, *, purge: bool) -> None:
-    ingress = ingress_config(layout, record, node)
-    if ingress.directory.exists():
-        await Envoy(EnvoyConfig(ingress.directory, ingress.listen, node_name=node), clock).stop()
-    containerd, kubelet = containerd_config(layout, node), kubelet_config(layout, node)
-    if not purge:
-        await halt_node(containerd, kubelet.cgroup, clock)
-        return
-    runtime = CriRuntime(str(containerd.socket)) if containerd.socket.exists() else None
     try:
-        await purge_node(containerd, kubelet.cgroup, clock, runtime, (layout.node(node).root,))
-    finally:
-        if runtime is not None:
-            await runtime.close()
+        asyncio.run(stop())
+    except* (NetworkError, OSError) as errors:
+        raise CommandError(
+            f"not everything of {layout.root} could be stopped: {one_line(errors)}; run this again"
+        ) from errors

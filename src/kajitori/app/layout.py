@@ -18,11 +18,19 @@ class NodeLayout:
         return self.runtime / "containerd.sock"
 
 
+_NAMES = frozenset({"cluster", "lock", "supervisor", "kubeconfig", "pki", "store", "logs", "volumes"})
+_NAMES |= {"parts", "identities", "nodes"}
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The data directory of one cluster."""
 
     root: Path
+
+    def owns(self, name: str) -> bool:
+        """Whether an entry of the data directory is one of these. Drafts of files begin with a dot."""
+        return name.lstrip(".").split(".")[0] in _NAMES
 
     @property
     def record(self) -> Path:

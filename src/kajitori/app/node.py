@@ -9,6 +9,7 @@ from kajitori.api.core import NODE
 from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object, condition_is
 from kajitori.app.access import client_of
+from kajitori.app.failure import leaves
 from kajitori.app.layout import Layout
 from kajitori.app.node_parts import ingress_config, kubelet_config, pod_network_config
 from kajitori.app.notify import notify_ready
@@ -57,14 +58,7 @@ async def run_node(options: PartOptions, stopping: asyncio.Event) -> None:
     try:
         await run_until(stopping, *node.services())
     except* (ContainerdError, NetworkError) as failures:
-        raise CommandError(f"node {options.node}: {'; '.join(map(str, _leaves(failures)))}") from failures
-
-
-def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
-    leaves: list[BaseException] = []
-    for error in group.exceptions:
-        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return leaves
+        raise CommandError(f"node {options.node}: {'; '.join(map(str, leaves(failures)))}") from failures
 
 
 class _Node:

@@ -4,10 +4,12 @@ from kajitori.app.doctor import CNI_FOLDERS, cni_folder
 from kajitori.app.layout import Layout
 from kajitori.app.prepare import kubelet_serving
 from kajitori.app.record import ClusterRecord, node_address, node_number
+from kajitori.kit.clock import Clock
 from kajitori.kubelet.config import KubeletConfig
 from kajitori.kubelet.containerd_config import ContainerdConfig
 from kajitori.network.cni import PodNetworkConfig
 from kajitori.network.ingress.controller import IngressConfig
+from kajitori.network.ingress.envoy import Envoy, EnvoyConfig
 from kajitori.network.ingress.listeners import ListenConfig
 
 
@@ -48,3 +50,9 @@ def ingress_config(layout: Layout, record: ClusterRecord, node: str) -> IngressC
         status_addresses=(node_address(node),),
         node_name=node,
     )
+
+
+def envoy(layout: Layout, record: ClusterRecord, node: str, clock: Clock) -> Envoy:
+    """The Envoy of a node's Ingress, to look for or to end."""
+    ingress = ingress_config(layout, record, node)
+    return Envoy(EnvoyConfig(ingress.directory, ingress.listen, node_name=node), clock)

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 
+from kajitori.app.failure import about_file, one_line
 from kajitori.app.layout import Layout
 from kajitori.app.notify import die_with_parent
 from kajitori.cli.interface import CommandError, PartOptions
@@ -24,12 +25,20 @@ def run_part(part: str, options: PartOptions) -> None:
     die_with_parent()
     layout = Layout(options.data_dir)
     name = options.node or part
-    log.configure(file=None if options.kubeconfig else layout.log(name))
-    if part == "node":
-        from kajitori.app.node import enter
+    try:
+        log.configure(file=None if options.kubeconfig else layout.log(name))
+    except OSError as error:
+        raise CommandError(about_file(error, layout.logs)) from error
+    try:
+        if part == "node":
+            from kajitori.app.node import enter
 
-        enter(options)
-    run = _runner(part)
+            enter(options)
+        run = _runner(part)
+    except ImportError as error:
+        raise CommandError(
+            f"{part} needs the Python package {error.name}: install it with `pip install 'kajitori[node]'`"
+        ) from error
     # What exists after the imports stays; looking at it again at every collection costs time and unshared pages.
     gc.collect()
     gc.freeze()
@@ -38,6 +47,9 @@ def run_part(part: str, options: PartOptions) -> None:
     except CommandError as error:
         logger.error("%s", error)
         raise
+    except Exception as error:
+        logger.exception("%s ends", name)
+        raise CommandError(f"{name} failed: {one_line(error)}") from error
 
 
 def _runner(part: str) -> Run:

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 from kajitori.apiserver import pki
+from kajitori.app.failure import about_file
 from kajitori.app.layout import Layout
 from kajitori.app.record import ClusterRecord, node_address
 from kajitori.cli.interface import CommandError
@@ -37,10 +38,7 @@ def prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
     except pki.PkiError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
-        where = error.filename or layout.root
-        raise CommandError(
-            f"{where} cannot be written ({error.strerror}): mend that, or choose another place with --data-dir"
-        ) from error
+        raise CommandError(about_file(error, layout.root)) from error
 
 
 def alternative_names(record: ClusterRecord) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ FORMAT = 1
 NODE_NETWORK = "10.89.0."
 
 
+class BrokenRecord(CommandError):
+    """The record is there and says nothing that can be used."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterRecord:
     """The cluster as configured. Nodes are named node-1 to node-N; node-1 is the host itself."""
@@ -47,21 +51,37 @@ def node_address(name: str) -> str:
 
 
 def read_record(layout: Layout) -> ClusterRecord | None:
-    """None when there is no cluster here yet; raises CommandError for one of another version."""
+    """None when there is no cluster here yet; raises CommandError for one of another version, or a BrokenRecord."""
     try:
-        document: dict[str, Any] = json.loads(layout.record.read_text())
-    except FileNotFoundError:
+        document: Any = json.loads(layout.record.read_text())
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise CommandError(f"{layout.record} belongs to another user: run this as root (sudo)") from error
     except (OSError, ValueError) as error:
-        raise CommandError(f"{layout.record} cannot be read ({error}): restore it, or remove {layout.root}") from error
+        raise _broken(layout, str(error)) from error
+    if not isinstance(document, dict):
+        raise _broken(layout, "it is no JSON object")
     if document.get("format") != FORMAT:
         raise CommandError(
             f"the data directory {layout.root} has format {document.get('format')} and this version of Kajitori reads "
             f"format {FORMAT}: use the version that wrote it, or another --data-dir"
         )
-    known = {field.name for field in dataclasses.fields(ClusterRecord)}
-    values = {key: value for key, value in document.items() if key in known}
-    return ClusterRecord(**values | {"disable": tuple(values.get("disable", ()))})
+    fields = dataclasses.fields(ClusterRecord)
+    values = {field.name: document[field.name] for field in fields if field.name in document}
+    values["disable"] = tuple(values.get("disable") or ())
+    for field in fields:
+        # The defaults are of the fields' types.
+        if not isinstance(values.get(field.name, field.default), type(field.default)):
+            raise _broken(layout, f"its `{field.name}` is {values[field.name]!r}")
+    return ClusterRecord(**values)
+
+
+def _broken(layout: Layout, reason: str) -> BrokenRecord:
+    return BrokenRecord(
+        f"{layout.record} cannot be used ({reason}): restore it from a backup, or run `kajitori up` with the options "
+        f"of before after removing that one file, or `kajitori down --purge --data-dir {layout.root}`"
+    )
 
 
 def write_record(layout: Layout, record: ClusterRecord) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from kajitori.api.errors import StatusError
 from kajitori.api.meta import condition_is, name_of
 from kajitori.app.layout import Layout
 from kajitori.app.locks import is_running
+from kajitori.app.processes import is_part, parts_of, read_state
 from kajitori.app.record import ClusterRecord, require_record
-from kajitori.app.supervise import parts_of
 from kajitori.client.http import HttpClient
 from kajitori.client.interface import Disconnected
-from kajitori.client.kubeconfig import read_kubeconfig
+from kajitori.client.kubeconfig import KubeconfigError, read_kubeconfig
 from kajitori.kit.clock import SystemClock
 
 ANSWER_LIMIT_S = 5.0
@@ -73,24 +72,17 @@ def read_status(layout: Layout, record: ClusterRecord) -> ClusterStatus:
 
 
 def _part_status(layout: Layout, name: str) -> PartStatus:
-    try:
-        state = json.loads(layout.state(name).read_text())
-    except (OSError, ValueError):
+    state = read_state(layout, name)
+    if state is None:
         return PartStatus(name, False, 0, 0.0, 0)
-    return PartStatus(name, _runs_part(state["pid"], layout), state["pid"], state["started"], state["restarts"])
-
-
-def _runs_part(pid: int, layout: Layout) -> bool:
-    """Whether that process is still the one we started, not another that got its number."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return b"kajitori.app" in command and os.fsencode(layout.root) in command
+    return PartStatus(name, is_part(state.pid, layout), state.pid, state.started, state.restarts)
 
 
 async def _ask_api(layout: Layout, record: ClusterRecord) -> tuple[str, dict[str, str]]:
-    client = HttpClient(read_kubeconfig(layout.kubeconfig), SystemClock())
+    try:
+        client = HttpClient(read_kubeconfig(layout.kubeconfig), SystemClock())
+    except KubeconfigError as error:
+        return str(error), {}
     try:
         async with asyncio.timeout(ANSWER_LIMIT_S):
             code, _, body = await client.raw("GET", "/readyz")
@@ -107,12 +99,13 @@ async def _ask_api(layout: Layout, record: ClusterRecord) -> tuple[str, dict[str
 
 
 def _print(status: ClusterStatus) -> None:
-    click.echo(f"cluster   {status.data_dir}: {'running' if status.running else 'stopped'}")
-    click.echo(f"api       {status.server}: {status.api}")
+    click.echo(f"{'cluster':12}  {status.data_dir}: {'running' if status.running else 'stopped'}")
+    click.echo(f"{'api':12}  {status.server}: {status.api}")
     for part in status.parts:
         if part.running:
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(part.since))
-            detail = f"pid {part.pid} since {since}, {part.restarts} restarts"
+            restarts = f", {part.restarts} restart{'s' * (part.restarts > 1)}" if part.restarts else ""
+            detail = f"pid {part.pid} since {since}{restarts}"
         else:
             detail = "not running"
         click.echo(f"{part.name:12}  {detail}")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,4 +160,16 @@ def run(application: Application) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except BrokenPipeError:
+        # Who read the output has seen enough; nothing may complain when Python flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        click.echo(f"kajitori: {error.filename or 'the operating system'}: {error.strerror}", err=True)
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        click.echo(f"kajitori: {what}: this is a bug in Kajitori; report it with the lines above", err=True)
+        return 1
     return 0

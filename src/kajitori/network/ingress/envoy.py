@@ -110,6 +110,11 @@ class Envoy:
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
+    @property
+    def running(self) -> bool:
+        """Whether an Envoy that an earlier agent started still lives."""
+        return self._find()[0] is not None
+
     async def start(self) -> None:
         """Return when Envoy is ready to serve. Raises AddressTaken or NetworkError with the end of its log."""
         found, same = self._find()
