@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kajitori.scheduler.decide import Profile
 from kajitori.scheduler.framework import Nomination
@@ -178,3 +180,52 @@ def test_the_least_priority_of_a_node_follows_its_pods(world, pod):
         world.nodes.remove_pod(document["metadata"]["uid"])
         seen.append(int(world.nodes.least_priority[row]))
     assert seen == [3, 5, 7, 2**31]
+
+
+RUNNING = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4), st.integers(0, 9)), max_size=12)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(running=RUNNING, cpu=st.integers(1, 4), priority=st.integers(1, 9), allowed=st.integers(0, 2))
+def test_those_who_leave_are_less_important_enough_and_not_one_too_many(
+    new_world, pod, running, cpu, priority, allowed
+):
+    world = new_world()
+    for name in "abc":
+        world.node(name, cpu="4")
+    for node, size, rank in running:
+        document = pod(cpu=str(size), priority=rank, labels={"app": "x" if rank % 2 else "y"})
+        decision = world.decide({**document, "spec": {**document["spec"], "nodeName": node}})
+        if decision.node:
+            world.run(document, node)
+    asking = pod(cpu=str(cpu), priority=priority)
+    decision, before = world.decide(asking), _placement(world)
+    if decision.node:
+        return
+    budgets = [_budget({"app": "x"}, allowed)]
+    preemption = preempt(PodView(asking), decision, world.cluster, Profile(), budgets, random.Random(1))
+    assert _placement(world) == before
+    candidates = [n for n in "abc" if 4 - sum(s for m, s, r in _sizes(world) if m == n and r >= priority) >= cpu]
+    assert bool(preemption.node) is bool(candidates)
+    for victim in preemption.victims:
+        assert victim.priority < priority
+        world.nodes.remove_pod(victim.uid)
+    if preemption.node:
+        bound = {**asking, "spec": {**asking["spec"], "nodeName": preemption.node}}
+        assert world.decide(bound).node == preemption.node
+        for victim in preemption.victims:
+            world.nodes.put_pod(victim, preemption.node)
+            assert not world.decide(bound).node
+            world.nodes.remove_pod(victim.uid)
+
+
+def _placement(world):
+    return {p.uid: world.nodes.node_of_pod(p.uid) for pods in world.nodes.pods for p in pods.values()}
+
+
+def _sizes(world):
+    return [
+        (world.nodes.names[row], p.requests["cpu"] // 1000, p.priority)
+        for row, pods in enumerate(world.nodes.pods)
+        for p in pods.values()
+    ]
