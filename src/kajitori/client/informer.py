@@ -25,7 +25,7 @@ Handler = Callable[[WatchEventType, Object, Object | None], None]
 logger = logging.getLogger(__name__)
 
 # Upstream's reflector waits 0.8 s to 30 s, doubling, with jitter; a server on the same machine is back sooner.
-BACKOFF = Backoff(initial_s=0.2, max_s=5.0, factor=2.0, jitter=1.0)
+BACKOFF = Backoff(initial_s=0.2, max_s=2.0, factor=2.0, jitter=0.5)
 # A watch that ends this soon without an event is a server in trouble: without a pause the informer would spin.
 SHORT_WATCH_S = 1.0
 
