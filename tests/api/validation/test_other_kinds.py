@@ -196,6 +196,12 @@ def webhooks(**changes):
             ],
         ),
         (
+            core.RESOURCE_QUOTA,
+            {"spec": {"hard": {"pods": "1", "cpu": "4"}, "scopes": ["BestEffort"]}},
+            ['spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource'],
+        ),
+        (core.RESOURCE_QUOTA, {"spec": {"hard": {"cpu": "4"}, "scopes": ["NotTerminating"]}}, []),
+        (
             core.LIMIT_RANGE,
             {"spec": {"limits": [{"type": "Pod", "min": {"cpu": "2"}, "max": {"cpu": "1"}}]}},
             ['spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1'],

@@ -177,6 +177,31 @@ _QUOTA_SCOPES = (
     "Terminating",
     "VolumeAttributesClass",
 )
+_COMPUTE = frozenset(f"{prefix}{name}" for prefix in ("", "requests.", "limits.") for name in ("cpu", "memory")) | {
+    "pods"
+}
+_COUNTED_BY_SCOPE: dict[str, frozenset[str]] = {
+    "BestEffort": frozenset({"pods"}),
+    **dict.fromkeys(
+        ("CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating"), _COMPUTE
+    ),
+    "VolumeAttributesClass": frozenset({"persistentvolumeclaims", "requests.storage"}),
+}
+"""Which resources a quota that is limited to a scope may count."""
+_COUNTED_FOR_SCOPES = _COMPUTE | {
+    "ephemeral-storage",
+    "requests.ephemeral-storage",
+    "limits.ephemeral-storage",
+    "persistentvolumeclaims",
+    "requests.storage",
+    "resourcequotas",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+}
 _OPPOSED = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"})
 
 
@@ -193,6 +218,9 @@ def _resource_quota(spec: Object) -> Errors:
     for scope in scopes:
         if scope not in _QUOTA_SCOPES:
             yield invalid("spec.scopes", scopes, "unsupported scope")
+        for name in sorted(spec.get("hard") or ()):
+            if name in _COUNTED_FOR_SCOPES and name not in _COUNTED_BY_SCOPE.get(scope, ()):
+                yield invalid("spec.scopes", scopes, "unsupported scope applied to resource")
     for pair in _OPPOSED:
         if pair <= set(scopes):
             yield invalid("spec.scopes", scopes, "conflicting scopes")
