@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from kajitori.api.errors import BadRequest
+from kajitori.api.errors import BadRequest, Invalid, StatusError
+from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
+from kajitori.api.registry import BUILTIN
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform, duplicate_fields, strict_error, strict_messages
 from kajitori.apiserver.http_types import JSON, RequestContext
@@ -14,32 +16,69 @@ from kajitori.apiserver.rest.options import IGNORE, STRICT, WARN
 def decode_object(resource: Resource, context: RequestContext, validation: str) -> Object:
     """The object of a create or update. Raises BadRequest, UnsupportedMediaType."""
     content_type = context.headers.get("content-type", "")
+    if not context.body.strip():
+        raise unrecognized(resource, "couldn't get version/kind; json parse error: unexpected end of JSON input", b"")
     document = decode_body(context.body, content_type)
     is_json = content_type in ("", JSON) or content_type.startswith(JSON)
     duplicates = duplicate_fields(context.body, document) if validation != IGNORE and is_json else []
-    obj = check_kind(resource, document)
+    obj = check_kind(resource, document, context.body)
     conform_object(resource, obj, validation, context.warnings, duplicates)
     return obj
 
 
-def check_kind(resource: Resource, document: Any) -> Object:
-    """Fill in kind, apiVersion and metadata where they are missing; refuse another kind."""
+def check_kind(resource: Resource, document: Any, body: bytes = b"") -> Object:
+    """Fill in kind, apiVersion and metadata where they are missing; refuse another kind in upstream's words.
+
+    `body` is what the document was read from; a refusal shows its beginning.
+    """
     if not isinstance(document, dict):
-        raise BadRequest(f"the body is not an object of kind {resource.kind}")
+        literal = _LITERALS.get(type(document), "number")
+        why = f"json: cannot unmarshal {literal} into Go value of type {_TYPE_META}"
+        raise unrecognized(resource, f"couldn't get version/kind; json parse error: {why}", body)
+    for field in ("apiVersion", "kind"):
+        value = document.get(field)
+        if value is not None and not isinstance(value, str):
+            literal = _LITERALS.get(type(value), "number")
+            why = f"json: cannot unmarshal {literal} into Go struct field .{field} of type string"
+            raise unrecognized(resource, f"couldn't get version/kind; json parse error: {why}", body)
     kind, api_version = document.get("kind") or resource.kind, document.get("apiVersion") or resource.api_version
-    if not isinstance(kind, str) or not isinstance(api_version, str):
-        raise BadRequest("kind and apiVersion must be strings")
-    if api_version != resource.api_version:
-        raise BadRequest(
-            f"the API version in the data ({api_version}) does not match the expected API version "
-            f"({resource.api_version})"
-        )
-    if kind != resource.kind:
-        raise BadRequest(f"the kind in the data ({kind}) does not match the expected kind ({resource.kind})")
+    if (kind, api_version) != (resource.kind, resource.api_version):
+        raise _another_kind(resource, kind, api_version)
     document["kind"], document["apiVersion"] = kind, api_version
     if document.get("metadata") is None:
         document["metadata"] = {}
     return document
+
+
+_LITERALS = {str: "string", bool: "bool", list: "array", dict: "object"}
+_TYPE_META = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+_SUMMARY_BYTES_MAX = 30
+
+
+def unrecognized(resource: Resource, why: str, body: bytes) -> BadRequest:
+    """What is no object at all. Its beginning is shown: as text when it looks like an object, else in hex."""
+    start = body[:_SUMMARY_BYTES_MAX]
+    shown = start.decode(errors="replace") if body[:1] == b"{" else start.hex()
+    shown = f"{shown} ..." if len(body) > _SUMMARY_BYTES_MAX else shown or "<empty>"
+    return BadRequest(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
+
+
+def _another_kind(resource: Resource, kind: str, api_version: str) -> StatusError:
+    """Of the built-in kinds only, because custom objects have no type that could be wrong."""
+    if resource.schema is not None:
+        if api_version == resource.api_version:
+            return Invalid.of(resource.group, resource.kind, "", [invalid("kind", kind, f"must be {resource.kind}")])
+    else:
+        prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
+        known = next((r for r in BUILTIN if (r.kind, r.api_version) == (kind, api_version)), None)
+        if known is None and api_version == resource.api_version:
+            return BadRequest(f'{prefix}no kind "{kind}" is registered for version "{api_version}"')
+        if known is not None and (known.kind, known.group) != (resource.kind, resource.group):
+            ours = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
+            return BadRequest(f"{prefix}converting ({known.version}.{kind}) to ({ours}): unknown conversion")
+    return BadRequest(
+        f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
+    )
 
 
 def conform_object(
