@@ -1,12 +1,18 @@
 """Create, get, update, patch: one object at a time."""
 
+import asyncio
+
 import orjson
 import pytest
 
 from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP, NAMESPACE, NODE, POD
 from kajitori.api.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound, StatusError
+from kajitori.api.registry import BUILTIN
+from kajitori.apiserver.extension import Extension
+from kajitori.apiserver.rest.metadata import validate
 from kajitori.client.interface import PatchType
+from kajitori.testing.cluster import ControlPlane
 
 
 def config_map(name="a", **data):
@@ -122,16 +128,99 @@ def test_a_namespace_on_what_has_none_is_dropped(in_cluster):
     in_cluster(scenario)
 
 
-def test_another_kind_or_version_is_refused(in_cluster):
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (
+            {"kind": "Pod"},
+            'Pod in version "v1" cannot be handled as a ConfigMap: '
+            "converting (v1.Pod) to (core.ConfigMap): unknown conversion",
+        ),
+        (
+            {"kind": "Deployment", "apiVersion": "apps/v1", "spec": 5},
+            'Deployment in version "v1" cannot be handled as a ConfigMap: '
+            "converting (v1.Deployment) to (core.ConfigMap): unknown conversion",
+        ),
+        (
+            {"kind": "Nothing"},
+            'Nothing in version "v1" cannot be handled as a ConfigMap: '
+            'no kind "Nothing" is registered for version "v1"',
+        ),
+        ({"apiVersion": "v2"}, "the API version in the data (v2) does not match the expected API version (v1)"),
+        (
+            {"kind": 5},
+            "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse "
+            'error: json: cannot unmarshal number into Go struct field .kind of type string ({"kind":5})',
+        ),
+        (
+            [],
+            "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse "
+            "error: json: cannot unmarshal array into Go value of type "
+            r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" } '
+            "(5b5d)",
+        ),
+    ],
+)
+def test_another_kind_or_version_is_refused_in_upstreams_words(in_cluster, body, why):
     async def scenario(plane):
-        path = "/api/v1/namespaces/default/configmaps"
-        status, _, answer = await send(plane, "POST", path, {"kind": "Pod", "metadata": {"name": "a"}})
-        assert status == 400 and "Pod" in answer["message"]
-        status, _, answer = await send(plane, "POST", path, {"apiVersion": "v2", "metadata": {"name": "a"}})
-        assert status == 400
-        assert "the API version in the data (v2) does not match the expected API version (v1)" in answer["message"]
+        status, _, answer = await send(plane, "POST", "/api/v1/namespaces/default/configmaps", body)
+        assert (status, answer["message"]) == (400, why)
 
     in_cluster(scenario)
+
+
+def test_an_empty_body_is_no_object(in_cluster):
+    async def scenario(plane):
+        answer = await plane.client.raw("POST", "/api/v1/namespaces/default/configmaps", b"\n", {})
+        assert answer[0] == 400 and b"unexpected end of JSON input (<empty>)" in answer[2]
+
+    in_cluster(scenario)
+
+
+class Tolerating:
+    """Admission that adds a toleration to every pod."""
+
+    async def mutate(self, request):
+        if request.object is not None and request.resource.kind == "Pod":
+            request.object["spec"]["tolerations"] = [{"key": "k", "operator": "Exists"}]
+
+    async def validate(self, request):
+        pass
+
+
+def owned(obj):
+    return {entry["manager"]: entry["fieldsV1"] for entry in obj["metadata"]["managedFields"]}
+
+
+def test_what_admission_and_the_server_add_is_nobodys_field():
+    async def scenario():
+        async with ControlPlane(extension=Extension(admission=[Tolerating()])) as plane:
+            pod = {
+                "kind": "Pod",
+                "apiVersion": "v1",
+                "metadata": {"name": "p", "labels": {"a": "b"}},
+                "spec": {"containers": [{"name": "c", "image": "i"}]},
+                "status": {"phase": "Running"},
+            }
+            path = "/api/v1/namespaces/default/pods"
+            _, _, created = await send(plane, "POST", f"{path}?fieldManager=me", pod)
+            assert created["spec"]["tolerations"] and created["status"]["phase"] == "Pending"
+            assert set(owned(created)) == {"me"}
+            fields = owned(created)["me"]
+            assert set(fields) == {"f:metadata", "f:spec"}
+            assert "f:restartPolicy" in fields["f:spec"] and "f:tolerations" not in fields["f:spec"]
+            created["metadata"]["labels"]["a"] = "c"
+            _, _, updated = await send(plane, "PUT", f"{path}/p?fieldManager=you", created)
+            assert owned(updated)["you"] == {"f:metadata": {"f:labels": {"f:a": {}}}}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("group", "plural"), [("apiextensions.k8s.io", "customresourcedefinitions"), ("", "pods")])
+def test_only_kinds_of_the_core_ask_finalizers_for_a_domain(group, plural):
+    resource = next(r for r in BUILTIN if (r.group, r.plural) == (group, plural))
+    errors = validate(resource, {"name": "a.b", "namespace": "", "finalizers": ["cleanup.example.com"]})
+    assert any("fully qualified" in str(error) for error in errors) is (plural == "pods")
 
 
 def test_a_resource_version_at_creation_is_refused(in_cluster):

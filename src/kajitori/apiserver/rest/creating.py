@@ -5,7 +5,7 @@ from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
-from kajitori.apiserver.documents import key_in_store
+from kajitori.apiserver.documents import key_in_store, stored_resource
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 from kajitori.apiserver.rest import metadata as object_meta
@@ -51,6 +51,8 @@ async def create_object(
         raise StatusError("resourceVersion should not be set on objects to be created")
     if resource.default is not None:
         resource.default(obj)
+    if track_fields:
+        _track(backend, resource, obj, manager)
     request = AdmissionRequest(
         user=context.user,
         operation=Operation.CREATE,
@@ -65,12 +67,10 @@ async def create_object(
     await admit_mutating(backend, request)
     assert request.object is not None
     obj = request.object
-    applied = obj["metadata"].get("managedFields")
+    owned = obj["metadata"].get("managedFields")
     prepare(backend, resource, obj, namespace)
-    if track_fields:
-        managed_fields.update(resource, obj, None, manager, obj["metadata"]["creationTimestamp"])
-    elif applied:
-        obj["metadata"]["managedFields"] = applied
+    if owned:
+        obj["metadata"]["managedFields"] = owned
     generate = not obj["metadata"]["name"] and bool(obj["metadata"].get("generateName"))
     for attempt in range(NAME_ATTEMPTS):
         if generate:
@@ -88,6 +88,13 @@ async def create_object(
         f'{resource.qualified_name} "{obj["metadata"]["name"]}" already exists, the server was not able to generate a '
         "unique name for the object",
     )
+
+
+def _track(backend: Backend, resource: Resource, obj: Object, manager: str) -> None:
+    """What the client says and the defaults belong to the client; what admission and the server add is nobody's."""
+    obj["metadata"].pop("managedFields", None)
+    tracked = {k: v for k, v in obj.items() if k != "status"} if resource.has_subresource("status") else obj
+    managed_fields.update(resource, tracked, None, manager, timestamp(backend.clock.now()))
 
 
 def _check_place(resource: Resource, metadata: Object, namespace: str) -> None:
@@ -119,7 +126,7 @@ def check(resource: Resource, obj: Object) -> None:
     if resource.validate is not None:
         errors += resource.validate(obj)
     if errors:
-        raise Invalid.of(resource.group, resource.kind, obj["metadata"].get("name", ""), errors)
+        raise Invalid.of(stored_resource(resource).group, resource.kind, obj["metadata"].get("name", ""), errors)
 
 
 async def store(backend: Backend, resource: Resource, obj: Object, write: WriteContext) -> bytes:

@@ -14,6 +14,10 @@ _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
 _GENERATED_MAX = 63
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
+_ANY_FINALIZER = {
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("apiregistration.k8s.io", "apiservices"),
+}
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
 _NO_OWNERS = {("v1", "Event")}
 
@@ -82,7 +86,8 @@ def validate(resource: Resource, metadata: Object) -> list[FieldError]:
     errors += validate_labels(metadata.get("labels") or {}, "metadata.labels")
     errors += validate_annotations(metadata.get("annotations") or {}, "metadata.annotations")
     errors += _validate_owners(metadata.get("ownerReferences") or [], "metadata.ownerReferences")
-    errors += _validate_finalizers(metadata.get("finalizers") or [], "metadata.finalizers")
+    well_known = resource.schema is None and (resource.group, resource.plural) not in _ANY_FINALIZER
+    errors += _validate_finalizers(metadata.get("finalizers") or [], "metadata.finalizers", well_known)
     return errors
 
 
@@ -130,12 +135,13 @@ def _validate_owners(owners: list[Object], path: str) -> list[FieldError]:
     return errors
 
 
-def _validate_finalizers(finalizers: list[str], path: str) -> list[FieldError]:
+def _validate_finalizers(finalizers: list[str], path: str, well_known: bool) -> list[FieldError]:
+    """With `well_known`, a name without a domain must be one of the system's own."""
     errors: list[FieldError] = []
     for index, finalizer in enumerate(finalizers):
         at = f"{path}[{index}]"
         errors += [invalid(at, finalizer, e) for e in label_key_errors(finalizer)]
-        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        if well_known and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(invalid(at, finalizer, detail))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:

@@ -47,8 +47,6 @@ def status_scope(new: Object, old: Object) -> Object:
 def custom_status_scope(new: Object, old: Object) -> Object:
     """A custom resource's status endpoint leaves all of metadata alone."""
     merged = {**old, "metadata": {**old["metadata"]}}
-    if "managedFields" in new["metadata"]:
-        merged["metadata"]["managedFields"] = new["metadata"]["managedFields"]
     if "status" in new:
         merged["status"] = new["status"]
     else:

@@ -8,7 +8,7 @@ from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
-from kajitori.apiserver.documents import key_in_store, with_revision
+from kajitori.apiserver.documents import key_in_store, stored_resource, with_revision
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 from kajitori.apiserver.rest import metadata as object_meta
@@ -150,11 +150,11 @@ async def _attempt(
         warnings=context.warnings,
     )
     new = settle(resource, wanted, old, subresource)
+    if track_fields:  # before admission: what that changes is nobody's
+        managed_fields.update(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
     request.object = new
     await admit_mutating(backend, request)
     new = settle(resource, request.object, old, subresource)
-    if track_fields:
-        managed_fields.update(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
     check_update(resource, new, old, subresource)
     request.object = new
     await admit_validating(backend, request)
@@ -199,6 +199,10 @@ def settle(resource: Resource, wanted: Object, old: Object, subresource: str) ->
     merge = scope_of(resource, subresource)
     assert merge is not None, f"{subresource} is not a part of {resource.plural}"
     new = merge(wanted, old)
+    if new["metadata"] is not metadata:
+        new = {**new, "metadata": {**new["metadata"], "managedFields": metadata.get("managedFields")}}
+        if new["metadata"]["managedFields"] is None:
+            del new["metadata"]["managedFields"]
     if resource.prepare_update is not None and not subresource:
         resource.prepare_update(new, old)
     if resource.counts_generation and subresource != "status" and _spec_changed(new, old):
@@ -221,7 +225,7 @@ def check_update(resource: Resource, new: Object, old: Object, subresource: str 
     if (validate_update := resource.validate_update_of(subresource)) is not None:
         errors += validate_update(new, old)
     if errors:
-        raise Invalid.of(resource.group, resource.kind, old["metadata"]["name"], errors)
+        raise Invalid.of(stored_resource(resource).group, resource.kind, old["metadata"]["name"], errors)
 
 
 def may_go(resource: Resource, obj: Object) -> bool:
