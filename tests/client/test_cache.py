@@ -148,11 +148,11 @@ def test_a_lost_connection_is_taken_up_again_after_a_pause(server):
 
 def test_the_pause_grows_to_its_limit(server):
     async def story(informer, heard, clock):
-        server.fail = [Disconnected("no route")] * 1000
+        server.fail = [Disconnected("no route")] * 3600
         server.hang_up(Disconnected("reset"))
         await clock.advance(3600)
-        # At its limit a try every 5 to 10 seconds.
-        assert 360 <= len(server.calls) <= 720
+        # At its limit a try every 2 to 3 seconds.
+        assert 1200 <= len(server.calls) <= 1810
 
     scenario(server, story)
 
@@ -199,7 +199,7 @@ def test_a_watch_that_ends_at_once_again_and_again_does_not_spin(server):
         for _ in range(300):
             server.hang_up()
             await clock.advance(0.1)
-        assert server.calls.count("watch") < 15
+        assert server.calls.count("watch") <= 20
 
     scenario(server, story)
 
