@@ -3,9 +3,12 @@
 import asyncio
 
 from kajitori.api import core
+from kajitori.api.errors import NotFound, StatusError
 from kajitori.api.meta import Object, ObjectKey, key_of, name_of, uid_of
+from kajitori.api.pods import node_name
 from kajitori.client.informer import Informer
-from kajitori.client.interface import Client
+from kajitori.client.interface import Client, Disconnected
+from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock, within
 from kajitori.scheduler import claims
 from kajitori.scheduler.framework import Cluster
@@ -16,6 +19,7 @@ VOLUMES_LIMIT_S = 600.0
 """How long a pod holds its place while its volumes are being made."""
 WRITES_AT_ONCE = 64
 """Requests under way to the server; further ones wait their turn."""
+BACKOFF = Backoff(initial_s=0.1, max_s=5.0)
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 
 
@@ -45,6 +49,20 @@ class Binder:
         }
         async with self.writes:
             await self._client.create(core.POD, binding, pod.namespace, name=pod.name, subresource="binding")
+
+    async def node_of(self, pod: PodView) -> str:
+        """What the server says of it, asked until it answers: a binding whose answer got lost may have been made."""
+        failures = 0
+        while True:
+            try:
+                current = await self._client.get(core.POD, pod.name, pod.namespace)
+            except NotFound:
+                return ""
+            except (StatusError, Disconnected):
+                failures += 1
+                await self._clock.sleep(BACKOFF.delay_s(failures))
+            else:
+                return node_name(current) if uid_of(current) == pod.uid else ""
 
     async def _place_volumes(self, pod: PodView, node: str, waiting: list[Object]) -> None:
         """Reserve a volume for each claim or have one made on the node, and wait until all are bound."""

@@ -100,7 +100,7 @@ class Scheduler:
         nominated = self._cluster.nominated
         if not preemption.node:
             if not preemption.message.endswith("on the nominated node."):
-                nominated.pop(pod.uid, None)
+                self._view.pod_left(pod.uid)
             return []
         others = [n.pod for n in nominated.values() if n.node == preemption.node and n.pod.priority < pod.priority]
         for other in others:
@@ -117,21 +117,26 @@ class Scheduler:
     async def _bind(self, pod: PodView, node: str) -> None:
         try:
             await self._binder.bind(pod, node)
-        except (NotFound, Conflict) as error:
-            # Gone, or bound by another: the watch brings what is true.
-            logger.info("pod %s/%s was not bound to %s: %s", pod.namespace, pod.name, node, error)
-            self._forget(pod)
         except VolumesNotBound as error:
             self._forget(pod)
             await self._tell(pod, f'running PreBind plugin "VolumeBinding": {error}', SCHEDULER_ERROR)
         except (StatusError, Disconnected) as error:
-            self._forget(pod)
-            await self._tell(pod, f'running Bind plugin "DefaultBinder": {error}', SCHEDULER_ERROR)
+            await self._not_bound(pod, node, error)
         except Exception:
             logger.exception("pod %s/%s could not be bound", pod.namespace, pod.name)
             self._forget(pod)
         else:
             self._outcome.scheduled(pod, node)
+
+    async def _not_bound(self, pod: PodView, node: str, error: StatusError | Disconnected) -> None:
+        """Until it is certain that the pod has no node, its place stays taken."""
+        found = await self._binder.node_of(pod)
+        if found == node:
+            self._outcome.scheduled(pod, node)
+        elif not found:
+            self._forget(pod)
+            if not isinstance(error, NotFound | Conflict):
+                await self._tell(pod, f'running Bind plugin "DefaultBinder": {error}', SCHEDULER_ERROR)
 
     def _forget(self, pod: PodView) -> None:
         """Take back what was assumed; try again unless the pod needs no node any more."""
@@ -159,7 +164,7 @@ class Scheduler:
             await self._outcome.preempted(self._take_back(preemption.victims), pod, preemption.node)
         except (StatusError, Disconnected) as error:
             logger.warning("preemption for pod %s/%s failed: %s", pod.namespace, pod.name, error)
-            self._cluster.nominated.pop(pod.uid, None)
+            self._view.pod_left(pod.uid)
             self._queue.failed_for_now(pod)
 
     def _take_back(self, victims: tuple[PodView, ...]) -> list[PodView]:

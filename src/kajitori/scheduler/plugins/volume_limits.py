@@ -43,7 +43,7 @@ class NodeVolumeLimits(Filter):
 
     name = "NodeVolumeLimits"
     refusal = "node(s) exceed max volume count"
-    wakes_on = Change.POD_LEFT | Change.STORAGE
+    wakes_on = Change.NODE | Change.POD_LEFT | Change.STORAGE
     yields_to_preemption = True
 
     def filter(self, pod: PodView, cluster: Cluster) -> Mask | None:
