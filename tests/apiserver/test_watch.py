@@ -7,11 +7,14 @@ import orjson
 import pytest
 
 from kajitori.api.core import CONFIG_MAP, POD
-from kajitori.api.errors import Expired, StatusError
+from kajitori.api.errors import Expired, StatusError, Timeout
 from kajitori.apiserver.extension import ADMIN
 from kajitori.apiserver.http_types import Query, Request
 from kajitori.apiserver.watch_cache import kind as kinds
 from kajitori.apiserver.watch_cache import stream
+from kajitori.client.cache import Cache
+from kajitori.kit.clock import VirtualClock
+from kajitori.testing.cluster import ControlPlane
 
 
 class Peer:
@@ -179,6 +182,74 @@ def test_a_history_that_does_not_reach_back_is_gone(in_cluster, monkeypatch):
             await anext(plane.client.watch(CONFIG_MAP, "default", resource_version=since))
 
     in_cluster(scenario)
+
+
+def test_a_watch_from_a_revision_that_comes_a_moment_later_waits_for_it(in_cluster):
+    async def scenario(plane):
+        next_one = int(await now(plane)) + 1
+        opening = asyncio.create_task(watch(plane, MAPS, resourceVersion=str(next_one)))
+        await plane.clock.advance(1)
+        assert not opening.done()
+        await plane.client.create(CONFIG_MAP, config_map("past"))
+        await plane.client.create(CONFIG_MAP, config_map("new"))
+        peer = await opening
+        await plane.settle()
+        assert peer.seen() == [("ADDED", "new")]
+
+    in_cluster(scenario)
+
+
+def test_a_watch_from_a_revision_that_does_not_come_is_refused(in_cluster):
+    async def scenario(plane):
+        newest = await now(plane)
+        opening = asyncio.create_task(watch(plane, MAPS, resourceVersion="999999"))
+        await plane.clock.advance(2.9)
+        assert not opening.done()
+        await plane.clock.advance(0.2)
+        with pytest.raises(Timeout) as caught:
+            await opening
+        assert caught.value.status()["message"] == f"Timeout: Too large resource version: 999999, current: {newest}"
+        assert caught.value.is_too_large and caught.value.details["retryAfterSeconds"] == 1
+
+    in_cluster(scenario)
+
+
+def test_an_informer_gets_over_a_store_that_was_replaced():
+    """The API server comes back with an empty store, whose revisions are below those that the informer knows."""
+
+    async def scenario():
+        clock = VirtualClock()
+        async with ControlPlane(clock) as before:
+            for index in range(20):
+                await before.client.create(CONFIG_MAP, config_map(f"c{index}"))
+            door = Door(before)
+            cache = Cache(door, clock)
+            informer = cache.informer(CONFIG_MAP)
+            running = asyncio.create_task(cache.run())
+            await cache.synced()
+            assert len(informer.list()) == 20
+        async with ControlPlane(clock) as after:
+            door.plane = after
+            await after.client.create(CONFIG_MAP, config_map("new"))
+            await clock.advance(30)
+            assert [obj["metadata"]["name"] for obj in informer.list()] == ["new"]
+            await after.client.create(CONFIG_MAP, config_map("newer"))
+            await after.settle()
+            assert len(informer.list()) == 2
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+class Door:
+    """A client of whichever control plane is there."""
+
+    def __init__(self, plane):
+        self.plane = plane
+
+    def __getattr__(self, name):
+        return getattr(self.plane.client, name)
 
 
 def test_bookmarks_come_every_minute_to_those_who_asked(in_cluster):

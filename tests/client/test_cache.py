@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from kajitori.api.core import NODE, POD
-from kajitori.api.errors import Forbidden
+from kajitori.api.errors import Forbidden, Timeout
 from kajitori.api.meta import ObjectKey
 from kajitori.client.cache import Cache
 from kajitori.client.interface import Disconnected, WatchEventType
@@ -174,6 +174,22 @@ def test_an_expired_watch_lists_again_and_tells_the_difference(server):
         await clock.advance(5)
         assert server.calls.count("list") == 2
         assert heard == [("DELETED", "a"), ("MODIFIED", "b"), ("ADDED", "new")]
+
+    scenario(server, story)
+
+
+def test_a_revision_that_the_server_does_not_reach_is_forgotten(server):
+    """Its store was replaced: what it had before means nothing to it."""
+    server.put(pod("a"))
+
+    async def story(informer, heard, clock):
+        server.hang_up(Timeout.too_large(1000, 3))
+        server.put(pod("b"))
+        await clock.advance(5)
+        assert server.calls.count("list") == 2
+        server.hang_up(Timeout("the store did not answer in time"))
+        await clock.advance(5)
+        assert server.calls.count("list") == 2
 
     scenario(server, story)
 

@@ -111,6 +111,21 @@ class ServiceUnavailable(StatusError):
 class Timeout(StatusError):
     code, reason = 504, "Timeout"
 
+    @classmethod
+    def too_large(cls, revision: int, current: int) -> "Timeout":
+        """The asked-for revision has not been reached in time, and may never be: list again from nothing."""
+        cause = {"reason": _TOO_LARGE, "message": "Too large resource version"}
+        message = f"Timeout: Too large resource version: {revision}, current: {current}"
+        return cls(message, {"causes": [cause], "retryAfterSeconds": 1})
+
+    @property
+    def is_too_large(self) -> bool:
+        causes = (self.details or {}).get("causes") or ()
+        return any(cause.get("reason") == _TOO_LARGE for cause in causes)
+
+
+_TOO_LARGE = "ResourceVersionTooLarge"
+
 
 class TooManyRequests(StatusError):
     """`retry_after_s` also travels as the Retry-After header."""

@@ -1,8 +1,8 @@
 """One list and one endless watch of a resource, copied into memory and told to handlers.
 
 The protocol is upstream's "efficient detection of changes": list, then watch from the list's resourceVersion; a watch
-that ends goes on from the last revision seen (bookmarks advance it), and only 410 asks for another list. Nothing is
-re-listed on a timer.
+that ends goes on from the last revision seen (bookmarks advance it), and only a revision that the server does not know
+(410, or 504 for one that has not come) asks for another list. Nothing is re-listed on a timer.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from typing import cast
 
-from kajitori.api.errors import Expired, Gone, StatusError
+from kajitori.api.errors import Expired, Gone, StatusError, Timeout
 from kajitori.api.meta import Object, ObjectKey, key_of
 from kajitori.api.resource import Resource
 from kajitori.client.interface import Client, Disconnected, WatchEvent, WatchEventType
@@ -97,15 +97,15 @@ class Informer:
                 if not self._resource_version:
                     await self._list()
                 await self._watch()
-            except (Expired, Gone) as expired:
-                logger.info("watch of %s: %s; listing again", self.resource.qualified_name, expired)
-                self._resource_version = ""
-                self._failures += 1
             except (StatusError, Disconnected) as error:
                 self._failures += 1
-                # One line a bout of trouble, not one a try.
-                level = logging.WARNING if self._failures == 2 else logging.DEBUG
-                logger.log(level, "watch of %s: %s; trying again", self.resource.qualified_name, error)
+                if _unknown_revision(error):
+                    logger.info("watch of %s: %s; listing again", self.resource.qualified_name, error)
+                    self._resource_version = ""
+                else:
+                    # One line a bout of trouble, not one a try.
+                    level = logging.WARNING if self._failures == 2 else logging.DEBUG
+                    logger.log(level, "watch of %s: %s; trying again", self.resource.qualified_name, error)
             if self._failures:
                 await self._clock.sleep(BACKOFF.delay_s(self._failures, self._rng))
 
@@ -174,6 +174,11 @@ class Informer:
     def _notify(self, kind: WatchEventType, obj: Object, old: Object | None) -> None:
         for handler in tuple(self._handlers):
             _tell(handler, kind, obj, old)
+
+
+def _unknown_revision(error: Exception) -> bool:
+    """The server has forgotten the revision, or does not know it yet because its store was replaced."""
+    return isinstance(error, Expired | Gone) or (isinstance(error, Timeout) and error.is_too_large)
 
 
 def _tell(handler: Handler, kind: WatchEventType, obj: Object, old: Object | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kajitori.api.errors import BadRequest, Expired
+from kajitori.api.errors import BadRequest, Expired, Timeout
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.selectors import parse_field_selector, parse_label_selector
@@ -191,8 +191,8 @@ async def _from_store(
         if position.start:
             raise ExpiredToken(encode_token(Position(-1, position.start))) from None
         raise Expired(f"The resourceVersion for the provided list is too old: {revision}") from None
-    except FutureRevision as error:
-        raise BadRequest(str(error)) from None
+    except FutureRevision:
+        raise Timeout.too_large(revision, backend.cache.revision) from None
 
 
 def _entry_of(stored: Resource, root: str, record: Record) -> Entry:
@@ -221,7 +221,11 @@ async def open_watch(
     line: Line = plain_line,
     bookmark_line: Callable[[bytes], bytes] | None = None,
 ) -> WatchStream:
-    """Begin a watch. One from before the history is told so in its stream (410), as upstream does."""
+    """Begin a watch. One from before the history is told so in its stream (410), as upstream does.
+
+    One from a revision that does not come (the store was replaced) is refused after a while (504), so that the client
+    lists again; upstream would leave it waiting in silence.
+    """
     kind = backend.cache.kind(resource)
     version = options.resource_version
     everything = version in ("", "0") or options.send_initial_events
@@ -233,7 +237,7 @@ async def open_watch(
         if version == "":
             await backend.cache.caught_up()
         after = backend.cache.revision
-    if everything and version not in ("", "0"):
+    if after > backend.cache.revision:
         await backend.cache.reached(after)
     too_old = ""
     backlog: list[tuple[CachedEvent, str]] = []

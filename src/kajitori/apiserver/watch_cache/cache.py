@@ -174,13 +174,7 @@ class WatchCache:
         finally:
             timer.cancel()
         if self.revision < revision:
-            raise Timeout(
-                f"Too large resource version: {revision}, current: {self.revision}",
-                {
-                    "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-                    "retryAfterSeconds": 1,
-                },
-            )
+            raise Timeout.too_large(revision, self.revision)
 
     def _wake(self) -> None:
         while self._waiting and self._waiting[0][0] <= self.revision:
