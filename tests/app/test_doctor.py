@@ -47,3 +47,30 @@ def test_a_full_disk_is_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     finding = doctor._disk(tmp_path / "not" / "yet")
     assert finding.fatal
     assert str(tmp_path) in finding.found
+
+
+def test_a_program_that_does_not_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "runc").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "runc").chmod(0o755)
+    finding = doctor._program("runc", ("runc", "--version"), (1, 0), "runc")
+    assert finding.fatal
+    assert "does not run" in finding.found
+
+
+def test_missing_python_packages_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PYTHON_PACKAGES", ("json", "no_such.module", "nor_this"))
+    finding = doctor._python_packages()
+    assert finding.fatal
+    assert finding.found == "no_such.module, nor_this not found"
+    assert "kajitori[node]" in finding.remedy
+
+
+def test_the_diagnosis_is_a_line_and_a_remedy_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: 1000)
+    assert doctor.show_diagnosis(tmp_path) == 1
+    output = capsys.readouterr().out
+    assert "no   user" in output
+    assert "-> run as root" in output

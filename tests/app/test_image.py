@@ -90,6 +90,10 @@ def test_an_unchanged_definition_is_built_once(tmp_path: Path, monkeypatch: pyte
         ('name = "a"\nimage = 1', "unknown key `image`"),
         ('name = "a"\n[files]\n"none" = "/x"', "none does not exist"),
         ('name = "a"\n[files]\n"app/" = "x"', "must begin with /"),
+        ('name = "a"\npackages = "nodejs"', "`packages` is 'nodejs', but has to be a list"),
+        ('name = "a"\nconfig = 1', "`config` is 1, but has to be a table"),
+        ('name = "a"\n[config]\nentrypoint = "node"', "`entrypoint` of .config. is 'node'"),
+        ("name = 1", "`name` is 1, but has to be text"),
         ("name = ", "cannot be read"),
     ],
 )

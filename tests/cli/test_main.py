@@ -68,3 +68,21 @@ def test_the_data_directory_comes_from_the_environment(monkeypatch: pytest.Monke
     application = Recorded()
     assert _run(monkeypatch, application, "down", "--purge") == 0
     assert application.calls == [("down", (Path("/somewhere"), True))]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(13, "Permission denied", "/data"), "kajitori: /data: Permission denied\n"),
+        (KeyError("x"), "kajitori: KeyError: 'x': this is a bug in Kajitori; report it with the lines above\n"),
+    ],
+)
+def test_what_nobody_expected_still_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
+    class Failing(Recorded):
+        def doctor(self, data_dir: Path) -> int:
+            raise error
+
+    assert _run(monkeypatch, Failing(), "doctor") == 1
+    assert capsys.readouterr().err.endswith(line)

@@ -1,5 +1,6 @@
 """`kajitori doctor`: what this host lacks to run nodes, and the command that mends it."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -15,6 +16,10 @@ CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 DISK_FREE_MIN = 2 << 30
 # The first versions whose interfaces are used: CRI v1, `nft` with JSON-free maps of verdicts and meters.
 CONTAINERD_MIN, RUNC_MIN, NFT_MIN = (1, 6), (1, 0), (1, 0)
+# `ip -json -batch`; the portmap plugin's `iptables -w`.
+IP_MIN, IPTABLES_MIN = (5, 0), (1, 8)
+PYTHON_PACKAGES = ("grpc", "google.protobuf", "pyroute2", "dns", "envoy")
+"""Modules of the extra `node`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,10 @@ def node_findings(data_dir: Path) -> list[Finding]:
         lambda: _program("containerd", ("containerd", "--version"), CONTAINERD_MIN, "containerd"),
         lambda: _program("runc", ("runc", "--version"), RUNC_MIN, "runc"),
         lambda: _program("nft", ("nft", "--version"), NFT_MIN, "nftables"),
+        lambda: _program("ip", ("ip", "-Version"), IP_MIN, "iproute2"),
+        lambda: _program("iptables", ("iptables", "--version"), IPTABLES_MIN, "iptables"),
         _cni,
+        _python_packages,
         _overlay,
         _cgroups,
         _inotify,
@@ -47,9 +55,9 @@ def show_diagnosis(data_dir: Path) -> int:
     findings = node_findings(data_dir)
     for finding in findings:
         mark = "no  " if finding.fatal else "warn" if finding.remedy else "ok  "
-        click.echo(f"{mark} {finding.name:14} {finding.found}")
+        click.echo(f"{mark} {finding.name:15} {finding.found}")
         if finding.remedy:
-            click.echo(f"     {'':14} -> {finding.remedy}")
+            click.echo(f"     {'':15} -> {finding.remedy}")
     fatal = sum(finding.fatal for finding in findings)
     click.echo("this host can run nodes" if not fatal else f"{fatal} of {len(findings)} keep nodes from running here")
     return 1 if fatal else 0
@@ -90,6 +98,20 @@ def _cni() -> Finding:
     return Finding("CNI plugins", f"{wanted} not found", "apt-get install containernetworking-plugins", fatal=True)
 
 
+def _python_packages() -> Finding:
+    missing = [name for name in PYTHON_PACKAGES if not _has_module(name)]
+    if not missing:
+        return Finding("Python packages", "all")
+    return Finding("Python packages", f"{', '.join(missing)} not found", "pip install 'kajitori[node]'", fatal=True)
+
+
+def _has_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def _overlay() -> Finding:
     if "\toverlay\n" in Path("/proc/filesystems").read_text():
         return Finding("overlayfs", "in the kernel")
@@ -114,7 +136,7 @@ def _inotify() -> Finding:
 
 
 def _disk(data_dir: Path) -> Finding:
-    there = next(path for path in (data_dir, *data_dir.parents) if path.exists())
+    there = next(path for path in (data_dir, *data_dir.parents) if path.is_dir())
     free = shutil.disk_usage(there).free
     shown = f"{free / (1 << 30):.1f} GiB free at {there}"
     if free >= DISK_FREE_MIN:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from kajitori.app.failure import about_file, one_line
 from kajitori.app.layout import Layout
 from kajitori.app.notify import die_with_parent
+from kajitori.app.record import require_record
 from kajitori.cli.interface import CommandError, PartOptions
 from kajitori.kit import log
 
@@ -24,6 +25,8 @@ def run_part(part: str, options: PartOptions) -> None:
 
     die_with_parent()
     layout = Layout(options.data_dir)
+    if not options.kubeconfig:
+        require_record(layout)
     name = options.node or part
     try:
         log.configure(file=None if options.kubeconfig else layout.log(name))

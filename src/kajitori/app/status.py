@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from kajitori.client.kubeconfig import KubeconfigError, read_kubeconfig
 from kajitori.kit.clock import SystemClock
 
 ANSWER_LIMIT_S = 5.0
+DISK_FREE_MIN = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class PartStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
-    """`api` and each node say "ok"/"Ready" or what is wrong."""
+    """`api`, `disk` and each node say "ok"/"Ready" or what is wrong."""
 
     data_dir: str
     running: bool
@@ -44,11 +46,18 @@ class ClusterStatus:
     api: str
     parts: list[PartStatus]
     nodes: dict[str, str]
+    disk: str = "ok"
 
     @property
     def healthy(self) -> bool:
         parts_run = all(part.running for part in self.parts)
-        return self.running and self.api == "ok" and parts_run and all(n == "Ready" for n in self.nodes.values())
+        return (
+            self.running
+            and self.api == "ok"
+            and self.disk == "ok"
+            and parts_run
+            and all(n == "Ready" for n in self.nodes.values())
+        )
 
 
 def show_status(data_dir: Path, output: str) -> int:
@@ -68,7 +77,16 @@ def read_status(layout: Layout, record: ClusterRecord) -> ClusterStatus:
     api, nodes = asyncio.run(_ask_api(layout, record)) if running else ("stopped", {})
     for name in record.node_names:
         nodes.setdefault(name, "unknown")
-    return ClusterStatus(str(layout.root), running, f"https://127.0.0.1:{record.port}", api, parts, nodes)
+    return ClusterStatus(
+        str(layout.root), running, f"https://127.0.0.1:{record.port}", api, parts, nodes, _disk(layout)
+    )
+
+
+def _disk(layout: Layout) -> str:
+    free = shutil.disk_usage(layout.root).free
+    if free >= DISK_FREE_MIN:
+        return "ok"
+    return f"full: {free >> 10} KiB free at {layout.root}, so nothing can be written; free some space"
 
 
 def _part_status(layout: Layout, name: str) -> PartStatus:
@@ -101,6 +119,8 @@ async def _ask_api(layout: Layout, record: ClusterRecord) -> tuple[str, dict[str
 def _print(status: ClusterStatus) -> None:
     click.echo(f"{'cluster':12}  {status.data_dir}: {'running' if status.running else 'stopped'}")
     click.echo(f"{'api':12}  {status.server}: {status.api}")
+    if status.disk != "ok":
+        click.echo(f"{'disk':12}  {status.disk}")
     for part in status.parts:
         if part.running:
             since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(part.since))

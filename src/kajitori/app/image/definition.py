@@ -19,8 +19,13 @@ from typing import Any
 from kajitori.cli.interface import CommandError
 
 _LISTS = ("entrypoint", "command", "ports")
-_KEYS = {"name", "packages", "suite", "files", "config", "run"}
-_CONFIG_KEYS = {"user", "workdir", "env", "stop_signal", *_LISTS}
+_KEYS: dict[str, type] = {"name": str, "packages": list, "suite": str, "files": dict, "config": dict, "run": list}
+_CONFIG_KEYS: dict[str, type] = {
+    **dict.fromkeys(("user", "workdir", "stop_signal"), str),
+    **dict.fromkeys(_LISTS, list),
+    "env": dict,
+}
+_IN_TOML: dict[type, str] = {str: 'text ("...")', list: 'a list (["...", "..."])', dict: "a table"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +93,10 @@ def read_definition(path: Path) -> ImageDefinition:
         document = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
+    _check(path, document, _KEYS)
     config = document.get("config", {})
-    for unknown in (set(document) - _KEYS) | (set(config) - _CONFIG_KEYS):
-        raise CommandError(f"{path}: unknown key `{unknown}`: known are {', '.join(sorted(_KEYS | _CONFIG_KEYS))}")
-    if not isinstance(document.get("name"), str):
+    _check(path, config, _CONFIG_KEYS, " of [config]")
+    if not document.get("name"):
         raise CommandError(f'{path}: `name` is missing: write name = "repository:tag"')
     files = tuple((path.parent / source, target) for source, target in document.get("files", {}).items())
     for source, target in files:
@@ -111,3 +116,11 @@ def read_definition(path: Path) -> ImageDefinition:
         env=tuple((config.get("env") or {}).items()),
         **{key: tuple(str(item) for item in config.get(key, ())) for key in _LISTS},
     )
+
+
+def _check(path: Path, table: dict[str, Any], keys: dict[str, type], where: str = "") -> None:
+    for key, value in table.items():
+        if key not in keys:
+            raise CommandError(f"{path}: unknown key `{key}`{where}: known are {', '.join(sorted(keys))}")
+        if not isinstance(value, keys[key]):
+            raise CommandError(f"{path}: `{key}`{where} is {value!r}, but has to be {_IN_TOML[keys[key]]}")

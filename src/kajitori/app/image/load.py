@@ -30,6 +30,10 @@ def load_images(data_dir: Path, archives: Sequence[Path]) -> None:
 
 def _load(node_name: str, node: NodeLayout, archive: Path) -> list[str]:
     """The names that containerd gave the images."""
+    if not node.containerd_socket.exists():
+        raise CommandError(
+            f"the containerd of {node_name} does not run, so nothing can be loaded into it: see `kajitori status`"
+        )
     command = ["ctr", "--address", str(node.containerd_socket), "--namespace", "k8s.io"]
     result = subprocess.run(
         [*command, "images", "import", "--all-platforms", str(archive)], capture_output=True, text=True, check=False
