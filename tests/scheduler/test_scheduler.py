@@ -327,9 +327,44 @@ async def test_a_claim_that_waits_hears_of_the_node_and_the_pod_waits_for_the_vo
         assert await cluster.node_of("p") == ""
         await cluster.add(pod("other"))
         assert await cluster.node_of("other") == "a"
+        await cluster.add(volume("pv", "a"))
         await client.patch(core.PERSISTENT_VOLUME_CLAIM, "data", {"spec": {"volumeName": "pv"}}, "default")
         await cluster.clock.advance(0.1)
         assert await cluster.node_of("p") == "a"
+
+
+@scenario
+async def test_a_volume_made_out_of_reach_is_not_accepted():
+    async with running(node("a"), STORAGE_CLASS, claim(), with_claim("p")) as cluster:
+        await cluster.add(node("b"), volume("pv", "b"))
+        patch = {"spec": {"volumeName": "pv"}}
+        await cluster.plane.client.patch(core.PERSISTENT_VOLUME_CLAIM, "data", patch, "default")
+        await cluster.clock.advance(0.1)
+        message = condition_of(await cluster.get("p"), "PodScheduled")["message"]
+        assert 'pv "pv" node affinity doesn\'t match node "a"' in message
+        await cluster.clock.advance(2)
+        assert await cluster.node_of("p") == "b"
+
+
+@scenario
+async def test_a_claim_for_a_node_that_vanished_hears_of_another():
+    async with running(node("a"), STORAGE_CLASS, claim(), with_claim("p")) as cluster:
+        client = cluster.plane.client
+        await client.delete(core.POD, "p", "default", grace_period_s=0)
+        await client.delete(core.NODE, "a")
+        await cluster.add(node("b"), with_claim("q"))
+        waiting = await client.get(core.PERSISTENT_VOLUME_CLAIM, "data", "default")
+        assert waiting["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == "b"
+
+
+@scenario
+async def test_a_provisioner_that_gives_up_lets_another_node_be_chosen():
+    async with running(node("a"), STORAGE_CLASS, claim(), with_claim("p")) as cluster:
+        patch = {"metadata": {"annotations": {"volume.kubernetes.io/selected-node": None}}}
+        await cluster.plane.client.patch(core.PERSISTENT_VOLUME_CLAIM, "data", patch, "default")
+        await cluster.clock.advance(0.1)
+        message = condition_of(await cluster.get("p"), "PodScheduled")["message"]
+        assert 'provisioning failed for PVC "data"' in message
 
 
 @scenario

@@ -12,7 +12,7 @@ from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock, within
 from kajitori.scheduler import claims
 from kajitori.scheduler.framework import Cluster
-from kajitori.scheduler.plugins.volumes import placement
+from kajitori.scheduler.plugins.volumes import placement, rows_of_volume
 from kajitori.scheduler.pod_view import PodView
 
 VOLUMES_LIMIT_S = 600.0
@@ -30,11 +30,12 @@ class VolumesNotBound(Exception):
 class Binder:
     """Writes bindings. Raises what the client raises, and VolumesNotBound."""
 
-    def __init__(self, client: Client, clock: Clock, cluster: Cluster, claims_: Informer) -> None:
+    def __init__(self, client: Client, clock: Clock, cluster: Cluster, claims_: Informer, volumes: Informer) -> None:
         self._client = client
         self._clock = clock
         self._cluster = cluster
         self._claims = claims_
+        self._volumes = volumes
         self.writes = asyncio.Semaphore(WRITES_AT_ONCE)
 
     async def bind(self, pod: PodView, node: str) -> None:
@@ -76,7 +77,8 @@ class Binder:
                     reserved.append(name_of(volume))
                     self._cluster.reserved_volumes[name_of(volume)] = key_of(claim)
                     await self._reserve(volume, claim)
-            await self._all_bound(pod, node, [key_of(c) for c in waiting if claims.selected_node(c) != node])
+            await self._all_bound(pod, node)
+            self._check_reach(pod, node)
         finally:
             for name in reserved:
                 self._cluster.reserved_volumes.pop(name, None)
@@ -106,25 +108,33 @@ class Binder:
             patch = {"metadata": meta, "spec": {"claimRef": reference}}
             await self._client.patch(core.PERSISTENT_VOLUME, name_of(volume), patch)
 
-    async def _all_bound(self, pod: PodView, node: str, told: list[ObjectKey]) -> None:
+    def _check_reach(self, pod: PodView, node: str) -> None:
+        row = self._cluster.nodes.row(node)
+        for volume in claims.bound_volumes(pod, self._cluster):
+            reached = rows_of_volume(volume, self._cluster.nodes)
+            if row is not None and reached is not None and not reached[row]:
+                why = f'pv "{name_of(volume)}" node affinity doesn\'t match node "{node}"'
+                raise VolumesNotBound(f"binding volumes: {why}")
+
+    async def _all_bound(self, pod: PodView, node: str) -> None:
         """A provisioner that cannot serve this node takes the annotation off again: then another may be chosen."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         seen: set[ObjectKey] = set()
 
         def look(*_: object) -> None:
-            waiting = claims.claims_to_place(pod, self._cluster)
-            for claim in waiting:
+            for claim in claims.claims_to_place(pod, self._cluster):
                 if claims.selected_node(claim) == node:
                     seen.add(key_of(claim))
-                elif key_of(claim) in seen and key_of(claim) in told and not done.done():
+                elif key_of(claim) in seen and not done.done():
                     done.set_exception(VolumesNotBound(f'provisioning failed for PVC "{name_of(claim)}"'))
-            if not waiting and not done.done():
+            if len(list(claims.bound_volumes(pod, self._cluster))) == len(pod.claims) and not done.done():
                 done.set_result(None)
 
-        unsubscribe = self._claims.subscribe(look)
+        unsubscribe = [informer.subscribe(look) for informer in (self._claims, self._volumes)]
         try:
             await within(self._clock, VOLUMES_LIMIT_S, done)
         except TimeoutError:
             raise VolumesNotBound("binding volumes: context deadline exceeded") from None
         finally:
-            unsubscribe()
+            for end in unsubscribe:
+                end()

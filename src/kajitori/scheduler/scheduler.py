@@ -45,7 +45,8 @@ class Scheduler:
         self._view = ClusterView(cache, self._queue, name, self._drop)
         self._cluster = self._view.cluster
         self._budgets = cache.informer(policy.POD_DISRUPTION_BUDGET)
-        self._binder = Binder(client, clock, self._cluster, cache.informer(core.PERSISTENT_VOLUME_CLAIM))
+        claims, volumes = cache.informer(core.PERSISTENT_VOLUME_CLAIM), cache.informer(core.PERSISTENT_VOLUME)
+        self._binder = Binder(client, clock, self._cluster, claims, volumes)
         self._outcome = Outcome(client, clock, recorder, name)
         self._bindings: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

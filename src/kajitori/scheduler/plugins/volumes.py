@@ -23,7 +23,7 @@ def rows_of_volume(volume: Object, nodes: NodeTable) -> Mask | None:
 def placement(claim: Object, node: str, cluster: Cluster) -> Object | None:
     """The existing volume that the claim takes on this node; None when one must be made."""
     row = cluster.nodes.row(node)
-    if claims.selected_node(claim) or row is None:
+    if row is None or claims.selected_node(claim) == node:
         return None
     for volume in claims.candidate_volumes(claim, cluster):
         mask = rows_of_volume(volume, cluster.nodes)
@@ -69,7 +69,9 @@ def _bound(claim: Object, cluster: Cluster) -> tuple[str, Mask]:
 def _waiting(claim: Object, cluster: Cluster) -> tuple[str, Mask]:
     nodes = cluster.nodes
     mask = _provisionable(claim, cluster)
-    if node := claims.selected_node(claim):
+    node = claims.selected_node(claim)
+    # A node that is gone cannot be meant any more: the next one is told to the claim instead.
+    if node and nodes.row(node) is not None:
         return NOTHING_TO_BIND, mask & nodes.mask_of([node])
     for volume in claims.candidate_volumes(claim, cluster):
         reached = rows_of_volume(volume, nodes)
