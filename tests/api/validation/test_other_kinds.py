@@ -450,6 +450,23 @@ def test_a_definition_is_named_for_what_it_defines():
     ]
 
 
+def test_a_definition_stores_one_version_and_each_has_a_schema():
+    wrong = definition()
+    wrong["spec"]["versions"][0] |= {"storage": False, "schema": {}}
+    found = "\n".join(messages(apiextensions.CUSTOM_RESOURCE_DEFINITION, wrong))
+    assert "spec.versions[0].schema.openAPIV3Schema: Required value" in found
+    assert "must have exactly one version marked as storage version" in found
+
+
+def test_groups_of_the_project_need_its_approval():
+    wrong = definition(group="apps.k8s.io")
+    wrong["metadata"]["name"] = "foos.apps.k8s.io"
+    (found,) = messages(apiextensions.CUSTOM_RESOURCE_DEFINITION, wrong)
+    assert found.startswith("metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must")
+    wrong["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for a test"}
+    assert messages(apiextensions.CUSTOM_RESOURCE_DEFINITION, wrong) == []
+
+
 def test_an_established_definition_keeps_its_scope_and_kind():
     old = definition()
     old["status"]["conditions"] = [{"type": "Established", "status": "True"}]

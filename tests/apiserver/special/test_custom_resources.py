@@ -153,27 +153,11 @@ def test_versions_share_one_store() -> None:
     assert only.stored_as is not None
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"name": "other.example.com"}, 'metadata.name: Invalid value: "other.example.com": must be spec.names.plural'),
-        ({"storage": False}, "must have exactly one version marked as storage version"),
-        ({"schema": {}}, "schema.openAPIV3Schema: Required value: schemas are required"),
-        ({"group": "apps.k8s.io"}, "protected groups must have approval annotation"),
-    ],
-)
-def test_what_is_wrong_with_a_definition_is_named(change: dict[str, Any], message: str) -> None:
-    crd = definition()
-    if "name" in change:
-        crd["metadata"]["name"] = change["name"]
-    elif "group" in change:
-        crd["spec"]["group"] = change["group"]
-        crd["metadata"]["name"] = f"widgets.{change['group']}"
-    else:
-        crd["spec"]["versions"][0].update(change)
+def test_a_column_whose_path_cannot_be_read_is_refused() -> None:
+    column = {"name": "Size", "type": "integer", "jsonPath": ".spec["}
     with pytest.raises(Invalid) as refused:
-        asyncio.run(World().create(crd))
-    assert message in refused.value.message
+        asyncio.run(World().create(definition(additionalPrinterColumns=[column])))
+    assert 'spec.versions[0].additionalPrinterColumns[0].jsonPath: Invalid value: ".spec["' in refused.value.message
 
 
 def test_the_finalizer_cannot_be_lost_by_an_update() -> None:

@@ -13,7 +13,7 @@ from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RestHooks, WriteContext
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.custom_resources import resources_of, storage_resource
-from kajitori.apiserver.special.definition_checks import errors_of, name_conflict
+from kajitori.apiserver.special.definition_checks import name_conflict, path_errors
 from kajitori.kit.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -78,8 +78,8 @@ class CustomResourceDefinitions(RestHooks):
                 self._work.set()
 
     def _accept(self, definition: Object) -> None:
-        """Judge the names and write the conditions. Raises Invalid for a definition that is wrong in itself."""
-        if errors := errors_of(definition):
+        """Judge the names and write the conditions. Raises Invalid for a path that cannot be read."""
+        if errors := list(path_errors(definition)):
             raise Invalid.of(CRD.group, CRD.kind, name_of(definition), errors)
         meta = definition["metadata"]
         if FINALIZER not in (meta.get("finalizers") or ()):
