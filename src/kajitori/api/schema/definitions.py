@@ -50,7 +50,16 @@ def definitions() -> dict[str, Object]:
 
 @lru_cache(maxsize=1)
 def go_shapes() -> dict[str, dict[str, Any]]:
-    """What `tools/go_shapes.py` found, by definition: types, embedded, keep, always, omitzero."""
+    """What OpenAPI does not say of upstream's types: how Go's encoder writes an empty value, and what Go calls a type
+    in a message about it. Release 1.36; for another, read the struct tags of `k8s.io/api` and `k8s.io/apimachinery`.
+
+    By definition of the OpenAPI document:
+    - `types`: field -> Go type, where it does not follow from the schema (`"restartPolicy": "v1.RestartPolicy"`);
+    - `embedded`: field -> names of the embedded structs on the way to it;
+    - `keep`: optional fields whose empty value is written (pointers);
+    - `always`: field -> what is written when it is absent (no omitempty, or a struct);
+    - `omitzero`: struct fields that are left out when they are empty.
+    """
     shapes: dict[str, dict[str, Any]] = orjson.loads(Path(__file__).with_name("go_shapes.json").read_bytes())
     return shapes
 
