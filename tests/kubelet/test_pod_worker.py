@@ -154,6 +154,22 @@ def test_the_pre_stop_hook_uses_up_the_grace_period():
     scenario(story)
 
 
+def test_an_ending_pod_is_not_asked_whether_it_lives():
+    async def story(node):
+        hook = {"preStop": {"sleep": {"seconds": 20}}}
+        probe = {"exec": {"command": ["check"]}, "periodSeconds": 1, "failureThreshold": 1}
+        main = {"name": "main", "image": "app:1", "lifecycle": hook, "livenessProbe": probe}
+        await node.create(pod_object(containers=[main], terminationGracePeriodSeconds=30))
+        await node.client.delete(POD, "web", "default")
+        await node.settle()
+        node.runtime.exec_codes["check"] = 1
+        await node.advance(10)
+        assert await node.exists()
+        assert "Unhealthy" not in await node.reasons()
+
+    scenario(story)
+
+
 def test_a_second_deletion_with_less_grace_is_heeded():
     async def story(node):
         node.runtime.ignores_sigterm.add("main")

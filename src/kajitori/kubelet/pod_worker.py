@@ -324,6 +324,7 @@ class PodWorker:
             record.started_s,
             verdict,
             failure,
+            lambda: self.state.is_leaving,
         )
         return asyncio.get_running_loop().create_task(
             prober.run(started=known.started, ready=known.ready), name=f"probes of {record.name}"

@@ -124,14 +124,23 @@ class Prober:
     """All probes of one container: the startup probe alone at first, then the other two."""
 
     def __init__(
-        self, target: Target, runtime: Runtime, clock: Clock, started_s: float, verdict: Verdict, failure: Failure
+        self,
+        target: Target,
+        runtime: Runtime,
+        clock: Clock,
+        started_s: float,
+        verdict: Verdict,
+        failure: Failure,
+        leaving: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`leaving`: the pod is ending, so only its readiness is of interest."""
         self._target = target
         self._runtime = runtime
         self._clock = clock
         self._started_s = started_s
         self._verdict = verdict
         self._failure = failure
+        self._leaving = leaving
 
     async def run(self, *, started: bool, ready: bool) -> None:
         """Until cancelled. `started` and `ready` are what is known already (after a restart of the agent)."""
@@ -152,10 +161,16 @@ class Prober:
 
     async def _once(self, kind: ProbeKind, probe: Object, thresholds: Thresholds) -> bool | None:
         """The verdict when it is news."""
+        if self._over(kind):
+            return None
         try:
             outcome = await look(probe, self._target, self._runtime, self._clock)
         except ProbeError as error:
+            if self._over(kind):
+                return None
             self._failure(kind, f"{kind} probe errored and resulted in unknown state: {error}")
+            return None
+        if self._over(kind):
             return None
         if not outcome.passed:
             self._failure(kind, f"{kind} probe failed: {outcome.message}")
@@ -164,18 +179,22 @@ class Prober:
             self._verdict(kind, verdict)
         return verdict
 
+    def _over(self, kind: ProbeKind) -> bool:
+        return kind is not ProbeKind.READINESS and self._leaving()
+
     async def _until_started(self, probe: Object) -> bool:
         thresholds = Thresholds(probe, None)
         await self._wait_first(probe)
-        while True:
+        while not self._over(ProbeKind.STARTUP):
             verdict = await self._once(ProbeKind.STARTUP, probe, thresholds)
             if verdict is not None:
                 return verdict
             await self._clock.sleep(float(probe.get("periodSeconds") or 10))
+        return False
 
     async def _forever(self, kind: ProbeKind, probe: Object, initial: bool) -> None:
         thresholds = Thresholds(probe, initial)
         await self._wait_first(probe)
-        while True:
+        while not self._over(kind):
             await self._once(kind, probe, thresholds)
             await self._clock.sleep(float(probe.get("periodSeconds") or 10))
