@@ -71,7 +71,21 @@ TAINT = {"key": "k", "effect": "NoExecute", "timeAdded": timestamp(NOW_S - 100)}
     ],
 )
 def test_when_a_pod_must_leave(tolerations: list[dict[str, Any]], expected: float | None) -> None:
-    assert evict_at_s(make_pod(tolerations=tolerations), [TAINT], NOW_S) == expected
+    assert evict_at_s(make_pod(tolerations=tolerations), [TAINT], NOW_S, NOW_S) == expected
+
+
+def test_a_taint_without_a_time_counts_from_when_it_was_seen(loops: Any) -> None:
+    patient = [{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}]
+
+    async def scenario() -> None:
+        loops.api.put(NODE, make_node("n1", taints=[{"key": "k", "effect": "NoExecute"}]))
+        loops.api.put(POD, make_pod(tolerations=patient))
+        await loops.settle(25)
+        assert "deletionTimestamp" not in loops.api.one(POD, "p")["metadata"]
+        await loops.settle(10)
+        assert "deletionTimestamp" in loops.api.one(POD, "p")["metadata"]
+
+    loops.run([TaintEvictionController], scenario)
 
 
 def test_networks_are_given_from_the_lowest_without_overlap() -> None:

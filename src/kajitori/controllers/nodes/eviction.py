@@ -12,8 +12,12 @@ from kajitori.controllers.node_fit import taints_of, tolerates
 from kajitori.controllers.nodes.lifecycle import BY_NODE, pod_node
 
 
-def evict_at_s(pod: Object, taints: Sequence[Object], now_s: float) -> float | None:
-    """When the pod must go (epoch seconds, not after `now_s` for at once); None for never."""
+def evict_at_s(pod: Object, taints: Sequence[Object], now_s: float, seen_s: float) -> float | None:
+    """When the pod must go (epoch seconds, not after `now_s` for at once); None for never.
+
+    Patience counts from a taint's `timeAdded`, which kubectl does not set: then from `seen_s`, when pod and taints
+    were first seen together.
+    """
     due: list[float] = []
     for taint in taints:
         fitting = [t for t in pod["spec"].get("tolerations") or () if tolerates((t,), taint)]
@@ -21,7 +25,7 @@ def evict_at_s(pod: Object, taints: Sequence[Object], now_s: float) -> float | N
             return now_s
         patience = [t["tolerationSeconds"] for t in fitting if t.get("tolerationSeconds") is not None]
         if patience:
-            since = parse_timestamp(taint["timeAdded"]) if taint.get("timeAdded") else now_s
+            since = parse_timestamp(taint["timeAdded"]) if taint.get("timeAdded") else seen_s
             due.append(since + max(0, min(patience)))
     return min(due, default=None)
 
@@ -51,7 +55,8 @@ class TaintEvictionController(Controller):
         self.pods = context.informer(POD)
         self.pods.add_index(BY_NODE, pod_node)
         self.events = context.recorder(self.name)
-        self._scheduled: set[ObjectKey] = set()
+        self._scheduled: dict[ObjectKey, float] = {}
+        """Pods that will have to go, and since when that is known (epoch seconds)."""
 
     def sources(self) -> Iterable[Source]:
         return (
@@ -76,19 +81,19 @@ class TaintEvictionController(Controller):
         pod = self.pods.get(key)
         node = self.nodes.get(ObjectKey("", node_name(pod))) if pod is not None else None
         if pod is None or node is None or is_deleting(pod) or is_terminal(pod):
-            self._scheduled.discard(key)
+            self._scheduled.pop(key, None)
             return None
         taints, now_s = no_execute(node), self.clock.now()
-        due_s = evict_at_s(pod, taints, now_s)
+        seen_s = self._scheduled.get(key, now_s)
+        due_s = evict_at_s(pod, taints, now_s, seen_s)
         if due_s is None:
-            if key in self._scheduled:
-                self._scheduled.discard(key)
+            if self._scheduled.pop(key, None) is not None:
                 self.events.event(pod, "Normal", "TaintManagerEviction", f"Cancelling deletion of Pod {key}")
             return None
         if due_s > now_s:
-            self._scheduled.add(key)
+            self._scheduled[key] = seen_s
             return due_s - now_s
-        self._scheduled.discard(key)
+        self._scheduled.pop(key, None)
         await self._evict(pod)
         return None
 
