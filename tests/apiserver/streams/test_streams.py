@@ -127,6 +127,24 @@ def test_logs_stream_from_the_kubelet(tmp_path: Path) -> None:
     assert world.heads[0].startswith("GET /containerLogs/default/web/app?follow=true&tailLines=5 HTTP/1.1\r\n")
 
 
+def test_a_refused_log_becomes_a_status(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    message = b'container "app" in pod "web" is waiting to start: ContainerCreating'
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = b"content-length: %d" % len(message)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n" + length + b"\r\n\r\n" + message)
+        await writer.drain()
+
+    async def scenario() -> None:
+        async with world.kubelet(serve):
+            with pytest.raises(BadRequest) as refused:
+                await world.ask("log")
+            assert refused.value.message == message.decode()
+
+    asyncio.run(scenario())
+
+
 def test_an_upgrade_is_joined_both_ways_and_keeps_no_credentials(tmp_path: Path) -> None:
     world = World(tmp_path)
 

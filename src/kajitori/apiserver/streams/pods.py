@@ -5,7 +5,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, Forbidden
+from kajitori.api.errors import BadRequest, Forbidden, InternalError, NotFound, ServiceUnavailable, StatusError
 from kajitori.api.meta import Object, name_of
 from kajitori.apiserver.http_types import Handler, HandlerKey, Query, RequestContext, Response
 from kajitori.apiserver.impersonation import forbidden_message
@@ -28,6 +28,8 @@ _LOG_OPTIONS = (
 )
 # The API's word for a stream -> the kubelet's.
 _STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
+_REFUSAL_BYTES_MAX = 10 * 1024
+_REFUSALS: Mapping[int, type[StatusError]] = {400: BadRequest, 403: Forbidden, 404: NotFound, 503: ServiceUnavailable}
 
 
 class PodStreams:
@@ -55,7 +57,7 @@ class PodStreams:
         check_log_options(options)
         target = f"/containerLogs/{_where(pod)}/{container}"
         query = f"?{urlencode(options)}" if options else ""
-        return await relay(self._address(pod), "GET", target + query, {"accept": "*/*"})
+        return await _or_refusal(await relay(self._address(pod), "GET", target + query, {"accept": "*/*"}))
 
     async def _exec(self, context: RequestContext) -> Response:
         pod = await self._pod(context)
@@ -102,6 +104,19 @@ class PodStreams:
         if not node:
             raise BadRequest(f"pod {name_of(pod)} does not have a host assigned")
         return self._kubelets.address_of(node)
+
+
+async def _or_refusal(answer: Response) -> Response:
+    """The kubelet refuses in plain text, which becomes the message of a Status. Raises StatusError."""
+    if answer.status < 300:
+        return answer
+    text = b""
+    if answer.stream is not None:
+        async for piece in answer.stream:
+            if len(text) < _REFUSAL_BYTES_MAX:
+                text += piece
+    message = text[:_REFUSAL_BYTES_MAX].decode(errors="replace")
+    raise _REFUSALS.get(answer.status, InternalError)(message)
 
 
 def _where(pod: Object) -> str:
