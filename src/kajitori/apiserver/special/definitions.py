@@ -47,7 +47,10 @@ class CustomResourceDefinitions(RestHooks):
             unsubscribe()
 
     async def before_create(self, obj: Object, context: WriteContext) -> None:
-        self._accept(obj)
+        if context.dry_run:
+            _check_paths(obj)
+        else:
+            self._accept(obj)
 
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if context.subresource or is_deleting(new):
@@ -79,8 +82,7 @@ class CustomResourceDefinitions(RestHooks):
 
     def _accept(self, definition: Object) -> None:
         """Judge the names and write the conditions. Raises Invalid for a path that cannot be read."""
-        if errors := list(path_errors(definition)):
-            raise Invalid.of(CRD.group, CRD.kind, name_of(definition), errors)
+        _check_paths(definition)
         meta = definition["metadata"]
         if FINALIZER not in (meta.get("finalizers") or ()):
             meta["finalizers"] = [*(meta.get("finalizers") or ()), FINALIZER]
@@ -221,3 +223,8 @@ def accepted_status(definition: Object, conflict: tuple[str, str] | None, now: s
         "acceptedNames": accepted or {"plural": "", "kind": ""},
         "storedVersions": stored,
     }
+
+
+def _check_paths(definition: Object) -> None:
+    if errors := list(path_errors(definition)):
+        raise Invalid.of(CRD.group, CRD.kind, name_of(definition), errors)
