@@ -112,3 +112,12 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
         data_dir.make(Layout(tmp_path / "file" / "data"), with_runtime=False)
     with pytest.raises(CommandError, match="is a file"):
         data_dir.entries(Layout(tmp_path / "file"))
+
+
+def test_a_disk_without_room_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 1 << 20
+
+    assert data_dir.full_disk(Layout(tmp_path / "not" / "yet")) == ""
+    monkeypatch.setattr(data_dir.shutil, "disk_usage", lambda path: Usage)
+    assert data_dir.full_disk(Layout(tmp_path / "not" / "yet")).startswith(f"full: 1024 KiB free at {tmp_path}")

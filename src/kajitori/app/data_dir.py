@@ -13,6 +13,10 @@ _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
 _UNMOUNTABLE = ',:\\"\n'
 
 
+DISK_FREE_MIN = 4 << 20
+"""Bytes that a control plane alone needs to start at all; nodes need far more (see `doctor`)."""
+
+
 def entries(layout: Layout) -> list[Path]:
     """What lies in the data directory; nothing when it does not exist. Raises CommandError."""
     try:
@@ -46,6 +50,17 @@ def refuse_unmountable(layout: Layout) -> None:
             f"{layout.root} cannot hold containers, because overlayfs takes no {' '.join(map(repr, bad))} in a path: "
             "choose another place with --data-dir"
         )
+
+
+def full_disk(layout: Layout) -> str:
+    """What to say of a disk on which the store cannot be written; "" when there is room."""
+    there = next(path for path in (layout.root, *layout.root.parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    return (
+        ""
+        if free >= DISK_FREE_MIN
+        else f"full: {free >> 10} KiB free at {there}, nothing can be written; free some space"
+    )
 
 
 def make(layout: Layout, *, with_runtime: bool) -> None:

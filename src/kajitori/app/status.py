@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from kajitori.api import core
 from kajitori.api.errors import StatusError
 from kajitori.api.meta import condition_is, name_of
+from kajitori.app.data_dir import full_disk
 from kajitori.app.layout import Layout
 from kajitori.app.locks import is_running
 from kajitori.app.processes import is_part, parts_of, read_state
@@ -22,7 +22,6 @@ from kajitori.client.kubeconfig import KubeconfigError, read_kubeconfig
 from kajitori.kit.clock import SystemClock
 
 ANSWER_LIMIT_S = 5.0
-DISK_FREE_MIN = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,8 @@ def read_status(layout: Layout, record: ClusterRecord) -> ClusterStatus:
     for name in record.node_names:
         nodes.setdefault(name, "unknown")
     return ClusterStatus(
-        str(layout.root), running, f"https://127.0.0.1:{record.port}", api, parts, nodes, _disk(layout)
+        str(layout.root), running, f"https://127.0.0.1:{record.port}", api, parts, nodes, full_disk(layout) or "ok"
     )
-
-
-def _disk(layout: Layout) -> str:
-    free = shutil.disk_usage(layout.root).free
-    if free >= DISK_FREE_MIN:
-        return "ok"
-    return f"full: {free >> 10} KiB free at {layout.root}, so nothing can be written; free some space"
 
 
 def _part_status(layout: Layout, name: str) -> PartStatus:

@@ -75,6 +75,8 @@ def _refuse_what_cannot_work(layout: Layout, record: ClusterRecord) -> None:
             f"the cluster in {layout.root} keeps its objects in {before.store}, not in {record.store}: "
             f"give `--store {before.store}`, or another --data-dir"
         )
+    if full := data_dir.full_disk(layout):
+        raise CommandError(f"the disk is {full}, or choose another place with --data-dir")
     if record.nodes:
         if os.geteuid() != 0:
             raise CommandError(
