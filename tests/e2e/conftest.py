@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from real_cluster import NOTES, Cluster
@@ -10,9 +11,12 @@ from real_cluster import NOTES, Cluster
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of one node; removed afterwards."""
+    """A cluster of one node, removed afterwards; or the running one in the directory KAJITORI_RUNNING, which stays."""
     if os.geteuid() != 0:
         pytest.skip("real containers need root")
+    if running := os.environ.get("KAJITORI_RUNNING"):
+        yield Cluster.at(Path(running))
+        return
     data_dir = tmp_path_factory.mktemp("cluster")
     cluster = Cluster(data_dir)
     cluster.up()

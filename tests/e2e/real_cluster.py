@@ -43,6 +43,12 @@ class Cluster:
         self.environment = os.environ | {"KAJITORI_DATA_DIR": str(data_dir), "HTTP_PORT": str(http_port)}
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
 
+    @classmethod
+    def at(cls, data_dir: Path) -> "Cluster":
+        """The cluster that runs there."""
+        record = json.loads((data_dir / "cluster.json").read_text())
+        return cls(data_dir, record["port"], record["http_port"], record["https_port"])
+
     def run(self, *command: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, input=stdin, timeout=420, check=False
