@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -77,8 +77,8 @@ class Connection(asyncio.Protocol):
             await self._wait()
         return self._parser.get_status_code(), self._headers
 
-    async def read(self) -> bytes:
-        """The next piece of the body, b"" when it is complete. Raises Disconnected."""
+    async def _read(self) -> bytes:
+        """The next piece of the body, b"" when it is complete."""
         while not self._chunks:
             if self._complete:
                 return b""
@@ -89,6 +89,11 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
         return chunk
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises Disconnected."""
+        while piece := await self._read():
+            yield piece
 
     @property
     def reusable(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from kajitori.client.connection import Address, Connection, encode_head
 from kajitori.client.interface import Disconnected
 from kajitori.client.kubeconfig import ClusterAccess
+from kajitori.client.wire import Answer, read_all
 from kajitori.kit.clock import Clock, within
 
 T = TypeVar("T")
@@ -33,15 +34,8 @@ class TransportSettings:
     timeout_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
 class Transport:
-    """HTTP to one server as one identity. Everything that goes wrong below HTTP is Disconnected."""
+    """The `Wire` to one server over HTTP, as one identity."""
 
     def __init__(self, access: ClusterAccess, clock: Clock, user_agent: str, settings: TransportSettings) -> None:
         url = urlsplit(access.server)
@@ -61,23 +55,22 @@ class Transport:
         self._closed = False
 
     async def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send and read the whole answer. Raises Disconnected."""
         return await self._in_time(method, target, self._request(method, target, body, headers))
 
     @asynccontextmanager
-    async def stream(self, target: str, headers: Mapping[str, str]) -> AsyncGenerator[tuple[Connection, int], None]:
-        """GET on a connection of its own, whose body the caller reads as it comes: the connection and the status."""
+    async def stream(self, target: str) -> AsyncGenerator[tuple[int, AsyncIterator[bytes]], None]:
+        """GET on a connection of its own."""
         connection = await self._in_time("GET", target, self._open())
         self._streams.add(connection)
         try:
-            answer = connection.request(self._head("GET", target, b"", headers), b"")
+            answer = connection.request(self._head("GET", target, b"", {}), b"")
             status, _ = await self._in_time("GET", target, answer)
-            yield connection, status
+            yield status, connection.pieces()
         finally:
             self._streams.discard(connection)
             connection.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._closed = True
         for connection in (*self._idle, *self._streams):
             connection.close()
@@ -110,7 +103,7 @@ class Transport:
 
     async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> Answer:
         status, headers = await connection.request(head, body)
-        return Answer(status, headers, await read_all(connection))
+        return Answer(status, headers, await read_all(connection.pieces()))
 
     async def _open(self) -> Connection:
         if self._closed:
@@ -140,13 +133,6 @@ class Transport:
         if body or method not in SAFE_METHODS:
             sent["Content-Length"] = str(len(body))
         return encode_head(method, self._prefix + target, sent)
-
-
-async def read_all(connection: Connection) -> bytes:
-    pieces = []
-    while piece := await connection.read():
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 class _Token:

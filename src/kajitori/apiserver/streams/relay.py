@@ -6,6 +6,7 @@ from kajitori.api.errors import InternalError, ServiceUnavailable
 from kajitori.apiserver.http_types import Response
 from kajitori.client.connection import Address, Connection, encode_head
 from kajitori.client.interface import Disconnected
+from kajitori.client.wire import read_all
 
 # Headers of an answer that say something about this hop alone.
 _HOP = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "date", "content-type"))
@@ -32,7 +33,7 @@ async def relay(address: Address, method: str, target: str, headers: Mapping[str
 
 async def _body(connection: Connection) -> AsyncIterator[bytes]:
     try:
-        while piece := await connection.read():
+        async for piece in connection.pieces():
             yield piece
     except Disconnected:
         return
@@ -43,7 +44,7 @@ async def _body(connection: Connection) -> AsyncIterator[bytes]:
 async def fetch(address: Address, target: str) -> bytes:
     """The whole body of a GET. Raises ServiceUnavailable, InternalError."""
     response = await relay(address, "GET", target, {"accept": "application/json"})
-    pieces = [piece async for piece in response.stream] if response.stream is not None else []
+    body = await read_all(response.stream) if response.stream is not None else b""
     if response.status != 200:
         raise InternalError(f"{address}{target} answered {response.status}")
-    return b"".join(pieces)
+    return body
