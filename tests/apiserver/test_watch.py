@@ -199,17 +199,31 @@ def test_a_watch_from_a_revision_that_comes_a_moment_later_waits_for_it(in_clust
     in_cluster(scenario)
 
 
-def test_a_watch_from_a_revision_that_does_not_come_is_refused(in_cluster):
+def test_a_watch_from_a_revision_that_does_not_come_is_told_to_list_again(in_cluster):
     async def scenario(plane):
         newest = await now(plane)
         opening = asyncio.create_task(watch(plane, MAPS, resourceVersion="999999"))
         await plane.clock.advance(2.9)
         assert not opening.done()
         await plane.clock.advance(0.2)
+        peer = await opening
+        (line,) = peer.lines
+        assert line["type"] == "ERROR" and peer.ended
+        assert (line["object"]["code"], line["object"]["reason"]) == (410, "Expired")
+        assert line["object"]["message"] == f"Timeout: Too large resource version: 999999, current: {newest}"
+
+    in_cluster(scenario)
+
+
+def test_a_list_at_a_revision_that_does_not_come_is_refused(in_cluster):
+    async def scenario(plane):
+        newest = await now(plane)
+        reading = asyncio.create_task(plane.client.list(CONFIG_MAP, "default", resource_version="999999"))
+        await plane.clock.advance(3.1)
         with pytest.raises(Timeout) as caught:
-            await opening
-        assert caught.value.status()["message"] == f"Timeout: Too large resource version: 999999, current: {newest}"
+            await reading
         assert caught.value.is_too_large and caught.value.details["retryAfterSeconds"] == 1
+        assert caught.value.message == f"Timeout: Too large resource version: 999999, current: {newest}"
 
     in_cluster(scenario)
 

@@ -223,8 +223,8 @@ async def open_watch(
 ) -> WatchStream:
     """Begin a watch. One from before the history is told so in its stream (410), as upstream does.
 
-    One from a revision that does not come (the store was replaced) is refused after a while (504), so that the client
-    lists again; upstream would leave it waiting in silence.
+    One from a revision that does not come (the store was replaced) is told the same after a while: every client lists
+    again on 410. Upstream would leave it waiting in silence.
     """
     kind = backend.cache.kind(resource)
     version = options.resource_version
@@ -237,13 +237,13 @@ async def open_watch(
         if version == "":
             await backend.cache.caught_up()
         after = backend.cache.revision
-    if after > backend.cache.revision:
-        await backend.cache.reached(after)
     too_old = ""
     backlog: list[tuple[CachedEvent, str]] = []
     try:
+        if after > backend.cache.revision:
+            await backend.cache.reached(after)
         backlog = _existing(kind, selection) if everything else _missed(kind, selection, after)
-    except TooOld as error:
+    except (TooOld, Timeout) as error:
         too_old = str(error)
     stream = WatchStream(
         backend.cache,
