@@ -170,6 +170,39 @@ def test_an_ending_pod_is_not_asked_whether_it_lives():
     scenario(story)
 
 
+def test_a_pod_that_a_finalizer_keeps_shows_how_it_ended():
+    async def story(node):
+        pod = pod_object(terminationGracePeriodSeconds=7)
+        pod["metadata"]["finalizers"] = ["example.org/keep"]
+        await node.create(pod)
+        await node.client.delete(POD, "web", "default")
+        await node.settle()
+        found = await node.pod()
+        assert (found["status"]["phase"], node.runtime.found, node.kubelet.workers) == ("Failed", {}, {})
+        assert found["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]
+        assert condition_is(found, "Initialized")
+
+    scenario(story)
+
+
+def test_volumes_of_configuration_are_read_only():
+    async def story(node):
+        metadata = {"name": "settings", "namespace": "default"}
+        await node.client.create(CONFIG_MAP, {"metadata": metadata, "data": {"a": "1"}})
+        mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("config", "work")]
+        volumes = [{"name": "config", "configMap": {"name": "settings"}}, {"name": "work", "emptyDir": {}}]
+        await node.create(
+            pod_object(containers=[{"name": "main", "image": "app:1", "volumeMounts": mounts}], volumes=volumes)
+        )
+        made = node.runtime.configs[node.runtime.running("main").id].mounts
+        assert {m.container_path: m.read_only for m in made if m.container_path in ("/config", "/work")} == {
+            "/config": True,
+            "/work": False,
+        }
+
+    scenario(story)
+
+
 def test_a_second_deletion_with_less_grace_is_heeded():
     async def story(node):
         node.runtime.ignores_sigterm.add("main")

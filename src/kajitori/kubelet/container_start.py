@@ -39,6 +39,9 @@ class StartProblem(Exception):
         self.retry_s = retry_s
 
 
+READ_ONLY_SOURCES = frozenset(("image", "configMap", "secret", "downwardAPI", "projected"))
+
+
 class ContainerStarter:
     def __init__(self, context: NodeContext, state: PodState, volumes: PodVolumes) -> None:
         self._context = context
@@ -173,14 +176,19 @@ class ContainerStarter:
         return Mount(
             target if target.startswith("/") else "/" + target,
             str(path),
-            bool(mount.get("readOnly")) or mount["name"] in self._image_volumes,
+            bool(mount.get("readOnly")) or mount["name"] in self._read_only_volumes,
             mount.get("mountPropagation") or "None",
         )
 
     @property
     def _image_volumes(self) -> set[str]:
-        """Volumes that nobody can write to, whatever their mounts say."""
         return {volume["name"] for volume in self._state.spec.get("volumes") or () if "image" in volume}
+
+    @property
+    def _read_only_volumes(self) -> set[str]:
+        """Volumes that nobody can write to, whatever their mounts say."""
+        volumes = self._state.spec.get("volumes") or ()
+        return {volume["name"] for volume in volumes if not READ_ONLY_SOURCES.isdisjoint(volume)}
 
     def _hosts_file(self, pod: Object) -> Path:
         path = self._context.config.pod_dir(uid_of(pod)) / "etc-hosts"

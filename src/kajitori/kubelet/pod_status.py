@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kajitori.api.meta import Object, condition_of, set_condition
 from kajitori.api.pods import is_sidecar, qos_class
 from kajitori.api.times import timestamp
+from kajitori.kubelet.actions import TearDown
 from kajitori.kubelet.container_status import container_status
 from kajitori.kubelet.lifecycle import init_failed, is_over, is_started
 from kajitori.kubelet.pod_state import PodState
@@ -37,6 +38,8 @@ def status_of(state: PodState, node: NodeAddress, now_s: float) -> Object:
     now = timestamp(now_s)
     if _rejected(state):
         return _refusal(state, now)
+    if _is_history(state, old):
+        return old
     ending = state.is_leaving or state.end is not None or is_over(state)
     inits = [container_status(state, c, ending=ending) for c in spec.get("initContainers") or ()]
     mains = [container_status(state, c, ending=ending) for c in spec["containers"]]
@@ -77,6 +80,13 @@ def known_status(state: PodState) -> Object:
     own = [c for c in state.reported.get("conditions") or () if is_own(c)]
     foreign = [c for c in seen.get("conditions") or () if not is_own(c)]
     return {**state.reported, "conditions": own + foreign}
+
+
+def _is_history(state: PodState, old: Object) -> bool:
+    """It has ended and been told; its containers are being removed, or are, though a finalizer may keep the object."""
+    if not state.is_leaving or old.get("phase") not in ("Succeeded", "Failed"):
+        return False
+    return state.torn_down or TearDown.key in state.busy or not state.containers
 
 
 def _rejected(state: PodState) -> bool:
