@@ -64,6 +64,10 @@ def _runner(part: str) -> Run:
         from kajitori.app.node import run_node
 
         return run_node
+    if part == "simulator":
+        from kajitori.app.simulator import run_simulator
+
+        return run_simulator
     from kajitori.app.controllers import run_controllers, run_scheduler
 
     return run_scheduler if part == "scheduler" else run_controllers

@@ -39,6 +39,8 @@ def parts_of(record: ClusterRecord) -> tuple[Part, ...]:
     disable = ("--disable", ",".join(record.disable)) if record.disable else ()
     if not {"controllers", "scheduler"} <= set(record.disable):
         parts.append(Part("controllers", ("controllers", *disable)))
+    if record.simulated_nodes:
+        parts.append(Part("simulator", ("simulator",)))
     parts += [Part(name, ("node", "--node", name, *disable)) for name in record.node_names]
     return tuple(parts)
 

@@ -26,6 +26,7 @@ class ClusterRecord:
 
     port: int = 6443
     nodes: int = 1
+    simulated_nodes: int = 0
     store: str = "sqlite"
     disable: tuple[str, ...] = ()
     http_port: int = 80

@@ -20,6 +20,7 @@ from kajitori.client.http import HttpClient
 from kajitori.client.interface import Disconnected
 from kajitori.client.kubeconfig import KubeconfigError, read_kubeconfig
 from kajitori.kit.clock import SystemClock
+from kajitori.sim.node import NAME_PREFIX
 
 ANSWER_LIMIT_S = 5.0
 
@@ -121,5 +122,9 @@ def _print(status: ClusterStatus) -> None:
         else:
             detail = "not running"
         click.echo(f"{part.name:12}  {detail}")
+    simulated = [state for name, state in status.nodes.items() if name.startswith(NAME_PREFIX)]
+    if simulated:
+        click.echo(f"{'simulated':12}  {simulated.count('Ready')} of {len(simulated)} Ready")
     for name, state in sorted(status.nodes.items()):
-        click.echo(f"{name:12}  {state}")
+        if not name.startswith(NAME_PREFIX):
+            click.echo(f"{name:12}  {state}")

@@ -56,6 +56,7 @@ def _record(options: UpOptions) -> ClusterRecord:
     return ClusterRecord(
         port=options.port,
         nodes=options.nodes,
+        simulated_nodes=options.simulated_nodes,
         store=options.store,
         disable=tuple(sorted(options.disable)),
         http_port=options.http_port,

@@ -17,6 +17,7 @@ class UpOptions:
     data_dir: Path
     port: int = 6443
     nodes: int = 1
+    simulated_nodes: int = 0
     store: str = "sqlite"
     disable: frozenset[str] = frozenset()
     detach: bool = False

@@ -13,6 +13,8 @@ from kajitori import __version__
 from kajitori.cli.interface import DISABLEABLE, Application, CommandError, PartOptions, UpOptions
 
 PARTS = ("apiserver", "controllers", "scheduler", "node")
+HIDDEN_PARTS = ("simulator",)
+"""Of use only to `up`, which knows how many nodes it is to simulate."""
 
 
 def default_data_dir() -> Path:
@@ -71,6 +73,13 @@ def build_cli(application: Application) -> click.Group:
         show_default=True,
         help="Real nodes on this machine; 0 for the control plane alone.",
     )
+    @click.option(
+        "--simulated-nodes",
+        type=click.IntRange(0, 10_000),
+        default=0,
+        show_default=True,
+        help="Nodes that run pods in name only, at once and by the thousand.",
+    )
     @click.option("--store", default="sqlite", show_default=True, help="sqlite, memory or etcd://HOST:PORT,...")
     @click.option(
         "--disable", default="", callback=_names, metavar="PART,...", help=f"Leave out: {', '.join(DISABLEABLE)}."
@@ -128,13 +137,13 @@ def build_cli(application: Application) -> click.Group:
         """Load OCI or Docker archives into every node of the cluster."""
         application.image_load(data_dir, archives)
 
-    for part in PARTS:
+    for part in (*PARTS, *HIDDEN_PARTS):
         cli.add_command(_part_command(part, application))
     return cli
 
 
 def _part_command(part: str, application: Application) -> click.Command:
-    @click.command(part, help=f"Run the {part} alone.")
+    @click.command(part, help=f"Run the {part} alone.", hidden=part in HIDDEN_PARTS)
     @_data_dir
     @click.option("--kubeconfig", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The API server.")
     @click.option("--disable", default="", callback=_names, metavar="PART,...")
