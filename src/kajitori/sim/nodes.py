@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kajitori.api.coordination import LEASE
@@ -61,8 +61,8 @@ class SimulatedNodes:
         """Until cancelled; nodes and pods stay as they are then."""
         await self._nodes.synced()
         await self._remove_extra()
-        for number in self._numbers.values():
-            await self._insist(self._register, number)
+        numbers = iter(self._numbers.values())
+        await asyncio.gather(*(self._register_each(numbers) for _ in range(self._config.workers)))
         await self._pods.synced()
         unsubscribe = self._pods.subscribe(self._on_pod)
         self.ready.set()
@@ -84,16 +84,21 @@ class SimulatedNodes:
                 except (NotFound, Disconnected) as error:
                     logger.info("node %s is not removed: %s", name_of(node), error)
 
-    async def _insist(self, act: Callable[[int], Awaitable[None]], number: int) -> None:
-        failures = 0
-        while True:
-            try:
-                await act(number)
-                return
-            except (StatusError, Disconnected) as error:
+    async def _register_each(self, numbers: Iterator[int]) -> None:
+        """Several of these share the numbers."""
+        for number in numbers:
+            failures = 0
+            while not await self._is_registered(number):
                 failures += 1
-                logger.warning("node %s: %s; trying again", node_name(number), error)
                 await self._clock.sleep(RETRY.delay_s(failures))
+
+    async def _is_registered(self, number: int) -> bool:
+        try:
+            await self._register(number)
+        except (StatusError, Disconnected) as error:
+            logger.warning("node %s: %s; trying again", node_name(number), error)
+            return False
+        return True
 
     async def _register(self, number: int) -> None:
         now_s = self._clock.now()
