@@ -144,7 +144,7 @@ def test_a_namespace_on_what_has_none_is_dropped(in_cluster):
         (
             {"kind": "Nothing"},
             'Nothing in version "v1" cannot be handled as a ConfigMap: '
-            'no kind "Nothing" is registered for version "v1"',
+            'no kind "Nothing" is registered for version "v1" in scheme "pkg/api/legacyscheme/scheme.go:30"',
         ),
         ({"apiVersion": "v2"}, "the API version in the data (v2) does not match the expected API version (v1)"),
         (

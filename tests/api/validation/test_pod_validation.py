@@ -282,3 +282,14 @@ def test_ephemeral_containers_can_only_be_added():
     one, two = {"name": "a", "image": "i"}, {"name": "b", "image": "i"}
     assert rule(pod(ephemeralContainers=[one, two]), pod(ephemeralContainers=[one])) == []
     assert len(rule(pod(ephemeralContainers=[two]), pod(ephemeralContainers=[one]))) == 1
+
+
+def test_only_volumes_that_are_right_can_be_mounted():
+    mounting = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    wrong = [{"name": "v", "emptyDir": {}, "hostPath": {"path": "/x"}}]
+    assert errors(pod(mounting, volumes=wrong)) == [
+        "spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type",
+        'spec.containers[0].volumeMounts[0].name: Not found: "v"',
+    ]
+    twice = [{"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}]
+    assert errors(pod(mounting, volumes=twice)) == ['spec.volumes[1].name: Duplicate value: "v"']

@@ -34,6 +34,11 @@ def _invalid_patch(shown: str, why: str) -> Invalid:
     return Invalid(f' "" is invalid: {error}', {"causes": [error.cause()]})
 
 
+def not_registered(kind: Any, api_version: Any) -> str:
+    """Upstream names the table of types that it looked into; clients compare the whole sentence."""
+    return f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+
+
 def broken(why: str) -> StatusError:
     """A patch that contradicts the schema; upstream answers 500 without a reason."""
     return StatusError(why)

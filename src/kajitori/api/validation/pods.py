@@ -64,18 +64,16 @@ def pod_template(path: str, template: Object, claim_names: frozenset[str] = froz
 
 
 def pod_spec(path: str, spec: Object, claim_names: frozenset[str] = frozenset()) -> Errors:
-    volumes = spec.get("volumes") or ()
+    volume_errors, volumes = pod_volumes(path, spec)
+    claimed = (name for name, v in volumes.items() if v.get("persistentVolumeClaim") or v.get("ephemeral"))
     context = PodContext(
-        volumes=frozenset(volume.get("name", "") for volume in volumes) | claim_names,
-        block_volumes=frozenset(
-            v.get("name", "") for v in volumes if any(v.get(k) for k in ("persistentVolumeClaim", "ephemeral"))
-        )
-        | claim_names,
+        volumes=frozenset(volumes) | claim_names,
+        block_volumes=frozenset(claimed) | claim_names,
         claims=frozenset(claim.get("name", "") for claim in spec.get("resourceClaims") or ()),
         grace_period_s=spec.get("terminationGracePeriodSeconds") or 0,
         host_network=bool(spec.get("hostNetwork")),
     )
-    yield from pod_volumes(path, spec)
+    yield from volume_errors
     yield from _claims(path, spec)
     yield from main_containers(f"{path}.containers", spec.get("containers") or (), context)
     yield from init_containers(f"{path}.initContainers", spec.get("initContainers") or (), context)

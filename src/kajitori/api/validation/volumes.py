@@ -283,16 +283,19 @@ def _source(path: str, holder: Object, sources: Mapping[str, SourceCheck]) -> Er
         yield required(path, "must specify a volume type")
 
 
-def pod_volumes(path: str, spec: Object) -> Errors:
-    names: set[str] = set()
+def pod_volumes(path: str, spec: Object) -> tuple[list[FieldError], dict[str, Object]]:
+    """What is wrong with the volumes, and those that are right by their names: only these can be mounted."""
+    errors: list[FieldError] = []
+    good: dict[str, Object] = {}
     for volume, at in each(spec, "volumes", path):
         name = volume.get("name") or ""
-        problems = list(_source(at, volume, _POD_SOURCES))
-        yield from problems
-        yield from must_be_given(f"{at}.name", name, label_errors)
-        if name and name in names:
-            yield duplicate(f"{at}.name", name)
-        names.add(name)
+        problems = [*_source(at, volume, _POD_SOURCES), *must_be_given(f"{at}.name", name, label_errors)]
+        if name in good:
+            problems.append(duplicate(f"{at}.name", name))
+        errors += problems
+        if not problems:
+            good[name] = volume
+    return errors, good
 
 
 def claim_spec(path: str, spec: Object) -> Errors:

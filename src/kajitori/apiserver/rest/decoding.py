@@ -5,6 +5,7 @@ from typing import Any
 from kajitori.api.errors import BadRequest, Invalid, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
+from kajitori.api.patch.refusals import not_registered
 from kajitori.api.registry import BUILTIN
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform, duplicate_fields, strict_error, strict_messages
@@ -72,7 +73,7 @@ def _another_kind(resource: Resource, kind: str, api_version: str) -> StatusErro
         prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
         known = next((r for r in BUILTIN if (r.kind, r.api_version) == (kind, api_version)), None)
         if known is None and api_version == resource.api_version:
-            return BadRequest(f'{prefix}no kind "{kind}" is registered for version "{api_version}"')
+            return BadRequest(prefix + not_registered(kind, api_version))
         if known is not None and (known.kind, known.group) != (resource.kind, resource.group):
             ours = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
             return BadRequest(f"{prefix}converting ({known.version}.{kind}) to ({ours}): unknown conversion")

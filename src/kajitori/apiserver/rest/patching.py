@@ -142,7 +142,7 @@ def patched(
     wanted = _apply(resource, media, current, document)
     kind, api_version = wanted.get("kind"), wanted.get("apiVersion")
     if (kind, api_version) != (resource.kind, resource.api_version):
-        raise refusals.bad_result(wanted, f'no kind "{kind}" is registered for version "{api_version}"')
+        raise refusals.bad_result(wanted, refusals.not_registered(kind, api_version))
     try:
         check_kind(resource, wanted)
         conform_object(resource, wanted, options.field_validation, context.warnings)
