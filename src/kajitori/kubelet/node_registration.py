@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kajitori.api.coordination import LEASE
@@ -20,7 +20,6 @@ from kajitori.kubelet.node_object import (
     LEASE_NAMESPACE,
     lease,
     new_node,
-    node_labels,
     node_status,
 )
 from kajitori.kubelet.runtime import ImageRecord, Runtime, RuntimeFailure, RuntimeHealth, RuntimeVersion
@@ -122,21 +121,24 @@ class NodeRegistration:
     async def _create_or_adopt(self) -> Object:
         node = new_node(self._machine, self._config, await self._status())
         try:
-            created = await self._client.create(NODE, node)
-            self._told = node["status"]
-            return created
-        except AlreadyExists:
-            return await self._adopt()
+            return await self._create(node)
         except Forbidden:
             # A node may not give itself a role (NodeRestriction): then that is for an administrator.
             if CONTROL_PLANE_LABEL not in node["metadata"]["labels"]:
                 raise
             del node["metadata"]["labels"][CONTROL_PLANE_LABEL]
-            return await self._client.create(NODE, node)
+            return await self._create(node)
 
-    async def _adopt(self) -> Object:
+    async def _create(self, node: Object) -> Object:
+        try:
+            created = await self._client.create(NODE, node)
+        except AlreadyExists:
+            return await self._adopt(labels_of(node))
+        self._told = node["status"]
+        return created
+
+    async def _adopt(self, wanted: Mapping[str, str]) -> Object:
         node = await self._client.get(NODE, self._config.node_name)
-        wanted = node_labels(self._machine, self._config)
         missing = {key: value for key, value in wanted.items() if labels_of(node).get(key) != value}
         if missing:
             node = await self._client.patch(NODE, self._config.node_name, {"metadata": {"labels": missing}})
