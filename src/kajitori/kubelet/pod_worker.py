@@ -64,6 +64,8 @@ class PodWorker:
             "metadata"
         ].get("annotations"):
             self._refresh = True
+        if self._status.is_overwritten(pod):
+            self._status.write(pod, self.state.reported)
         self._wakeup.set()
 
     def remove(self, pod: Object | None = None) -> None:

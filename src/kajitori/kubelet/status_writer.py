@@ -9,6 +9,7 @@ from kajitori.api.meta import Object, name_of, namespace_of, uid_of
 from kajitori.client.interface import Client, Disconnected, PatchType
 from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock
+from kajitori.kubelet.pod_status import is_own
 from kajitori.kubelet.status_patch import status_patch
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,17 @@ class StatusWriter:
         self._told = told
         self._wanted: tuple[Object, Object] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._revision = 0
+        """Of the object that the last write made."""
+
+    def is_overwritten(self, pod: Object) -> bool:
+        """Whether another has since changed what is this agent's to say: a node given up for lost has its pods unready.
+
+        An object older than what was told last says nothing about that.
+        """
+        if self._wanted is not None or not self._revision or int(pod["metadata"]["resourceVersion"]) <= self._revision:
+            return False
+        return _own_part(pod.get("status") or {}) != _own_part(self._told)
 
     def write(self, pod: Object, status: Object) -> None:
         self._wanted = (pod, status)
@@ -45,7 +57,7 @@ class StatusWriter:
             pod, status = self._wanted
             patch = status_patch(uid_of(pod), self._told, status)
             try:
-                await self._client.patch(
+                written = await self._client.patch(
                     POD, name_of(pod), patch, namespace_of(pod), patch_type=PatchType.STRATEGIC, subresource="status"
                 )
             except (NotFound, Conflict):
@@ -59,6 +71,10 @@ class StatusWriter:
                 await self._clock.sleep(RETRY.delay_s(failures))
                 continue
             failures = 0
-            self._told = status
+            self._told, self._revision = status, int(written["metadata"]["resourceVersion"])
             if self._wanted is not None and self._wanted[1] is status:
                 self._wanted = None
+
+
+def _own_part(status: Object) -> tuple[str, dict[str, str]]:
+    return status.get("phase", ""), {c["type"]: c["status"] for c in status.get("conditions") or () if is_own(c)}
