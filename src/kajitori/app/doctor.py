@@ -18,7 +18,7 @@ DISK_FREE_MIN = 2 << 30
 CONTAINERD_MIN, RUNC_MIN, NFT_MIN = (1, 6), (1, 0), (1, 0)
 # `ip -json -batch`; the portmap plugin's `iptables -w`.
 IP_MIN, IPTABLES_MIN = (5, 0), (1, 8)
-PYTHON_PACKAGES = ("grpc", "google.protobuf", "pyroute2", "dns", "envoy")
+PYTHON_PACKAGES = ("grpc", "google.protobuf", "dns", "envoy")
 """Modules of the extra `node`."""
 
 
