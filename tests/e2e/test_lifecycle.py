@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -112,6 +114,86 @@ class TestLast:
         assert traces(alone.data_dir) == NOTHING
         assert not alone.data_dir.exists()
 
+    def test_a_killed_supervisor_leaves_containers_and_up_adopts_them(self, alone: Cluster) -> None:
+        alone.up()
+        try:
+            alone.run(str(NOTES / "demo.sh"))
+            before = containers(alone)
+            os.kill(int((alone.data_dir / "lock").read_text().removeprefix("pid ")), signal.SIGKILL)
+            eventually(lambda: not alone.status()["running"], "the lock is free")
+            assert alone.fetch("/whoami")[0] == 200
+            alone.up()
+            eventually(lambda: alone.status()["healthy"], "a healthy cluster")
+            assert containers(alone) == before
+            assert alone.fetch("/whoami")[0] == 200
+        finally:
+            alone.down("--purge")
+        assert traces() == NOTHING
+
+    def test_a_start_without_prospect_is_given_up_and_stopped(self, alone: Cluster, tmp_path: Path) -> None:
+        """containerd says its version and then does not start."""
+        real = shutil.which("containerd")
+        fake = tmp_path / "bin" / "containerd"
+        fake.parent.mkdir()
+        fake.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec {real} --version\necho no luck today >&2\nexit 1\n')
+        fake.chmod(0o755)
+        path = alone.environment["PATH"]
+        alone.environment["PATH"] = f"{fake.parent}:{path}"
+        result = alone.kajitori("up", "--detach", "--wait", check=False)
+        alone.environment["PATH"] = path
+        try:
+            assert result.returncode == 1
+            last = result.stderr.splitlines()[-1]
+            assert last.startswith("kajitori: node-1 ended 5 times before it was ready")
+            assert "no luck today" in last
+            assert not alone.status()["running"]
+            assert not traces()["processes"]
+            alone.up()
+        finally:
+            alone.down("--purge")
+        assert traces() == NOTHING
+
+    def test_in_the_foreground_ctrl_c_stops_the_containers_too(self, alone: Cluster) -> None:
+        command = ["kajitori", "up", "--wait"]
+        with subprocess.Popen(command, env=alone.environment, stderr=subprocess.PIPE, text=True) as foreground:
+            assert foreground.stderr is not None
+            try:
+                assert any("Ctrl-C" in line for line in iter(foreground.stderr.readline, ""))
+            finally:
+                foreground.send_signal(signal.SIGINT)
+            assert foreground.wait(30) == 0
+        assert not traces()["processes"]
+        alone.down("--purge")
+        assert traces() == NOTHING
+
+    def test_ports_that_others_have_are_named(self, alone: Cluster) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+            resolver.bind(("0.0.0.0", 53))
+            result = alone.kajitori("up", check=False)
+        assert result.returncode == 1
+        assert "port 53 of the name server is taken" in result.stderr
+        with socket.socket() as web:
+            web.bind(("0.0.0.0", 80))
+            web.listen()
+            result = alone.kajitori("up", check=False)
+        assert result.returncode == 1
+        assert "port 80 of the Ingress (HTTP)" in result.stderr
+        assert "--http-port" in result.stderr
+        assert not alone.data_dir.exists()
+
+    def test_purging_a_stopped_cluster_leaves_the_running_ones_network(self, alone: Cluster, tmp_path: Path) -> None:
+        stopped = Cluster(tmp_path / "stopped")
+        stopped.up()
+        stopped.down()
+        alone.up()
+        try:
+            stopped.down("--purge")
+            assert traces()["tables"] and any("kajitori0" in link for link in traces()["links"])
+            assert alone.status()["healthy"]
+        finally:
+            alone.down("--purge")
+        assert traces() == NOTHING
+
     def test_three_nodes(self, alone: Cluster) -> None:
         alone.up("--nodes", "3")
         try:
@@ -129,6 +211,14 @@ class TestLast:
         finally:
             alone.down("--purge")
         assert traces(alone.data_dir) == NOTHING
+
+
+def containers(cluster: Cluster) -> dict[str, list[tuple[str, int]]]:
+    """Each pod's containers and how often they were started again."""
+    return {
+        name: [(status["containerID"], status["restartCount"]) for status in pod["status"]["containerStatuses"]]
+        for name, pod in cluster.pods("").items()
+    }
 
 
 def fetch(host: str, port: int = 8080) -> str:

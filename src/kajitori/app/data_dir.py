@@ -66,6 +66,14 @@ def full_disk(layout: Layout) -> str:
 def make(layout: Layout, *, with_runtime: bool) -> None:
     """The folder itself and, for nodes, the one of their sockets. Raises CommandError."""
     try:
+        if with_runtime:
+            layout.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"{error.filename} cannot be made ({error.strerror}), and nodes keep their sockets there: "
+            "make /run a writable tmpfs, as it is on every Debian"
+        ) from error
+    try:
         layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(about_file(error, layout.root)) from error
@@ -74,14 +82,6 @@ def make(layout: Layout, *, with_runtime: bool) -> None:
             f"{layout.root} is not writable for uid {os.geteuid()}: choose another place with --data-dir, or run as "
             "its owner"
         )
-    try:
-        if with_runtime:
-            layout.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(
-            f"{error.filename} cannot be made ({error.strerror}), and nodes keep their sockets there: "
-            "make /run a writable tmpfs, as it is on every Debian"
-        ) from error
 
 
 def remove(layout: Layout) -> list[str]:

@@ -60,11 +60,21 @@ def lock_host(layout: Layout) -> int:
     """The descriptor to close when another cluster may have nodes here. Raises CommandError."""
     taken = _lock(HOST_LOCK, str(layout.root))
     if isinstance(taken, str):
-        raise CommandError(
-            f"this host already runs the nodes of another cluster, {taken}: stop it with "
-            f"`kajitori down --data-dir {taken}`, or start this one with `--nodes 0`"
-        )
+        raise _host_is_taken(taken)
     return taken
+
+
+def refuse_taken_host() -> None:
+    """Raises CommandError while another cluster's nodes run here; takes nothing."""
+    if holder := _holder(HOST_LOCK):
+        raise _host_is_taken(holder)
+
+
+def _host_is_taken(holder: str) -> CommandError:
+    return CommandError(
+        f"this host already runs the nodes of another cluster, {holder}: stop it with "
+        f"`kajitori down --data-dir {holder}`, or start this one with `--nodes 0`"
+    )
 
 
 def host_is_free() -> bool:

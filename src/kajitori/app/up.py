@@ -13,7 +13,7 @@ from kajitori.app import data_dir
 from kajitori.app.doctor import Finding, node_findings
 from kajitori.app.failure import about_file
 from kajitori.app.layout import Layout
-from kajitori.app.locks import is_running
+from kajitori.app.locks import is_running, refuse_taken_host
 from kajitori.app.ports import claims, refuse_taken_ports
 from kajitori.app.prepare import prepare
 from kajitori.app.processes import end_orphans
@@ -84,6 +84,7 @@ def _refuse_what_cannot_work(layout: Layout, record: ClusterRecord) -> None:
                 "real nodes need root (containers, network namespaces, nftables): "
                 "run `sudo kajitori up`, or the control plane alone with `kajitori up --nodes 0`"
             )
+        refuse_taken_host()
         data_dir.refuse_unmountable(layout)
         _refuse_missing(node_findings(layout.root))
     if before:

@@ -93,7 +93,8 @@ class Containerd:
         identity = identify(self._child.pid)
         if identity is None:
             self._reap()
-            raise ContainerdError(f"containerd ended at once; see {config.log_file}")
+            last = config.log_file.read_text(errors="replace").strip().rpartition("\n")[2]
+            raise ContainerdError(f"containerd ended at once: {last or 'it said nothing'}; see {config.log_file}")
         write_identity(config.pid_file, identity)
         logger.info("containerd started (pid %d)", identity.pid)
         return identity
