@@ -31,10 +31,6 @@ def is_ready(pod: Object) -> bool:
     return condition_is(pod, "Ready")
 
 
-def is_scheduled(pod: Object) -> bool:
-    return bool(node_name(pod))
-
-
 def node_name(pod: Object) -> str:
     return pod["spec"].get("nodeName") or ""
 
@@ -42,11 +38,6 @@ def node_name(pod: Object) -> str:
 def is_active(pod: Object) -> bool:
     """Neither over nor on its way out: what a controller counts as one of its own."""
     return not is_terminal(pod) and not is_deleting(pod)
-
-
-def is_mirror(pod: Object) -> bool:
-    """Whether it only mirrors a static pod of its node."""
-    return "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {})
 
 
 def is_sidecar(container: Object) -> bool:

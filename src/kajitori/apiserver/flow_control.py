@@ -17,12 +17,10 @@ class FlowControl:
     def __init__(self, reading_max: int = 400, mutating_max: int = 200) -> None:
         self._max = {False: reading_max, True: mutating_max}
         self.in_flight = {False: 0, True: 0}
-        self.rejected = 0
 
     def enter(self, user: User, *, mutating: bool) -> None:
         """Raises TooManyRequests. Every enter is followed by a leave."""
         if self.in_flight[mutating] >= self._max[mutating] and EXEMPT_GROUPS.isdisjoint(user.groups):
-            self.rejected += 1
             raise TooManyRequests(_BUSY)
         self.in_flight[mutating] += 1
 

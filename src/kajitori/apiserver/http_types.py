@@ -65,7 +65,6 @@ class Request:
     body: bytes = b""
     certificate: bytes | None = None
     """The verified peer certificate in DER."""
-    remote_address: str = ""
     raw_path: str = ""
     """The path as it was sent, percent-encoding and all; what a proxy passes on."""
     connection: Connection | None = None

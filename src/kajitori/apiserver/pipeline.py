@@ -55,7 +55,6 @@ class Pipeline:
         self._flow = flow
         self._dispatch = dispatch
         self.extension = Extension()
-        self.streams = 0
 
     def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
         return self.answer(request, None)

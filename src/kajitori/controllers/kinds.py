@@ -49,9 +49,6 @@ class Kinds:
         """Any served version of a kind."""
         return self._by_kind.get((api_version, kind))
 
-    def watched(self) -> list[tuple[Resource, Informer]]:
-        return [(resource, informer) for resource, informer, _ in self._watched.values()]
-
     def subscribe(self, handler: KindHandler) -> None:
         """Call `handler` with every change of every kind, also of those to come."""
         self._handlers.append(handler)

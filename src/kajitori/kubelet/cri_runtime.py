@@ -181,11 +181,6 @@ class CriRuntime:
             records.append(container_record(answer.status, item.pod_sandbox_id))
         return sorted(records, key=lambda record: record.created_s, reverse=True)
 
-    async def container_pod_uids(self) -> Mapping[str, str]:
-        boxes = await self._call("ListPodSandbox", pb.ListPodSandboxRequest())
-        inside = await self._call("ListContainers", pb.ListContainersRequest())
-        return {item.id: item.labels.get(POD_UID, "") for item in (*boxes.items, *inside.containers)}
-
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout_s: float) -> ExecResult:
         request = pb.ExecSyncRequest(container_id=container_id, cmd=list(command), timeout=max(0, round(timeout_s)))
         limit_s = timeout_s + STOP_MARGIN_S if timeout_s > 0 else PULL_TIMEOUT_S
@@ -232,10 +227,6 @@ class CriRuntime:
 
     async def remove_image(self, name: str) -> None:
         await self._call("RemoveImage", pb.RemoveImageRequest(image=pb.ImageSpec(image=name)))
-
-    async def image_filesystem(self) -> tuple[int, int]:
-        systems = (await self._call("ImageFsInfo", pb.ImageFsInfoRequest())).image_filesystems
-        return sum(s.used_bytes.value for s in systems), sum(s.inodes_used.value for s in systems)
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         try:

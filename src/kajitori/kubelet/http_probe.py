@@ -9,7 +9,6 @@ from kajitori.api.meta import Object
 from kajitori.kit.clock import Clock, within
 from kajitori.kubelet.config import VERSION
 
-BODY_BYTES_MAX = 10 * 1024
 HEADER_BYTES_MAX = 64 * 1024
 REDIRECTS_MAX = 10
 

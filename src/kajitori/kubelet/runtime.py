@@ -285,9 +285,6 @@ class Runtime(Protocol):
     async def containers(self, pod_uid: str) -> Sequence[ContainerRecord]:
         """A pod's containers with their full status, newest first."""
 
-    async def container_pod_uids(self) -> Mapping[str, str]:
-        """Container and sandbox id -> pod uid, of everything on this node."""
-
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout_s: float) -> ExecResult: ...
 
     async def exec_url(
@@ -311,9 +308,6 @@ class Runtime(Protocol):
     async def pull_image(self, name: str) -> str: ...
 
     async def remove_image(self, name: str) -> None: ...
-
-    async def image_filesystem(self) -> tuple[int, int]:
-        """Bytes and inodes used by images."""
 
     def events(self) -> AsyncIterator[RuntimeEvent]:
         """Endless; raises RuntimeUnavailable when the runtime goes away."""

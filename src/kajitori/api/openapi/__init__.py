@@ -63,10 +63,6 @@ class OpenApi:
         document = self.v2()
         return Document(encoded(orjson.loads(document.body)), f"{document.etag}-PB")
 
-    def v3_etag(self, path: str) -> str:
-        """The ETag of a document without making it."""
-        return self._fingerprint(self._groups().get(path, []))
-
     def _groups(self) -> dict[str, list[Resource]]:
         found: dict[str, list[Resource]] = {}
         for resource in self._registry:

@@ -67,7 +67,6 @@ class Node:
     list_keys: tuple[str, ...] = ()
     key_defaults: dict[str, Any] = field(default_factory=dict)
     preserve_unknown: bool = False
-    embedded_resource: bool = False
 
     def child(self, name: str) -> "Node | None":
         """The type of a field or of a map's value; None when it is unknown."""

@@ -1,7 +1,7 @@
 """The small checks that every family of kinds is made of. A path such as `spec.ports[0]` leads to each error."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
@@ -152,11 +152,6 @@ def label_selector(path: str, selector: Object | None) -> Errors:
 
 def is_empty_selector(selector: Object) -> bool:
     return not selector.get("matchLabels") and not selector.get("matchExpressions")
-
-
-def exactly_one(obj: Object, fields: Collection[str]) -> list[str]:
-    """Which of the fields are set."""
-    return [field for field in fields if obj.get(field) is not None]
 
 
 def relative_path(path: str, value: str) -> Errors:

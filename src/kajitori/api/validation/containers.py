@@ -53,7 +53,6 @@ class PodContext:
     block_volumes: frozenset[str] = frozenset()
     claims: frozenset[str] = frozenset()
     grace_period_s: int = 30
-    host_network: bool = False
     names: set[str] = field(default_factory=set)
 
 

@@ -4,12 +4,11 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 
-from kajitori.api.selectors import label_key_errors, label_value_errors
+from kajitori.api.selectors import label_key_errors
 
 Format = Callable[[str], Sequence[str]]
 
 qualified_name_errors = label_key_errors
-label_value_form_errors = label_value_errors
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)

@@ -71,7 +71,6 @@ def pod_spec(path: str, spec: Object, claim_names: frozenset[str] = frozenset())
         block_volumes=frozenset(claimed) | claim_names,
         claims=frozenset(claim.get("name", "") for claim in spec.get("resourceClaims") or ()),
         grace_period_s=spec.get("terminationGracePeriodSeconds") or 0,
-        host_network=bool(spec.get("hostNetwork")),
     )
     yield from volume_errors
     yield from _claims(path, spec)

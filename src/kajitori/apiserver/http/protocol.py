@@ -68,7 +68,6 @@ class HttpConnection(asyncio.Protocol):
         self._upgrading = False
         self._leftover: list[bytes] = []
         self._certificate: bytes | None = None
-        self._remote = ""
         self._paused = False
         self._refused = False
         self._deadline_s = 0.0
@@ -93,8 +92,6 @@ class HttpConnection(asyncio.Protocol):
             self._certificate = tls.getpeercert(binary_form=True) or None
         if (raw := transport.get_extra_info("socket")) is not None:
             _keep_alive(raw)
-        peer = transport.get_extra_info("peername")
-        self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self._arm(limits.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -311,7 +308,6 @@ class HttpConnection(asyncio.Protocol):
             incoming.headers,
             body,
             self._certificate,
-            self._remote,
             raw_path,
             self,
         )

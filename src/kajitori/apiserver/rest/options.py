@@ -70,7 +70,6 @@ class DeleteOptions:
     uid: str = ""
     resource_version: str = ""
     dry_run: bool = False
-    ignore_store_read_error: bool = False
     orphan_asked: bool | None = None
 
     def document(self) -> Object:

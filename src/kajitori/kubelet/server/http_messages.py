@@ -18,7 +18,6 @@ class Request:
     method: str
     path: str
     query: Mapping[str, list[str]]
-    raw_query: str
     headers: tuple[tuple[str, str], ...] = ()
 
     def header(self, name: str) -> str:
@@ -61,7 +60,7 @@ def parse_head(head: bytes) -> Request:
         raise BadMessage("the request line is not one") from None
     if not version.startswith("HTTP/1."):
         raise BadMessage(f"{version} is not spoken here")
-    return Request(method, url.path, parse_qs(url.query, keep_blank_values=True), url.query, headers)
+    return Request(method, url.path, parse_qs(url.query, keep_blank_values=True), headers)
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:

@@ -4,8 +4,6 @@ import ctypes
 import os
 from pathlib import Path
 
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-
 
 def mount_tmpfs(directory: Path, size_bytes: int = 0) -> None:
     """Raises OSError. Size 0 leaves the kernel's default (half of memory)."""

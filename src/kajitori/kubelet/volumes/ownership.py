@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-READ_WRITE, READ_ONLY, SET_GID, EXECUTE = 0o660, 0o440, 0o2000, 0o110
+READ_WRITE, SET_GID, EXECUTE = 0o660, 0o2000, 0o110
 
 
 def own_by_group(root: Path, group: int, *, on_mismatch_only: bool) -> None:
