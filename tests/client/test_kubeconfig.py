@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kajitori.client.kubeconfig import ClusterAccess, KubeconfigError, in_cluster, read_kubeconfig, write_kubeconfig
+from kajitori.client.kubeconfig import ClusterAccess, KubeconfigError, read_kubeconfig, write_kubeconfig
 
 ACCESS = ClusterAccess(
     server="https://127.0.0.1:6443",
@@ -111,24 +111,6 @@ def test_what_cannot_be_used_says_why(tmp_path: Path, text: str, message: str):
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(KubeconfigError, match="kubeconfig: No such file"):
         read_kubeconfig(tmp_path / "kubeconfig")
-
-
-def test_a_pod_finds_its_service_account(tmp_path: Path):
-    (tmp_path / "ca.crt").write_bytes(b"ca")
-    (tmp_path / "namespace").write_text("web")
-    environment = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
-    access = in_cluster(environment, tmp_path)
-    assert access == ClusterAccess(
-        server="https://[fd00::1]:443",
-        certificate_authority=b"ca",
-        token_file=str(tmp_path / "token"),
-        namespace="web",
-    )
-
-
-def test_outside_a_pod_the_remedy_is_a_kubeconfig():
-    with pytest.raises(KubeconfigError, match="give a kubeconfig"):
-        in_cluster({})
 
 
 def test_kubectl_style_data_is_base64(tmp_path: Path):

@@ -20,7 +20,7 @@ from kajitori.apiserver.authn.chain import AuthenticatorChain
 from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
 from kajitori.apiserver.authn.reviews import IdentityReviews
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, SigningKey, TokenIssuer
-from kajitori.apiserver.authn.tokens import BootstrapTokens, StaticTokens
+from kajitori.apiserver.authn.tokens import BootstrapTokens
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.authz.aggregation import Aggregator
 from kajitori.apiserver.authz.escalation import BindingHooks, RoleHooks
@@ -34,7 +34,7 @@ from kajitori.apiserver.bootstrap.cluster import ClusterFacts
 from kajitori.apiserver.bootstrap.policy import node_rules
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.http_types import Handler, HandlerKey, RestHooks
-from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects, User
+from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects
 from kajitori.apiserver.pki import FRONT_PROXY_CLIENT, Pki
 from kajitori.apiserver.special import definitions
 from kajitori.apiserver.special.bindings import Bindings
@@ -70,7 +70,6 @@ class SecurityConfig:
     dns_ip: str = "10.96.0.10"
     issuer: str = CLUSTER_ISSUER
     audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
-    static_tokens: Mapping[str, User] = field(default_factory=dict)
     allow_anonymous: bool = True
 
 
@@ -125,7 +124,6 @@ def build(
     authenticator = AuthenticatorChain(
         CertificateAuthenticator(clock),
         ServiceAccountAuthenticator(key, config.issuer, config.audiences, objects, clock),
-        StaticTokens(config.static_tokens),
         BootstrapTokens(objects, clock),
         allow_anonymous=config.allow_anonymous,
     )

@@ -6,14 +6,11 @@ The format is the API reference's `Config (v1)` of client configuration.
 import base64
 import binascii
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class KubeconfigError(Exception):
@@ -90,20 +87,6 @@ def write_kubeconfig(path: Path, access: ClusterAccess, *, cluster: str = "kajit
         "current-context": f"{user}@{cluster}",
     }
     _write_private(path, yaml.safe_dump(document, sort_keys=False).encode())
-
-
-def in_cluster(environment: Mapping[str, str], folder: Path = SERVICE_ACCOUNT_FOLDER) -> ClusterAccess:
-    """The access every pod has through its service account. Raises KubeconfigError outside a pod."""
-    host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
-    if not host or not port:
-        raise KubeconfigError("not in a pod: KUBERNETES_SERVICE_HOST is not set; give a kubeconfig")
-    namespace = folder / "namespace"
-    return ClusterAccess(
-        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        certificate_authority=_read(folder / "ca.crt", folder / "ca.crt"),
-        token_file=str(folder / "token"),
-        namespace=namespace.read_text().strip() if namespace.exists() else "default",
-    )
 
 
 def _load(path: Path) -> dict[str, Any]:

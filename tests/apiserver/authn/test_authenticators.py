@@ -10,7 +10,7 @@ from kajitori.api.errors import Unauthorized
 from kajitori.apiserver import pki
 from kajitori.apiserver.authn.chain import AuthenticatorChain
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, SigningKey, TokenIssuer
-from kajitori.apiserver.authn.tokens import BootstrapTokens, StaticTokens, parse_static_tokens
+from kajitori.apiserver.authn.tokens import BootstrapTokens
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.interfaces import ANONYMOUS, Credentials, User
 from kajitori.kit.clock import VirtualClock
@@ -23,7 +23,7 @@ AUDIENCES = (ISSUER, "k3s")
 class World:
     """An authenticator chain over objects in memory, and one service account `default/app`."""
 
-    def __init__(self, static: str = "", *, anonymous: bool = True) -> None:
+    def __init__(self, *, anonymous: bool = True) -> None:
         self.clock = VirtualClock()
         self.objects = FakeObjects(self.clock.now())
         self.key = SigningKey(pki.create_signing_key())
@@ -32,7 +32,6 @@ class World:
         self.chain = AuthenticatorChain(
             CertificateAuthenticator(self.clock),
             ServiceAccountAuthenticator(self.key, ISSUER, AUDIENCES, self.objects, self.clock),
-            StaticTokens(parse_static_tokens(static)),
             BootstrapTokens(self.objects, self.clock),
             allow_anonymous=anonymous,
         )
@@ -125,14 +124,6 @@ def test_legacy_token_lives_as_long_as_its_secret() -> None:
     assert world.ask(token).name == "system:serviceaccount:default:app"
     asyncio.run(world.objects.delete(core.SECRET, "app-token", "default"))
     assert world.refused(token)
-
-
-def test_static_tokens() -> None:
-    world = World('s3cret,jane,42,"dev,ops"\n')
-    assert world.ask("s3cret") == User("jane", ("dev", "ops", "system:authenticated"), "42")
-    assert world.refused("other")
-    with pytest.raises(ValueError, match="line 1"):
-        parse_static_tokens("justatoken\n")
 
 
 def test_bootstrap_token_until_it_expires() -> None:

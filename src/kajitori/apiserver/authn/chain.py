@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kajitori.api.errors import Unauthorized
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator
-from kajitori.apiserver.authn.tokens import BootstrapTokens, StaticTokens
+from kajitori.apiserver.authn.tokens import BootstrapTokens
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.interfaces import ANONYMOUS, Credentials, User
 
@@ -16,14 +16,12 @@ class AuthenticatorChain:
         self,
         certificates: CertificateAuthenticator,
         service_accounts: ServiceAccountAuthenticator,
-        static: StaticTokens,
         bootstrap: BootstrapTokens,
         *,
         allow_anonymous: bool = True,
     ) -> None:
         self._certificates = certificates
         self._service_accounts = service_accounts
-        self._static = static
         self._bootstrap = bootstrap
         self._allow_anonymous = allow_anonymous
 
@@ -39,7 +37,7 @@ class AuthenticatorChain:
 
     async def authenticate_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, tuple[str, ...]]:
         """The user of a token and the audiences it is good for. Raises Unauthorized."""
-        opaque = self._static.authenticate(token) or self._bootstrap.authenticate(token)
+        opaque = self._bootstrap.authenticate(token)
         own = self._service_accounts.audiences
         if opaque is not None:
             shared = tuple(a for a in audiences if a in own) if audiences else own

@@ -1,11 +1,8 @@
-"""Opaque bearer tokens: a static file for tests and emergencies, and bootstrap tokens by which nodes join."""
+"""Bootstrap tokens: opaque bearer tokens by which nodes join."""
 
 import base64
-import csv
 import hmac
-import io
 import re
-from collections.abc import Mapping
 
 from kajitori.api import core
 from kajitori.api.meta import Object, is_deleting
@@ -16,31 +13,6 @@ from kajitori.kit.clock import Clock
 _BOOTSTRAP_TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 _BOOTSTRAP_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 _BOOTSTRAP_TYPE = "bootstrap.kubernetes.io/token"
-
-
-def parse_static_tokens(text: str) -> dict[str, User]:
-    """Read the lines `token,user,uid,"group1,group2"` of --token-auth-file. Raises ValueError with the line."""
-    users: dict[str, User] = {}
-    for number, row in enumerate(csv.reader(io.StringIO(text), skipinitialspace=True), 1):
-        if not row:
-            continue
-        if len(row) < 3 or not row[0] or not row[1]:
-            raise ValueError(f'line {number} of the token file must be: token,user,uid[,"group1,group2"]')
-        groups = tuple(g for g in (row[3].split(",") if len(row) > 3 else ()) if g)
-        users[row[0]] = User(row[1], (*groups, "system:authenticated"), row[2])
-    return users
-
-
-class StaticTokens:
-    def __init__(self, users: Mapping[str, User]) -> None:
-        self._users = {token.encode(): user for token, user in users.items()}
-
-    def authenticate(self, token: str) -> User | None:
-        given = token.encode()
-        for known, user in self._users.items():
-            if hmac.compare_digest(known, given):
-                return user
-        return None
 
 
 class BootstrapTokens:

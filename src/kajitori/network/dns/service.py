@@ -56,11 +56,3 @@ async def ensure_service(client: Client, node_name: str, node_ip: str) -> None:
         change = {part: wanted[part] for part in ("endpoints", "ports")}
         change["metadata"] = {"labels": wanted["metadata"]["labels"]}
         await client.patch(ENDPOINT_SLICE, name, change, NAMESPACE, patch_type=PatchType.MERGE)
-
-
-async def withdraw(client: Client, node_name: str) -> None:
-    """Take this node's name server out of the Service, before it stops for good."""
-    try:
-        await client.delete(ENDPOINT_SLICE, f"{NAME}-{node_name}", NAMESPACE)
-    except NotFound:
-        return
