@@ -97,7 +97,7 @@ def test_run_a_throw_away_pod(space: Space) -> None:
 
 def test_debug_puts_a_container_beside(space: Space) -> None:
     added = ("debug", "two", "--image=notes-web:1", "-c", "look", "--target=a", "--profile=general", "--")
-    space.kubectl(*added, "sh", "-c", "cat /proc/*/cmdline | tr '\\0' ' '; exec sleep 999")
+    space.kubectl(*added, "sh", "-c", "cat /proc/*/cmdline | tr '\\0' ' '; echo; exec sleep 999")
 
     def runs() -> bool:
         return "running" in state_of(space.get("pod", "two"), "look", "ephemeralContainerStatuses").get("state", {})
