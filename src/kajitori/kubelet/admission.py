@@ -3,23 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from kajitori.api.meta import Object, labels_of
-from kajitori.api.pods import amount, pod_requests
+from kajitori.api.pods import SAFE_SYSCTLS, amount, pod_requests
 
-SAFE_SYSCTLS = (
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_wmem",
-)
-"""Those that cannot harm the node or other pods (upstream's list)."""
 _REASONS = {"cpu": "OutOfcpu", "memory": "OutOfmemory", "ephemeral-storage": "OutOfephemeral-storage"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from kajitori.api.meta import Object
+from kajitori.api.pods import SAFE_SYSCTLS
 
 PRIVILEGED, BASELINE, RESTRICTED = "privileged", "baseline", "restricted"
 
@@ -37,22 +38,6 @@ _DEFAULT_CAPABILITIES = frozenset(
         "SETPCAP",
         "SETUID",
         "SYS_CHROOT",
-    )
-)
-_SAFE_SYSCTLS = frozenset(
-    (
-        "kernel.shm_rmid_forced",
-        "net.ipv4.ip_local_port_range",
-        "net.ipv4.ip_unprivileged_port_start",
-        "net.ipv4.tcp_syncookies",
-        "net.ipv4.ping_group_range",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_wmem",
     )
 )
 _SELINUX_TYPES = frozenset(("", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"))
@@ -187,7 +172,7 @@ def _seccomp_unconfined(metadata: Object, spec: Object) -> Violation | None:
 
 
 def _sysctls(metadata: Object, spec: Object) -> Violation | None:
-    names = [s["name"] for s in _context(spec).get("sysctls") or () if s["name"] not in _SAFE_SYSCTLS]
+    names = [s["name"] for s in _context(spec).get("sysctls") or () if s["name"] not in SAFE_SYSCTLS]
     return Violation("forbidden sysctls", ", ".join(names)) if names else None
 
 
