@@ -41,7 +41,7 @@ _LOCAL_PATH_RULES = ("list,watch,patch core persistentvolumes",)
 _OWN_NAMESPACED_ROLES = {
     "kube-system/system:kajitori:dns": (
         "system:kajitori:dns",
-        ("get core services kube-dns", "create,get,update,patch,delete discovery.k8s.io endpointslices"),
+        ("create,get,patch discovery.k8s.io endpointslices",),
     ),
 }
 # The controllers and the local-path provisioner act as one identity, so it may what each of upstream's may.
