@@ -30,7 +30,7 @@ def default_data_dir() -> Path:
 def _data_dir(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+        type=click.Path(path_type=Path, file_okay=False, readable=False, resolve_path=True),
         default=default_data_dir,
         help="Where the cluster keeps everything. [default: /var/lib/kajitori for root]",
     )(function)
