@@ -9,7 +9,14 @@ from kajitori.api.errors import BadRequest
 from kajitori.api.rbac import ROLE
 from kajitori.api.registry import BUILTIN
 from kajitori.api.resource import Resource
-from kajitori.api.schema import conform, conform_definition, definition_of, duplicate_fields, strict_error
+from kajitori.api.schema import (
+    conform,
+    conform_definition,
+    definition_of,
+    duplicate_fields,
+    strict_error,
+    strict_messages,
+)
 from kajitori.api.schema.definitions import definitions, go_shapes
 from kajitori.api.schema.nodes import node_of
 
@@ -210,11 +217,20 @@ def test_repeated_keys_are_found() -> None:
 
 
 def test_strict_error() -> None:
-    error = strict_error(CONFIG_MAP, ["x"], ["data.a"])
+    error = strict_error(CONFIG_MAP, strict_messages(["x"], ["data.a"]))
     assert error.message == (
         'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: '
         'duplicate field "data.a", unknown field "x"'
     )
+
+
+def test_complaints_of_a_built_in_kind_stand_in_the_order_of_the_document() -> None:
+    body = b'{"x":1,"data":{"a":"1","a":"2","a":"3"},"y":[{"z":1}]}'
+    assert strict_messages(["y", "x"], ["data.a"], body) == [
+        'unknown field "x"',
+        'duplicate field "data.a"',
+        'unknown field "y"',
+    ]
 
 
 def test_roles_of_any_shape_survive() -> None:

@@ -23,33 +23,47 @@ def duplicate_fields(body: bytes, parsed: Any = None) -> list[str]:
     document = orjson.loads(body) if parsed is None else parsed
     if len(orjson.dumps(document)) >= len(body.strip()):
         return []
-    return list(_duplicates(json.loads(body, object_pairs_hook=_Pairs), None))
+    repeated = (path for path, again in _keys(json.loads(body, object_pairs_hook=_Pairs), None) if again)
+    return list(dict.fromkeys(repeated))
 
 
-def _duplicates(value: Any, at: Place | None) -> Iterator[str]:
+def _keys(value: Any, at: Place | None) -> Iterator[tuple[str, bool]]:
+    """The path of each key as the document goes on, and whether its object has had that key before."""
     if isinstance(value, _Pairs):
         seen: set[str] = set()
-        told: set[str] = set()
         for key, item in value:
             place = (at, key, "")
-            if key in seen and key not in told:
-                told.add(key)
-                yield path_of(place)
+            yield path_of(place), key in seen
             seen.add(key)
-            yield from _duplicates(item, place)
+            yield from _keys(item, place)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _duplicates(item, (at, index, ""))
+            yield from _keys(item, (at, index, ""))
 
 
-def strict_messages(unknown: list[str], duplicates: list[str]) -> list[str]:
-    """What a Warning header says of each, and what the strict error joins."""
-    return [
-        *(f'duplicate field "{path}"' for path in duplicates),
-        *(f'unknown field "{path}"' for path in unknown),
-    ]
+def strict_messages(unknown: list[str], duplicates: list[str], typed_body: bytes = b"") -> list[str]:
+    """What a Warning header says of each, and what the strict error joins.
+
+    A built-in kind is read key by key, so its complaints stand in the order of `typed_body`, the document; of a
+    custom resource the repeated keys are seen first, and the unknown ones when it is pruned.
+    """
+    if unknown and duplicates and typed_body:
+        met = [
+            _duplicate(path) if again else _unknown(path)
+            for path, again in _keys(json.loads(typed_body, object_pairs_hook=_Pairs), None)
+            if again or path in unknown
+        ]
+        return list(dict.fromkeys(met))
+    return [*map(_duplicate, duplicates), *map(_unknown, unknown)]
 
 
-def strict_error(resource: Resource, unknown: list[str], duplicates: list[str]) -> BadRequest:
-    why = f"strict decoding error: {', '.join(strict_messages(unknown, duplicates))}"
-    return refuse(resource.kind, resource.version, why)
+def _duplicate(path: str) -> str:
+    return f'duplicate field "{path}"'
+
+
+def _unknown(path: str) -> str:
+    return f'unknown field "{path}"'
+
+
+def strict_error(resource: Resource, messages: list[str]) -> BadRequest:
+    return refuse(resource.kind, resource.version, f"strict decoding error: {', '.join(messages)}")

@@ -23,7 +23,7 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
     is_json = content_type in ("", JSON) or content_type.startswith(JSON)
     duplicates = duplicate_fields(context.body, document) if validation != IGNORE and is_json else []
     obj = check_kind(resource, document, context.body)
-    conform_object(resource, obj, validation, context.warnings, duplicates)
+    conform_object(resource, obj, validation, context.warnings, duplicates, context.body)
     return obj
 
 
@@ -88,12 +88,14 @@ def conform_object(
     validation: str,
     warnings: list[str],
     duplicates: list[str] = [],  # noqa: B006
+    body: bytes = b"",
 ) -> None:
     """Prune what the schema does not know, and say so as `validation` asks (KEP-2885)."""
     unknown = conform(resource, obj)
     if not (unknown or duplicates) or validation == IGNORE:
         return
+    messages = strict_messages(unknown, duplicates, body if resource.schema is None else b"")
     if validation == STRICT:
-        raise strict_error(resource, unknown, duplicates)
+        raise strict_error(resource, messages)
     if validation == WARN:
-        warnings.extend(strict_messages(unknown, duplicates))
+        warnings.extend(messages)
