@@ -2,7 +2,7 @@
 
 import pytest
 
-from kajitori.api import batch, core, events
+from kajitori.api import batch, core
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,6 @@ from kajitori.api import batch, core, events
         (core.NODE, {"spec": {"unschedulable": True}}, "spec.unschedulable", "true"),
         (core.EVENT, {"involvedObject": {"name": "p"}}, "involvedObject.name", "p"),
         (core.EVENT, {"reportingComponent": "c"}, "source", "c"),
-        (events.EVENT, {"involvedObject": {"name": "p"}}, "regarding.name", "p"),
         (core.SECRET, {"type": "Opaque"}, "type", "Opaque"),
         (batch.JOB, {}, "status.successful", "0"),
     ],

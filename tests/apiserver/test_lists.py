@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from kajitori.api import core, events
 from kajitori.api.core import CONFIG_MAP
 from kajitori.api.errors import BadRequest, Expired, StatusError
 
@@ -60,6 +61,25 @@ def test_selectors(in_cluster, labels, fields, expected):
         await fill(plane, 4)
         found = await plane.client.list(CONFIG_MAP, "default", label_selector=labels, field_selector=fields)
         assert names(found) == expected
+
+    in_cluster(scenario)
+
+
+def test_events_are_selected_by_the_names_of_the_version_that_is_asked(in_cluster):
+    async def scenario(plane):
+        about = {"kind": "Pod", "namespace": "default", "name": "p"}
+        event = {
+            "metadata": {"name": "e", "namespace": "default"},
+            "involvedObject": about,
+            "source": {"component": "c"},
+        }
+        await plane.client.create(core.EVENT, event)
+        for kind, by_name in ((core.EVENT, "involvedObject.name"), (events.EVENT, "regarding.name")):
+            for name, expected in (("p", ["e"]), ("q", [])):
+                found = await plane.client.list(kind, "default", field_selector=f"{by_name}={name}")
+                assert names(found) == expected
+        with pytest.raises(BadRequest, match="field label not supported: involvedObject.name"):
+            await plane.client.list(events.EVENT, "default", field_selector="involvedObject.name=p")
 
     in_cluster(scenario)
 

@@ -54,6 +54,7 @@ class Resource:
     - `default(obj)`: fill in what the user left out.
     - `validate(obj)`: every semantic error of a new object (the schema has been checked before).
     - `validate_update(new, old)`: errors of a change, immutability included; `validate` has been run on `new` before.
+    - `stored_field_names`: where it is stored under another version: the selectable fields, and how that calls them.
     - `prepare_create(obj)`: reset what a client may not set (status).
     - `prepare_update(new, old)`: keep what this endpoint may not change; counting `generation` is generic
       (any change outside metadata and status counts).
@@ -73,6 +74,7 @@ class Resource:
     columns: tuple[Column, ...] = ()
     scale: ScalePaths | None = None
     selectable_fields: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
+    stored_field_names: Mapping[str, str] = field(default_factory=dict)
     default: Callable[[Object], None] | None = None
     validate: Callable[[Object], list[FieldError]] | None = None
     validate_update: Callable[[Object, Object], list[FieldError]] | None = None

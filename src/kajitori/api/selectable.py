@@ -56,12 +56,13 @@ EVENT: Fields = {
     "source": _event_source,
 }
 
-EVENT_OF_EVENTS: Fields = {
-    **EVENT,
-    **{f"regarding.{field}": _at("involvedObject", field) for field in _REFERENCE},
-    "reportingController": _at("reportingComponent"),
+EVENT_OF_EVENTS: Mapping[str, str] = {
+    "reason": "reason",
+    "type": "type",
+    "reportingController": "reportingComponent",
+    **{f"regarding.{field}": f"involvedObject.{field}" for field in _REFERENCE},
 }
-"""Read from the stored core/v1 Event."""
+"""What events.k8s.io calls the fields of the stored core/v1 Event."""
 
 SECRET = _paths("type")
 NODE = _paths("spec.unschedulable", absent="false")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from kajitori.api.errors import BadRequest
@@ -44,6 +44,10 @@ class FieldSelector:
         for requirement in self.requirements:
             if requirement.field not in names:
                 raise BadRequest(f"field label not supported: {requirement.field}")
+
+    def renamed(self, names: Mapping[str, str]) -> "FieldSelector":
+        """The same of an object whose fields are called differently; a field without another name keeps its own."""
+        return FieldSelector(tuple(replace(r, field=names.get(r.field, r.field)) for r in self.requirements))
 
     def __str__(self) -> str:
         return ",".join(str(requirement) for requirement in self.requirements)

@@ -86,8 +86,10 @@ def selection_of(resource: Resource, context: RequestContext, options: ListOptio
     """Raises BadRequest for a selector that is malformed or names a field that cannot be selected by."""
     labels, fields = parse_label_selector(options.label_selector), parse_field_selector(options.field_selector)
     if not fields.empty:
-        known = {"metadata.name", *stored_resource(resource).selectable_fields}
+        own = resource.stored_field_names
+        known = {"metadata.name", *(own or stored_resource(resource).selectable_fields)}
         fields.check(known | {"metadata.namespace"} if resource.namespaced else known)
+        fields = fields.renamed(own)
     namespace = context.namespace if resource.namespaced else ""
     name = context.name if context.attributes.verb == "watch" and not options.field_selector else ""
     return Selection(namespace, name, labels, fields)
