@@ -1,8 +1,11 @@
 """Waking a loop when something changed: at once the first time, then not more often than an interval allows."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock
+from kajitori.network.errors import NetworkError
 
 
 class Changes:
@@ -26,3 +29,20 @@ class Changes:
             await self._clock.sleep(remaining_s)
         self._event.clear()
         self._last_s = self._clock.monotonic()
+
+    async def follow(
+        self, sync: Callable[[], Awaitable[None]], retry: Backoff, failed: Callable[[NetworkError], None]
+    ) -> None:
+        """Call `sync` at once and after every change, until cancelled; after `failed`, again when `retry` allows."""
+        failures = 0
+        self.mark()
+        while True:
+            await self.wait()
+            try:
+                await sync()
+                failures = 0
+            except NetworkError as error:
+                failures += 1
+                failed(error)
+                await self._clock.sleep(retry.delay_s(failures))
+                self.mark()

@@ -11,6 +11,7 @@ from typing import Any
 from kajitori.api.core import NODE
 from kajitori.api.meta import ObjectKey
 from kajitori.client.cache import Cache
+from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock
 from kajitori.network.changes import Changes
 from kajitori.network.command import ip_batch
@@ -25,7 +26,7 @@ from kajitori.network.sysctl import apply_sysctls
 logger = logging.getLogger(__name__)
 
 CONFLIST = "10-kajitori.conflist"
-_RETRY_S = 1.0
+_RETRY = Backoff(initial_s=1.0, max_s=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,6 @@ class PodNetwork:
 
     def __init__(self, config: PodNetworkConfig, cache: Cache, clock: Clock) -> None:
         self._config = config
-        self._clock = clock
         self._nodes = cache.informer(NODE)
         self._changes = Changes(clock, 0.0)
         self._pod_cidr = ""
@@ -106,22 +106,20 @@ class PodNetwork:
         await open_forwarding(self._config.network)
         await self._nodes.synced()
         unsubscribe = self._nodes.subscribe(self._changes.mark)
-        self._changes.mark()
         try:
-            while True:
-                await self._changes.wait()
-                node = self._nodes.get(ObjectKey("", self._config.node_name))
-                pod_cidr = pod_cidr_of(node) if node else ""
-                if pod_cidr and pod_cidr != self._pod_cidr:
-                    try:
-                        await self._settle(pod_cidr)
-                        self._pod_cidr = pod_cidr
-                    except NetworkError as error:
-                        logger.warning("the pod network is not ready: %s; trying again", error)
-                        await self._clock.sleep(_RETRY_S)
-                        self._changes.mark()
+            await self._changes.follow(self._sync, _RETRY, self._failed)
         finally:
             unsubscribe()
+
+    def _failed(self, error: NetworkError) -> None:
+        logger.warning("the pod network is not ready: %s; trying again", error)
+
+    async def _sync(self) -> None:
+        node = self._nodes.get(ObjectKey("", self._config.node_name))
+        pod_cidr = pod_cidr_of(node) if node else ""
+        if pod_cidr and pod_cidr != self._pod_cidr:
+            await self._settle(pod_cidr)
+            self._pod_cidr = pod_cidr
 
     async def _settle(self, pod_cidr: str) -> None:
         mtu = self._config.network.mtu

@@ -77,28 +77,19 @@ class RouteKeeper:
 
     def __init__(self, config: RouteKeeperConfig, cache: Cache, clock: Clock) -> None:
         self._config = config
-        self._clock = clock
         self._nodes = cache.informer(NODE)
         self._changes = Changes(clock, config.interval_s)
 
     async def run(self) -> None:
         await self._nodes.synced()
         unsubscribe = self._nodes.subscribe(self._note)
-        self._changes.mark()
-        failures = 0
         try:
-            while True:
-                await self._changes.wait()
-                try:
-                    await self._sync()
-                    failures = 0
-                except NetworkError as error:
-                    failures += 1
-                    logger.warning("routes to other nodes' pods: %s; trying again", error)
-                    await self._clock.sleep(_RETRY.delay_s(failures))
-                    self._changes.mark()
+            await self._changes.follow(self._sync, _RETRY, self._failed)
         finally:
             unsubscribe()
+
+    def _failed(self, error: NetworkError) -> None:
+        logger.warning("routes to other nodes' pods: %s; trying again", error)
 
     def _note(self, kind: str, node: Object, old: Object | None) -> None:
         """A node's heartbeat is not news; its addresses are."""

@@ -46,7 +46,6 @@ class Proxy:
 
     def __init__(self, config: ProxyConfig, cache: Cache, clock: Clock) -> None:
         self._config = config
-        self._clock = clock
         self._services = cache.informer(SERVICE)
         self._slices = ServiceSlices(cache)
         self._changes = Changes(clock, config.interval_s)
@@ -61,24 +60,16 @@ class Proxy:
         await self._services.synced()
         await self._slices.informer.synced()
         unsubscribe = (self._services.subscribe(self._note_service), self._slices.informer.subscribe(self._note_slice))
-        self._changes.mark()
         self._applied = await self._observe()
-        failures = 0
         try:
-            while True:
-                await self._changes.wait()
-                try:
-                    await self._sync()
-                    failures = 0
-                except NetworkError as error:
-                    failures += 1
-                    logger.warning("rules of Services: %s; building the table anew", error)
-                    self._applied = None
-                    await self._clock.sleep(_RETRY.delay_s(failures))
-                    self._changes.mark()
+            await self._changes.follow(self._sync, _RETRY, self._failed)
         finally:
             for end in unsubscribe:
                 end()
+
+    def _failed(self, error: NetworkError) -> None:
+        logger.warning("rules of Services: %s; building the table anew", error)
+        self._applied = None
 
     def _note_service(self, kind: str, service: Object, old: Object | None) -> None:
         self._note(key_of(service))
