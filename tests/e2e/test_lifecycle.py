@@ -79,18 +79,23 @@ def test_a_data_directory_of_another_version_is_left_alone(tmp_path: Path) -> No
 
 
 def test_the_control_plane_alone_needs_no_root(tmp_path: Path) -> None:
-    """As another user, in memory, on any port."""
+    """In a user namespace without root, in memory, on any port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     cluster = Cluster(tmp_path / "data", port=port)
-    cluster.kajitori("up", "--nodes=0", "--store=memory", f"--port={port}", "--detach", "--wait")
+    nobody = ("unshare", "--user", "kajitori")
+    with_nodes = cluster.run(*nobody, "up", check=False)
+    assert with_nodes.returncode == 1
+    assert "real nodes need root" in with_nodes.stderr
+    assert "--nodes 0" in with_nodes.stderr
+    cluster.run(*nobody, "up", "--nodes=0", "--store=memory", f"--port={port}", "--detach", "--wait")
     try:
         cluster.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=2")
         eventually(lambda: len(cluster.pods("app=web", "default")) == 2, "two pods")
         assert cluster.status()["healthy"]
     finally:
-        cluster.down("--purge")
+        cluster.run(*nobody, "down", "--purge")
     assert not cluster.data_dir.exists()
 
 
