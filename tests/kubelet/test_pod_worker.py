@@ -428,6 +428,18 @@ def test_a_node_that_may_not_name_its_role_registers_again_after_a_restart():
     scenario(story)
 
 
+def test_a_node_that_was_given_up_says_that_it_is_back():
+    async def story(node):
+        unknown = {"status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]}}
+        await node.client.patch(NODE, "node-a", unknown, patch_type=PatchType.STRATEGIC, subresource="status")
+        await node.settle()
+        found = await node.client.get(NODE, "node-a")
+        assert condition_is(found, "Ready")
+        assert condition_of(found, "Ready")["reason"] == "KubeletReady"
+
+    scenario(story)
+
+
 def test_what_others_write_over_a_status_is_set_right():
     async def story(node):
         await node.create(pod_object())

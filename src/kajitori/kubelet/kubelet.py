@@ -146,12 +146,17 @@ class Kubelet:
     async def _run_pods(self) -> None:
         await self._pods.synced()
         await self._services.synced()
-        unsubscribe = self._pods.subscribe(self._pod_changed)
+        subscribed = (self._pods.subscribe(self._pod_changed), self._nodes.subscribe(self._node_changed))
         try:
             await self._take_orphans()
             await asyncio.get_running_loop().create_future()
         finally:
-            unsubscribe()
+            for unsubscribe in subscribed:
+                unsubscribe()
+
+    def _node_changed(self, kind: WatchEventType, node: Object, _old: Object | None) -> None:
+        if self._registration is not None and kind is not WatchEventType.DELETED:
+            self._registration.seen(node)
 
     def _pod_changed(self, kind: WatchEventType, pod: Object, _old: Object | None) -> None:
         worker = self.workers.get(uid_of(pod))

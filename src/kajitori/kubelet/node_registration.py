@@ -73,6 +73,13 @@ class NodeRegistration:
         """Something that the status shows may be different."""
         self._changed.set()
 
+    def seen(self, node: Object) -> None:
+        """The Node as the API has it: a node that was silent for long finds its conditions set to Unknown there."""
+        if not self._told or _revision(node) <= _revision(self._node) or _verdicts(node) == _verdicts(self._node):
+            return
+        self._node, self._told = node, node.get("status") or {}
+        self.changed()
+
     async def run(self) -> None:
         await self._register()
         async with asyncio.TaskGroup() as group:
@@ -210,3 +217,11 @@ class NodeRegistration:
 def _essence(status: Object) -> Object:
     bare = [{k: v for k, v in c.items() if k != "lastHeartbeatTime"} for c in status.get("conditions") or ()]
     return {**status, "conditions": bare}
+
+
+def _revision(node: Object) -> int:
+    return int(node["metadata"]["resourceVersion"]) if node else 0
+
+
+def _verdicts(node: Object) -> dict[str, str]:
+    return {c["type"]: c["status"] for c in (node.get("status") or {}).get("conditions") or ()}
