@@ -88,7 +88,7 @@ def _resize_scope(new: Object, old: Object) -> Object:
 
 def _approval_scope(new: Object, old: Object) -> Object:
     status = {**(old.get("status") or {}), "conditions": (new.get("status") or {}).get("conditions", [])}
-    return {**old, "status": status}
+    return {**old, "metadata": new["metadata"], "status": status}
 
 
 _SUBRESOURCES: dict[tuple[str, str, str], Merge] = {
