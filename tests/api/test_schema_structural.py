@@ -4,7 +4,7 @@ import pytest
 
 from kajitori.api.errors import BadRequest
 from kajitori.api.resource import Resource
-from kajitori.api.schema import conform, strict_error
+from kajitori.api.schema import conform, strict_error, strict_messages
 from kajitori.api.schema.structural import compile_schema, default, prune
 from kajitori.api.schema.structural_validation import validate
 
@@ -78,7 +78,7 @@ def test_prune_reports_and_removes_what_is_not_specified() -> None:
     ]
     assert obj["spec"]["free"] == {"any": {"thing": 1}, "known": {"a": "x"}}
     assert prune(SCHEMA, obj) == []
-    assert strict_error(WIDGET, ["spec.other"], []).message == (
+    assert strict_error(WIDGET, strict_messages(["spec.other"], [])).message == (
         'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field "spec.other"'
     )
 

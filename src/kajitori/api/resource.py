@@ -100,6 +100,11 @@ class Resource:
         """`deployments.apps`, `pods`: how messages and RBAC name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
+    @property
+    def shown_as_stored(self) -> bool:
+        """Whether the stored document is the answer as it is."""
+        return self.stored_as is None and self.from_stored is None
+
     def has_subresource(self, name: str) -> bool:
         return any(s.name == name for s in self.subresources)
 

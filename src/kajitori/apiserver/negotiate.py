@@ -93,6 +93,14 @@ def _chosen(header: str) -> Accepted:
     raise NotAcceptable(f"only the following media types are accepted: {_OFFERED}")
 
 
+def accepted_as_object(header: str) -> Accepted:
+    """The first alternative that asks for no other form, of answers that have none. Raises NotAcceptable."""
+    plain = [alternative for alternative in header.split(",") if ";as=" not in alternative.replace(" ", "")]
+    if not plain:
+        raise NotAcceptable(f"only the following media types are accepted: {_OFFERED}")
+    return accepted(",".join(plain))
+
+
 def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
     """A request's document: JSON, YAML or protobuf; without `Content-Type`, JSON or YAML.
 

@@ -2,6 +2,7 @@
 only as YAML 1.1 says (sigs.k8s.io/yaml)."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -33,6 +34,25 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456
 def load_yaml(text: bytes | str) -> Any:
     """The first document; None when there is none. Raises YamlError."""
     return next(yaml.load_all(text, Loader=_Loader), None)
+
+
+def repeated_keys(text: bytes | str) -> list[str]:
+    """Where a mapping has a key again, as sigs.k8s.io/yaml tells it. Expects readable YAML."""
+    return list(_repeated(yaml.compose(text, Loader=_Loader)))
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[str]:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item)
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield f'line {key.start_mark.line + 1}: key "{key.value}" already set in map'
+                seen.add(key.value)
+            yield from _repeated(value)
 
 
 def dump_yaml(document: Any) -> bytes:

@@ -28,13 +28,23 @@ class Server:
         self.guard = guard
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, user: User | None = ADMIN, token: str = "", patch: str = ""
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        user: User | None = ADMIN,
+        token: str = "",
+        patch: str = "",
+        accept: str = "",
     ) -> Answer:
         path, _, query = path.partition("?")
         headers = {"content-type": patch or "application/json"}
         if token:
             headers["authorization"] = f"Bearer {token}"
-        content = orjson.dumps(body) if body is not None else b""
+        if accept:
+            headers["accept"] = accept
+        content = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
         request = Request(method, path, Query(query), headers, content)
         pipeline = self.server._pipeline
         response = await (pipeline.answer(request, user) if user else pipeline(request))
@@ -187,5 +197,66 @@ def test_a_custom_kind_is_served_as_soon_as_it_is_defined(tmp_path: Path) -> Non
             if (await api.ask("GET", widgets))[0] == 404:
                 break
         assert (await api.ask("GET", f"{crds}/widgets.example.com"))[0] == 404
+
+    with_server(tmp_path, scenario)
+
+
+def test_reviews_have_no_table(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        review = {"spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}}
+        table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        status, answer = await api.ask("POST", path, review, accept=table)
+        assert (status, answer["reason"]) == (406, "NotAcceptable")
+        assert (await api.ok("POST", path, review, accept=f"{table},application/json"))["status"]["allowed"]
+
+    with_server(tmp_path, scenario)
+
+
+def test_custom_objects_are_shown_with_defaults_younger_than_they_are(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        spec: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}}
+        schema = {"type": "object", "properties": {"spec": spec}}
+        definition = {
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Cluster",
+                "names": {"plural": "widgets", "kind": "Widget"},
+                "versions": [
+                    {"name": v, "served": True, "storage": v == "v1", "schema": {"openAPIV3Schema": schema}}
+                    for v in ("v1", "v2")
+                ],
+            },
+        }
+        made = await api.ok("POST", crds, definition)
+        await api.ok("POST", "/apis/example.com/v1/widgets", {"metadata": {"name": "w"}, "spec": {}})
+        made = await api.ok("GET", f"{crds}/widgets.example.com")
+        for version in made["spec"]["versions"]:
+            properties = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+            properties["a"]["default"] = version["name"]
+        await api.ok("PUT", f"{crds}/widgets.example.com", made)
+        for version in ("v1", "v2"):
+            path = f"/apis/example.com/{version}/widgets"
+            shown = await api.ok("GET", f"{path}/w")
+            assert (shown["apiVersion"], shown["spec"]) == (f"example.com/{version}", {"a": "v1"})
+            assert (await api.ok("GET", path))["items"] == [shown]
+
+    with_server(tmp_path, scenario)
+
+
+def test_repeated_keys_of_an_applied_document(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        path = "/api/v1/namespaces/default/configmaps/c?fieldManager=m&fieldValidation="
+        body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: x\n  b: y\n  a: z\n"
+        status, answer = await api.ask("PATCH", f"{path}Strict", body, patch="application/apply-patch+yaml")
+        assert status == 400
+        assert answer["message"] == (
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n"
+            '  line 7: key "a" already set in map'
+        )
+        made = await api.ok("PATCH", f"{path}Warn", body, patch="application/apply-patch+yaml")
+        assert made["data"] == {"a": "z", "b": "y"}
 
     with_server(tmp_path, scenario)

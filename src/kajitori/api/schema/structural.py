@@ -82,6 +82,12 @@ def default(schema: Object, obj: Any) -> None:
             default(items, obj[index])
 
 
+def has_default(schema: Object) -> bool:
+    """Whether `default` can add anything."""
+    children = [*(schema.get("properties") or {}).values(), schema.get("additionalProperties"), schema.get("items")]
+    return "default" in schema or any(has_default(child) for child in children if isinstance(child, dict))
+
+
 def compile_schema(schema: Object) -> Node:
     """The whole resource as a Node: what server-side apply and managed fields walk."""
     node = _compile(schema)

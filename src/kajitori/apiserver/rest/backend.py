@@ -50,7 +50,7 @@ class Current:
 
 def in_version(resource: Resource, stored: Object) -> Object:
     """A decoded stored object as this version shows it; takes `stored` over."""
-    if resource.stored_as is not None and resource.from_stored is not None:
+    if resource.from_stored is not None:
         stored = resource.from_stored(stored)
     stored["kind"], stored["apiVersion"] = resource.kind, resource.api_version
     return stored

@@ -24,9 +24,10 @@ from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.creating import create_object
 from kajitori.apiserver.rest.decoding import check_kind, conform_object
-from kajitori.apiserver.rest.options import WriteOptions, write_options
+from kajitori.apiserver.rest.options import STRICT, WARN, WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.updating import change_object
+from kajitori.apiserver.yaml_documents import repeated_keys
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -44,6 +45,7 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
     media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     document = decode_patch(resource, media, context.body)
     if media == APPLY_PATCH:
+        _check_repeated_keys(context, options.field_validation)
         return await _apply_patch(backend, context, resource, document, options)
     if options.force:
         raise _invalid_option(forbidden("force", "may not be specified for non-apply patch"))
@@ -58,6 +60,16 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
 
 def _invalid_option(error: FieldError) -> Invalid:
     return Invalid.of("meta.k8s.io", "PatchOptions", "", [error])
+
+
+def _check_repeated_keys(context: RequestContext, validation: str) -> None:
+    repeated = repeated_keys(context.body) if validation in (STRICT, WARN) else []
+    if not repeated:
+        return
+    why = "\n  ".join(("error converting YAML to JSON: yaml: unmarshal errors:", *repeated))
+    if validation == STRICT:
+        raise BadRequest(f"error strict decoding YAML: {why}")
+    context.warnings.append(" ".join(why.split()))
 
 
 async def _apply_patch(

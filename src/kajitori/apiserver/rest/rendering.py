@@ -16,7 +16,7 @@ from kajitori.apiserver.watch_cache.entry import CachedEvent, event_line
 
 def body_in_version(resource: Resource, body: bytes) -> bytes:
     """Stored bytes as this version shows them: mostly the same bytes."""
-    if resource.stored_as is None and body.startswith(head_of(resource)):
+    if resource.shown_as_stored and body.startswith(head_of(resource)):
         return body
     return orjson.dumps(in_version(resource, orjson.loads(body)))
 
@@ -47,7 +47,7 @@ def list_response(
 ) -> Response:
     """Bodies joined as they are, unless another form is asked for."""
     bodies = list(bodies)
-    if resource.stored_as is not None or (bodies and not all(map(_starts(resource), bodies))):
+    if not resource.shown_as_stored or (bodies and not all(map(_starts(resource), bodies))):
         bodies = [body_in_version(resource, body) for body in bodies]
     kind = resource.list_kind or f"{resource.kind}List"
     if accept.form is Form.OBJECT and not accept.yaml and not accept.pretty:
@@ -105,7 +105,7 @@ def event_encoder(
 ) -> tuple[Callable[[CachedEvent, str], bytes], Callable[[bytes], bytes]]:
     """Encoders of events and of bookmarks for one watch. The common one shares its bytes with all other watchers."""
     show = event_form(resource, accept, now, include)
-    if accept.form is Form.OBJECT and resource.stored_as is None:
+    if accept.form is Form.OBJECT and resource.shown_as_stored:
         head = head_of(resource)
 
         def line(event: CachedEvent, type: str) -> bytes:

@@ -4,7 +4,7 @@ from kajitori.api.errors import MethodNotAllowed
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import accepted, encode_document
+from kajitori.apiserver.negotiate import accepted_as_object, encode_document
 from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.options import write_options
 
@@ -17,8 +17,8 @@ def read_document(context: RequestContext, resource: Resource) -> Object:
 
 
 def answer(context: RequestContext, document: Object, status: int = 200) -> Response:
-    """In the form that the client asked for."""
-    accept = accepted(context.headers.get("accept", ""))
+    """As JSON or YAML, as asked; there is no table of these. Raises NotAcceptable."""
+    accept = accepted_as_object(context.headers.get("accept", ""))
     return Response(status=status, body=encode_document(document, accept), content_type=accept.content_type)
 
 

@@ -64,8 +64,21 @@ def _resource(definition: Object, version: Object, stored_as: Resource | None) -
         definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
         schema=schema,
         stored_as=stored_as,
+        from_stored=_defaulted_on_read(schema if stored_as is None else stored_as.schema or {}),
         counts_generation=True,
     )
+
+
+def _defaulted_on_read(schema: Object) -> Callable[[Object], Object] | None:
+    """An object stored before its schema got a default is shown with it. None for a schema without defaults."""
+    if not structural.has_default(schema):
+        return None
+
+    def defaulted(obj: Object) -> Object:
+        structural.default(schema, obj)
+        return obj
+
+    return defaulted
 
 
 def _subresources(parts: Object) -> list[Subresource]:
