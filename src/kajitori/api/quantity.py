@@ -6,8 +6,9 @@ away from zero. The rules are those of upstream's `resource.Quantity`.
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
+
+from kajitori.kit.text_cache import text_cache
 
 _NANO = 10**9
 _INT64_MAX = 2**63 - 1
@@ -114,7 +115,7 @@ def _parse(text: str) -> _Parsed:
     return _Parsed(quantity, text if as_written else str(quantity))
 
 
-_cached = lru_cache(maxsize=8192)(_parse)
+_cached = text_cache(entries_max=8192, length_max=64)(_parse)
 
 
 def _parsed(text: str | int | float) -> _Parsed:

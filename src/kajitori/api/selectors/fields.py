@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from kajitori.api.errors import BadRequest
+from kajitori.kit.text_cache import text_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ _TERM = re.compile(r"(?:[^\\,]|\\.)*\\?", re.DOTALL)
 _OPERATOR = re.compile(r"(?:[^\\=!]|\\.|!(?!=))*?(!=|==|=)", re.DOTALL)
 
 
-@lru_cache(maxsize=4096)
+@text_cache(entries_max=4096, length_max=1024)
 def parse_field_selector(text: str) -> FieldSelector:
     r"""`metadata.name=a,spec.nodeName!=b`; `\,` `\=` and `\\` stand for themselves. Raises BadRequest."""
     requirements = []

@@ -4,7 +4,6 @@ Grammar and messages are those of upstream's `labels` package: kubectl shows the
 """
 
 import re
-from functools import lru_cache
 
 from kajitori.api.errors import BadRequest
 from kajitori.api.field_errors import invalid
@@ -20,6 +19,7 @@ from kajitori.api.selectors.requirements import (
     Requirement,
     checked,
 )
+from kajitori.kit.text_cache import text_cache
 
 _TOKEN = re.compile(r"\s*(?:([=!(),><]+)|([^=!(),><\s]+)|$)")
 _SYMBOLS = (")", ",", "!", "==", "=", "(", "!=", ">", "<")
@@ -137,7 +137,7 @@ class _Parser:
         return values
 
 
-@lru_cache(maxsize=4096)
+@text_cache(entries_max=4096, length_max=1024)
 def parse_label_selector(text: str) -> LabelSelector:
     """`a=b,c!=d,e in (f,g),!h`; raises BadRequest."""
     return LabelSelector(_Parser(text).parse())
