@@ -472,6 +472,28 @@ def test_an_unknown_patch_type_is_refused(in_cluster):
     in_cluster(scenario)
 
 
+def test_a_scale_is_decoded_and_shown_like_any_object(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(DEPLOYMENT, deployment())
+        path = "/apis/apps/v1/namespaces/default/deployments/d/scale"
+        table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        _, _, shown = await send(plane, "GET", path, accept=table)
+        assert [column["name"] for column in shown["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+        assert shown["rows"][0]["cells"][:3] == ["d", 2, 0]
+        scale = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": "d"}, "spec": {"replicas": "2"}}
+        status, _, answer = await send(plane, "PUT", path, scale)
+        assert status == 400
+        assert answer["message"] == (
+            'Scale in version "v1" cannot be handled as a Scale: '
+            "json: cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32"
+        )
+        patch = orjson.dumps({"spec": {"replicas": "2"}})
+        status, _, answer = await send(plane, "PATCH", path, patch, content_type="application/merge-patch+json")
+        assert status == 400 and "ScaleSpec.spec.replicas" in answer["message"]
+
+    in_cluster(scenario)
+
+
 def test_scale_reads_and_writes_the_replicas(in_cluster):
     async def scenario(plane):
         await plane.client.create(DEPLOYMENT, deployment())

@@ -75,18 +75,6 @@ async def _delete_collection(backend: Backend, context: RequestContext) -> Respo
     return list_response(resource, bodies, metadata, accept, backend.clock.now())
 
 
-async def _get_scale(backend: Backend, context: RequestContext) -> Response:
-    return Response(200, await scaling.get_scale(backend, context))
-
-
-async def _put_scale(backend: Backend, context: RequestContext) -> Response:
-    return Response(200, await scaling.put_scale(backend, context))
-
-
-async def _patch_scale(backend: Backend, context: RequestContext) -> Response:
-    return Response(200, await scaling.patch_scale(backend, context))
-
-
 _VERBS: dict[str, Verb] = {
     "get": reading.get,
     "list": reading.list_objects,
@@ -98,7 +86,11 @@ _VERBS: dict[str, Verb] = {
     "deletecollection": _delete_collection,
 }
 _PARTS: dict[str, Verb] = {"get": reading.get, "update": _update, "patch": _patch}
-_SCALE: dict[str, Verb] = {"get": _get_scale, "update": _put_scale, "patch": _patch_scale}
+_SCALE: dict[str, Verb] = {
+    "get": scaling.get_scale,
+    "update": scaling.put_scale,
+    "patch": scaling.patch_scale,
+}
 
 
 def verb_of(resource: Resource, context: RequestContext) -> Verb:

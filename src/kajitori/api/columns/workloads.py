@@ -34,6 +34,13 @@ DEPLOYMENT = (
     selector_column("spec.selector"),
 )
 
+SCALE = (
+    NAME,
+    column("Desired", "spec.replicas", type="integer", default=0),
+    column("Available", "status.replicas", type="integer", default=0),
+    AGE,
+)
+
 _REPLICAS = (
     NAME,
     column("Desired", "spec.replicas", type="integer", default=0),

@@ -1,25 +1,40 @@
 """The scale subresource: autoscaling/v1 Scale as a view of any kind that says where its replicas are."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from kajitori.api.errors import BadRequest, Invalid, NotFound
+from kajitori.api.columns import workloads
+from kajitori.api.errors import Invalid, NotFound
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource, ScalePaths
 from kajitori.api.selectors import from_label_selector, from_label_set
-from kajitori.apiserver.http_types import RequestContext
-from kajitori.apiserver.negotiate import decode_body
+from kajitori.apiserver.http_types import RequestContext, Response
+from kajitori.apiserver.negotiate import accepted
 from kajitori.apiserver.rest.backend import Backend
+from kajitori.apiserver.rest.decoding import check_kind, conform_object, decode_object
 from kajitori.apiserver.rest.options import write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.patching import decode_patch, merged_patch
 from kajitori.apiserver.rest.reading import read_object
+from kajitori.apiserver.rest.rendering import object_response
 from kajitori.apiserver.rest.updating import change_object, check_preconditions
 
 _DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
-_SHOWN = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+SCALE = Resource(
+    group="autoscaling",
+    version="v1",
+    kind="Scale",
+    plural="scales",
+    definition=_DEFINITION,
+    columns=workloads.SCALE,
+)
+"""Not served by itself: how a scale is decoded and shown."""
+_CUSTOM_SCALE = replace(SCALE, columns=())
 
 
 def _at(obj: Any, path: str) -> Any:
@@ -49,7 +64,7 @@ def selector_text(selector: Any) -> str:
 
 
 def scale_of(paths: ScalePaths, obj: Object) -> Object:
-    metadata = {field: obj["metadata"][field] for field in _SHOWN if field in obj["metadata"]}
+    metadata = {field: obj["metadata"][field] for field in _METADATA if field in obj["metadata"]}
     status: Object = {"replicas": _at(obj, paths.status_replicas) or 0}
     if selector := selector_text(_at(obj, paths.selector)):
         status["selector"] = selector
@@ -68,22 +83,30 @@ def _paths(resource: Resource) -> ScalePaths:
     return resource.scale
 
 
-async def get_scale(backend: Backend, context: RequestContext) -> bytes:
+async def get_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
-    return orjson.dumps(scale_of(_paths(resource), await read_object(backend, context)))
+    return _shown(backend, context, scale_of(_paths(resource), await read_object(backend, context)))
 
 
-async def put_scale(backend: Backend, context: RequestContext) -> bytes:
+def _shown(backend: Backend, context: RequestContext, scale: Object) -> Response:
+    """In the form that the client asked for."""
+    kind = SCALE if context.resource is None or context.resource.schema is None else _CUSTOM_SCALE
+    accept = accepted(context.headers.get("accept", ""))
+    include = context.query.get("includeObject", "Metadata")
+    return object_response(kind, orjson.dumps(scale), accept, backend.clock.now(), include=include)
+
+
+async def put_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     paths = _paths(resource)
-    document = decode_body(context.body, context.headers.get("content-type", ""))
-    _check(resource, document, context.name)
+    document = decode_object(SCALE, context, write_options(context.query, "UpdateOptions").field_validation)
+    _check(document, context.name)
     return await _write(backend, context, resource, paths, document)
 
 
-async def patch_scale(backend: Backend, context: RequestContext) -> bytes:
+async def patch_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     paths = _paths(resource)
@@ -92,12 +115,8 @@ async def patch_scale(backend: Backend, context: RequestContext) -> bytes:
     return await _write(backend, context, resource, paths, document, media)
 
 
-def _check(resource: Resource, document: Any, name: str) -> None:
-    if not isinstance(document, dict) or document.get("kind", "Scale") != "Scale":
-        raise BadRequest("expected input object type to be Scale")
-    replicas = (document.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise BadRequest("spec.replicas must be an integer")
+def _check(scale: Object, name: str) -> None:
+    replicas = (scale.get("spec") or {}).get("replicas") or 0
     if replicas < 0:
         error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise Invalid.of("autoscaling", "Scale", name, [error])
@@ -105,21 +124,22 @@ def _check(resource: Resource, document: Any, name: str) -> None:
 
 async def _write(
     backend: Backend, context: RequestContext, resource: Resource, paths: ScalePaths, document: Any, media: str = ""
-) -> bytes:
+) -> Response:
     options = write_options(context.query, "UpdateOptions")
 
     async def change(current: Object) -> Object:
         scale = document
         if media:
             scale = merged_patch(media, scale_of(paths, current), document, _DEFINITION)
-            _check(resource, scale, context.name)
+            conform_object(SCALE, check_kind(SCALE, scale), options.field_validation, context.warnings)
+            _check(scale, context.name)
         check_preconditions(resource, {**current["metadata"], **_given(scale)}, current["metadata"])
         _with(current, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0))
         return current
 
     manager = manager_of(context, options.manager)
     body = await change_object(backend, resource, context, change, options, manager, subresource="scale")
-    return orjson.dumps(scale_of(paths, orjson.loads(body)))
+    return _shown(backend, context, scale_of(paths, orjson.loads(body)))
 
 
 def _given(scale: Object) -> Object:
