@@ -179,7 +179,7 @@ def webhooks(**changes):
             {"data": {"a": ""}, "binaryData": {"a": ""}},
             ['data[a]: Invalid value: "a": duplicate of key present in binaryData'],
         ),
-        (core.CONFIG_MAP, {"data": {"a": "x" * (1 << 20) + "x"}}, [": Too long: may not be more than 1048576 bytes"]),
+        (core.CONFIG_MAP, {"data": {"a": "x" * (1 << 20) + "x"}}, ["[]: Too long: may not be more than 1048576 bytes"]),
         (core.SECRET, {"type": "kubernetes.io/tls", "data": {"tls.crt": ""}}, ["data[tls.key]: Required value"]),
         (
             core.SECRET,

@@ -40,7 +40,7 @@ def _config_map(data: dict[str, str], binary: dict[str, str]) -> Errors:
         yield from must(f"binaryData[{key}]", key, config_key_errors(key))
     size = sum(len(text.encode()) for text in data.values()) + sum(map(_size, binary.values()))
     if size > SIZE_BYTES_MAX:
-        yield too_long("", "", SIZE_BYTES_MAX)
+        yield too_long("[]", "", SIZE_BYTES_MAX)  # how Go prints the path of no field
 
 
 def validate_config_map_update(new: Object, old: Object) -> list[FieldError]:
