@@ -27,6 +27,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         cluster.down("--purge")
 
 
+@pytest.fixture
+def free_host(cluster: Cluster) -> None:
+    """No cluster runs. Tests that ask for this come last, as they end the one of all others."""
+    if cluster.data_dir.exists():
+        cluster.down("--purge")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "free_host" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def notes(cluster: Cluster) -> Cluster:
     """The example application, applied as its demo applies it."""
