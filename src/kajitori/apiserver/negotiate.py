@@ -1,13 +1,13 @@
 """Which form a body has, and which form the client wants to see."""
 
 from enum import Enum
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
 from kajitori.api.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from kajitori.apiserver.yaml_documents import YamlError, dump_yaml, load_yaml
+from kajitori.kit.text_cache import text_cache
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML_APPLY = "application/yaml"
@@ -40,7 +40,6 @@ class Accepted(NamedTuple):
 
 
 _PLAIN = Accepted()
-_CACHED_HEADER_MAX = 1024
 _VERSIONS = {
     Form.TABLE: ("v1", "v1beta1"),
     Form.METADATA: ("v1", "v1beta1"),
@@ -64,14 +63,10 @@ def accepted(header: str) -> Accepted:
     """
     if header in ("", "application/json", "*/*"):
         return _PLAIN
-    return _chosen_cached(header) if len(header) <= _CACHED_HEADER_MAX else _chosen(header)
-
-
-@lru_cache(maxsize=512)
-def _chosen_cached(header: str) -> Accepted:
     return _chosen(header)
 
 
+@text_cache(entries_max=512, length_max=1024)
 def _chosen(header: str) -> Accepted:
     alternatives = []
     for index, alternative in enumerate(header.split(",")):
