@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ class TestLife:
         assert "Killing" in space.events("pod/probed")
         space.delete("pod/probed", "pod/guarded", "--wait=false")
 
-    def test_hooks_and_a_graceful_end(self, space: Space) -> None:
+    def test_hooks_and_a_graceful_end(self, space: Space, tmp_path: Path) -> None:
         files = [mount("out", "/out")]
         polite = container(
             "trap 'echo TERM >> /out/log; exit 5' TERM; echo started; while :; do sleep 0.1; done",
@@ -101,7 +102,7 @@ class TestLife:
         deaf = container("trap '' TERM; while :; do sleep 0.1; done", "deaf", volumeMounts=files)
         watched = ["watched.example/finalizer"]
         graceful = pod("graceful", polite, deaf, terminationGracePeriodSeconds=2, volumes=[
-            {"name": "out", "hostPath": {"path": "/tmp/kajitori-e2e-hooks", "type": "DirectoryOrCreate"}}
+            {"name": "out", "hostPath": {"path": str(tmp_path), "type": "DirectoryOrCreate"}}
         ], initContainers=[container("rm -f /out/log; chmod 777 /out", "clean", volumeMounts=files,
                                      securityContext={"runAsUser": 0})])  # fmt: skip
         graceful["metadata"]["finalizers"] = watched
@@ -119,7 +120,7 @@ class TestLife:
         space.apply(
             pod(
                 "reader", container("cat /out/log", volumeMounts=log), restartPolicy="Never",
-                volumes=[{"name": "out", "hostPath": {"path": "/tmp/kajitori-e2e-hooks"}}],
+                volumes=[{"name": "out", "hostPath": {"path": str(tmp_path)}}],
             )
         )  # fmt: skip
         space.ended("reader")
