@@ -7,7 +7,8 @@ from typing import Any
 
 from kajitori.api.core import NODE
 from kajitori.api.errors import StatusError
-from kajitori.api.meta import Object, condition_is
+from kajitori.api.meta import Object, condition_of
+from kajitori.api.times import parse_timestamp
 from kajitori.app.access import client_of
 from kajitori.app.failure import leaves
 from kajitori.app.layout import Layout
@@ -76,7 +77,7 @@ class _Node:
         """Everything to run side by side."""
         cache = Cache(self._client(self._name), self._clock)
         kubelet = Kubelet(kubelet_config(self._layout, self._name), self._client(self._name), cache, self._clock)
-        self._waited.append(_node_ready(cache, self._name))
+        self._waited.append(_node_ready(cache, self._name, self._clock.now()))
         services = [cache.run(), kubelet.run(), *self._network()]
         if "ingress" not in self._options.disable and node_number(self._name) == 1:
             services += self._ingress()
@@ -130,13 +131,16 @@ class _Node:
         await asyncio.Event().wait()
 
 
-async def _node_ready(cache: Cache, name: str) -> None:
-    """Return when the node's own object says that it is Ready."""
+async def _node_ready(cache: Cache, name: str, since_s: float) -> None:
+    """Return when the node's own object says that it is Ready, by a heartbeat of this run and not of an earlier one."""
     nodes, ready = cache.informer(NODE, field_selector=f"metadata.name={name}"), asyncio.Event()
 
     def look(_kind: WatchEventType, node: Object, _old: Object | None) -> None:
-        if condition_is(node, "Ready"):
-            ready.set()
+        condition = condition_of(node, "Ready")
+        if condition and condition["status"] == "True":
+            heartbeat = condition.get("lastHeartbeatTime")
+            if heartbeat and parse_timestamp(heartbeat) >= int(since_s):
+                ready.set()
 
     unsubscribe = nodes.subscribe(look)
     await ready.wait()
