@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -5,6 +6,7 @@ import orjson
 import pytest
 
 from kajitori.api.openapi import OpenApi
+from kajitori.api.openapi.schemas import V2, V3, custom_definitions
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource, Subresource
 
@@ -81,6 +83,14 @@ def test_schemas_keep_patch_extensions_and_descriptions(openapi: OpenApi) -> Non
     pod = schemas["io.k8s.api.core.v1.Pod"]
     assert pod["x-kubernetes-group-version-kind"] == [{"group": "", "kind": "Pod", "version": "v1"}]
     assert "enum" not in pod["properties"]["kind"]
+
+
+def test_a_custom_kind_of_any_shape_names_no_field_in_version_2() -> None:
+    anything = dataclasses.replace(WIDGET, schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True})
+    gvk = [{"group": "example.com", "version": "v1", "kind": "Widget"}]
+    old = custom_definitions(anything, V2)["com.example.v1.Widget"]
+    assert old == {"type": "object", "x-kubernetes-group-version-kind": gvk}
+    assert "metadata" in custom_definitions(anything, V3)["com.example.v1.Widget"]["properties"]
 
 
 def test_custom_resources_are_published_and_withdrawn() -> None:

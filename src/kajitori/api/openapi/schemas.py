@@ -97,12 +97,14 @@ def list_name(resource: Resource) -> str:
 
 
 def custom_definitions(resource: Resource, prefix: str) -> dict[str, Object]:
-    """A custom kind and its list."""
-    schema = _custom(resource.schema or {}, prefix)
-    properties: Object = schema.setdefault("properties", {})
-    properties["apiVersion"] = {"type": "string", "description": _API_VERSION_TEXT}
-    properties["kind"] = {"type": "string", "description": _KIND_TEXT}
-    properties["metadata"] = _pointer(OBJECT_META, prefix, "Standard object's metadata.")
+    """A custom kind and its list. Where anything may stand, version 2 names no field: kubectl would refuse others."""
+    preserves = prefix == V2 and (resource.schema or {}).get("x-kubernetes-preserve-unknown-fields")
+    schema = {} if preserves else _custom(resource.schema or {}, prefix)
+    if not preserves:
+        properties: Object = schema.setdefault("properties", {})
+        properties["apiVersion"] = {"type": "string", "description": _API_VERSION_TEXT}
+        properties["kind"] = {"type": "string", "description": _KIND_TEXT}
+        properties["metadata"] = _pointer(OBJECT_META, prefix, "Standard object's metadata.")
     schema["type"] = "object"
     schema["x-kubernetes-group-version-kind"] = [_gvk(resource, resource.kind)]
     items = {"description": f"List of {resource.plural}.", "type": "array", "items": _pointer_to(resource, prefix)}
