@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 # Children are only ever spawned (fork and exec at once); gRPC's handlers for plain forks would warn at each of them.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
@@ -41,14 +41,17 @@ class EtcdAddress:
     @classmethod
     def parse(cls, url: str) -> "EtcdAddress":
         """Raises CannotOpen."""
-        parts = urlsplit(url)
-        members = tuple(member for member in parts.netloc.split(",") if member)
-        if parts.scheme != "etcd" or not members or not all(m.rpartition(":")[2].isdigit() for m in members):
+        # By hand: urllib refuses several members when one of them is an IPv6 address.
+        scheme, _, rest = url.partition("://")
+        rest, _, query = rest.partition("?")
+        hosts, _, path = rest.partition("/")
+        members = tuple(member for member in hosts.split(",") if member)
+        if scheme != "etcd" or not members or not all(m.rpartition(":")[2].isdigit() for m in members):
             raise CannotOpen(f"store {url!r}: not an etcd address; give etcd://host:port,host:port")
-        given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        given = {name: values[-1] for name, values in parse_qs(query).items()}
         if unknown := given.keys() - {"ca", "cert", "key"}:
             raise CannotOpen(f"store {url!r}: unknown setting {min(unknown)!r}; there are ca, cert and key")
-        prefix = parts.path.rstrip("/") or DEFAULT_PREFIX
+        prefix = f"/{path.rstrip('/')}" if path.rstrip("/") else DEFAULT_PREFIX
         return cls(members, prefix, given.get("ca", ""), given.get("cert", ""), given.get("key", ""))
 
 
