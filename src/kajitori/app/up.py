@@ -84,9 +84,9 @@ def _refuse_what_cannot_work(layout: Layout, record: ClusterRecord) -> None:
                 "real nodes need root (containers, network namespaces, nftables): "
                 "run `sudo kajitori up`, or the control plane alone with `kajitori up --nodes 0`"
             )
-        refuse_taken_host()
-        data_dir.refuse_unmountable(layout)
         _refuse_missing(node_findings(layout.root))
+        data_dir.refuse_unmountable(layout)
+        refuse_taken_host()
     if before:
         end_orphans(layout)
     refuse_taken_ports(claims(record, ingress=not _ingress_runs(layout, record)))
