@@ -13,15 +13,25 @@ pool.on("error", (error) => console.error(`database connection lost: ${error.mes
 const settings = () => JSON.parse(fs.readFileSync(SETTINGS, "utf8"));
 const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
-let prepared = false;
-async function query(...parameters) {
-  if (!prepared) {
+const UNDEFINED_TABLE = "42P01", UNIQUE_VIOLATION = "23505";
+
+async function createTable() {
+  try {
     await pool.query(`CREATE TABLE IF NOT EXISTS notes
-      (id serial PRIMARY KEY, text text NOT NULL, pod text NOT NULL, written timestamptz NOT NULL DEFAULT now())`)
-      .catch((error) => { if (error.code !== "23505") throw error; }); // another replica made it at this moment
-    prepared = true;
+      (id serial PRIMARY KEY, text text NOT NULL, pod text NOT NULL, written timestamptz NOT NULL DEFAULT now())`);
+  } catch (error) {
+    if (error.code !== UNIQUE_VIOLATION) throw error; // another replica made it at this moment
   }
-  return pool.query(...parameters);
+}
+
+async function query(...parameters) {
+  try {
+    return await pool.query(...parameters);
+  } catch (error) {
+    if (error.code !== UNDEFINED_TABLE) throw error;
+    await createTable(); // the first note of a new database
+    return pool.query(...parameters);
+  }
 }
 
 function page(notes, title, greeting) {
