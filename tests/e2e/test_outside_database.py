@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -52,14 +53,16 @@ def postgres(cluster: Cluster, root: Path, password: str) -> Iterator[None]:
         "POSTGRES_PASSWORD": password,
     }
     server = subprocess.Popen(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "sh", str(root)],
+        ["unshare", "--mount", "--pid", "--fork", "sh", "-c", ENTER, "sh", str(root)],
         env=environment | {"PATH": f"{environment['PATH']}:/usr/sbin:/sbin"},
         stdin=subprocess.DEVNULL,
     )
     try:
         yield
     finally:
-        server.kill()
+        # The first process of a pid namespace takes all others along.
+        for child in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
         server.wait()
 
 
