@@ -4,7 +4,6 @@ Everything above `Pki` is pure: time comes in as seconds since the epoch, certif
 touches the disk. See the PKI requirements page of the Kubernetes documentation for who needs which certificate.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kajitori.kit.files import replace_file
 
 AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 365
@@ -280,12 +281,5 @@ def _write_pair(stem: Path, pair: Pair) -> None:
 
 
 def write_secret(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file at once, so that a reader sees the old or the new one whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
+    """On disk when this returns: a key that a crash loses would leave what it signed without an issuer."""
+    replace_file(path, content, mode, durable=True)

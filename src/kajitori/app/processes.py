@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kajitori.app.layout import Layout
-from kajitori.app.record import ClusterRecord, write_atomically
+from kajitori.app.record import ClusterRecord
+from kajitori.kit.files import replace_file
 
 STOP_LIMIT_S = 15.0
 
@@ -50,7 +51,7 @@ def command_of(part: Part, layout: Layout) -> list[str]:
 
 
 def write_state(layout: Layout, part: str, state: PartState) -> None:
-    write_atomically(layout.state(part), json.dumps(asdict(state)).encode())
+    replace_file(layout.state(part), json.dumps(asdict(state)).encode())
 
 
 def read_state(layout: Layout, part: str) -> PartState | None:

@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kajitori.app.layout import Layout
 from kajitori.cli.interface import CommandError
+from kajitori.kit.files import replace_file
 
 FORMAT = 1
 """Grows when a data directory written by one version can no longer be read by the one before."""
@@ -86,7 +85,7 @@ def _broken(layout: Layout, reason: str) -> BrokenRecord:
 
 
 def write_record(layout: Layout, record: ClusterRecord) -> None:
-    write_atomically(layout.record, json.dumps(dataclasses.asdict(record), indent=2).encode())
+    replace_file(layout.record, json.dumps(dataclasses.asdict(record), indent=2).encode())
 
 
 def require_record(layout: Layout) -> ClusterRecord:
@@ -94,13 +93,3 @@ def require_record(layout: Layout) -> ClusterRecord:
     if record is None:
         raise CommandError(f"there is no cluster in {layout.root}: start one with `kajitori up`")
     return record
-
-
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file so that a reader sees the old or the new content, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    staged.rename(path)

@@ -24,10 +24,11 @@ from kajitori.app.layout import Layout
 from kajitori.app.locks import lock_data_dir, lock_host
 from kajitori.app.processes import STOP_LIMIT_S, Part, PartState, command_of, parts_of, write_state
 from kajitori.app.progress import Event, PipeReporter, Reporter, Silent, TerminalReporter
-from kajitori.app.record import ClusterRecord, require_record, write_atomically
+from kajitori.app.record import ClusterRecord, require_record
 from kajitori.cli.interface import CommandError
 from kajitori.kit import log
 from kajitori.kit.backoff import Backoff
+from kajitori.kit.files import replace_file
 
 NOTIFY = "KAJITORI_NOTIFY_FD"
 STABLE_AFTER_S = 10.0
@@ -218,7 +219,7 @@ def _run(layout: Layout, report: Reporter, options: argparse.Namespace) -> str:
     held = lock_data_dir(layout)
     if record.nodes:
         lock_host(layout)
-    write_atomically(layout.supervisor_pid, str(os.getpid()).encode())
+    replace_file(layout.supervisor_pid, str(os.getpid()).encode())
     awaited = {part.name for part in parts_of(record)} if options.wait else {"apiserver"}
     supervisor = Supervisor(layout, record, report, Patience(frozenset(awaited)))
     try:

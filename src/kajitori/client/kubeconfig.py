@@ -5,12 +5,13 @@ The format is the API reference's `Config (v1)` of client configuration.
 
 import base64
 import binascii
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from kajitori.kit.files import replace_file
 
 
 class KubeconfigError(Exception):
@@ -86,7 +87,7 @@ def write_kubeconfig(path: Path, access: ClusterAccess, *, cluster: str = "kajit
         "contexts": [{"name": f"{user}@{cluster}", "context": context}],
         "current-context": f"{user}@{cluster}",
     }
-    _write_private(path, yaml.safe_dump(document, sort_keys=False).encode())
+    replace_file(path, yaml.safe_dump(document, sort_keys=False).encode())
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -133,16 +134,3 @@ def _read(path: Path, file: Path) -> bytes:
 
 def _encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kajitori.kit.files import replace_file
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
@@ -23,9 +25,7 @@ def identify(pid: int) -> ProcessIdentity | None:
 
 
 def write_identity(path: Path, identity: ProcessIdentity) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(identity)))
-    draft.rename(path)
+    replace_file(path, json.dumps(asdict(identity)).encode(), 0o644)
 
 
 def read_running(path: Path) -> ProcessIdentity | None:

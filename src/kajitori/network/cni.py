@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -13,6 +12,7 @@ from kajitori.api.meta import ObjectKey
 from kajitori.client.cache import Cache
 from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock
+from kajitori.kit.files import replace_file
 from kajitori.network.changes import Changes
 from kajitori.network.command import ip_batch
 from kajitori.network.errors import NetworkError
@@ -58,14 +58,11 @@ def conflist(pod_cidr: str, ipam_dir: Path, mtu: int) -> dict[str, Any]:
 
 def write_conflist(directory: Path, document: dict[str, Any]) -> bool:
     """Put the file in place in one step; returns whether it was news. The runtime must never read half of it."""
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / CONFLIST
     text = json.dumps(document, indent=2) + "\n"
     if path.exists() and path.read_text() == text:
         return False
-    draft = directory / f".{CONFLIST}.{os.getpid()}"
-    draft.write_text(text)
-    draft.rename(path)
+    replace_file(path, text.encode(), 0o644)
     return True
 
 

@@ -6,11 +6,11 @@ never sends a request to a cluster that Envoy does not know.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kajitori.kit.files import replace_file
 from kajitori.network.ingress.certificates import certificate_resource
 from kajitori.network.ingress.clusters import EDS_DIRECTORY, file_name
 from kajitori.network.ingress.config import EnvoyResources
@@ -79,11 +79,7 @@ class ResourceFiles:
         path = self.directory / name
         content = json.dumps(document, sort_keys=True)
         if not path.exists() or path.read_text() != content:
-            draft = self.directory / f".{path.name}.draft"
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(content)
-            draft.rename(path)
+            replace_file(path, content.encode())
         self._written[name] = text
 
 
