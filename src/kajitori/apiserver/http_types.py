@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, User
+from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User
 
 JSON = "application/json"
 
@@ -45,6 +45,19 @@ class Query:
         if not self.text or name not in self.values:
             return False
         return self.values[name][0].lower() not in ("0", "false", "f")
+
+
+class Headers(dict[str, str]):
+    """Header lines by lower-case name. The requests of one connection that bring the same lines share one object, never
+    changed, and with it what the pipeline has read from it."""
+
+    __slots__ = ("credentials",)
+
+    credentials: Credentials | None
+
+    def __init__(self, lines: Mapping[str, str] | None = None) -> None:
+        super().__init__(lines or {})
+        self.credentials = None
 
 
 class Connection(Protocol):

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 import orjson
@@ -18,8 +19,10 @@ LAST_CHUNK = b"0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def status_line(status: int) -> bytes:
-    return _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status\r\n".encode()
+@lru_cache(maxsize=256)
+def _opening(status: int, content_type: str) -> bytes:
+    line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status\r\n".encode()
+    return line + f"Content-Type: {content_type}\r\n".encode("latin-1", "replace") if content_type else line
 
 
 class DateHeader:
@@ -40,17 +43,11 @@ class DateHeader:
 
 def head(response: Response, date: bytes, framing: bytes, *, close: bool) -> bytes:
     """Status line and headers up to the empty line; `framing` is Content-Length or Transfer-Encoding."""
-    parts = [status_line(response.status), date]
-    if response.content_type:
-        parts.append(f"Content-Type: {response.content_type}\r\n".encode("latin-1", "replace"))
+    top = _opening(response.status, response.content_type) + date
     for name, value in response.headers:
         clean = value.replace("\r", " ").replace("\n", " ")
-        parts.append(f"{name}: {clean}\r\n".encode("latin-1", "replace"))
-    parts.append(framing)
-    if close:
-        parts.append(b"Connection: close\r\n")
-    parts.append(b"\r\n")
-    return b"".join(parts)
+        top += f"{name}: {clean}\r\n".encode("latin-1", "replace")
+    return top + framing + (b"Connection: close\r\n\r\n" if close else b"\r\n")
 
 
 def chunk(data: bytes) -> bytes:

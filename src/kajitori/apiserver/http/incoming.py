@@ -1,15 +1,16 @@
 """A request while its bytes arrive."""
 
+from kajitori.apiserver.http_types import Headers
+
 
 class Incoming:
-    __slots__ = ("body", "body_bytes", "header_bytes", "headers", "keep_alive", "method", "target", "version")
+    """The defaults are the class's own: a request that repeats the one before sets only what differs."""
 
-    def __init__(self) -> None:
-        self.target = b""
-        self.headers: dict[str, str] = {}
-        self.header_bytes = 0
-        self.body: list[bytes] = []
-        self.body_bytes = 0
-        self.method = ""
-        self.version = "1.1"
-        self.keep_alive = True
+    headers: Headers
+    target = b""
+    header_bytes = 0
+    body: list[bytes]
+    body_bytes = 0
+    method = ""
+    version = "1.1"
+    keep_alive = True

@@ -14,9 +14,10 @@ import httptools
 from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http.incoming import Incoming
 from kajitori.apiserver.http.limits import Limits
+from kajitori.apiserver.http.repeated import RepeatedHead, head_of
 from kajitori.apiserver.http.sink import ResponseSink
 from kajitori.apiserver.http.stepping import carry_on
-from kajitori.apiserver.http_types import CONNECTION_TAKEN, Query, Request, Response
+from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Query, Request, Response
 from kajitori.kit.clock import Clock, Timer
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
         self._incoming: Incoming | None = None
+        self._repeated: RepeatedHead | None = None
+        self._arrived: list[Incoming] = []
         self._ready: deque[tuple[Incoming, bool]] = deque()
         self._current: Incoming | None = None
         self._task: asyncio.Task[None] | None = None
@@ -112,6 +115,11 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._refused:
             return
+        between = self._incoming is None and self._current is None and not self._ready
+        if between and self._repeated is not None and (again := self._repeated.match(data)) is not None:
+            self._begin(again, False)
+            return
+        self._arrived.clear()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -124,6 +132,8 @@ class HttpConnection(asyncio.Protocol):
         if self._incoming is not None and not self._refused:
             limits, body = self._server.limits, self._incoming.method != ""
             self._arm(limits.body_timeout_s if body else limits.header_timeout_s, keep_sooner=True)
+        if between and len(self._arrived) == 1 and self._incoming is None and not self._upgrading:
+            self._repeated = head_of(data, self._arrived[0])
         self._throttle()
 
     def eof_received(self) -> bool:
@@ -142,7 +152,9 @@ class HttpConnection(asyncio.Protocol):
     # httptools calls these
 
     def on_message_begin(self) -> None:
-        self._incoming = Incoming()
+        self._incoming = incoming = Incoming()
+        incoming.headers = Headers()
+        incoming.body = []
 
     def on_url(self, url: bytes) -> None:
         incoming = self._incoming
@@ -184,6 +196,7 @@ class HttpConnection(asyncio.Protocol):
         assert incoming is not None
         if self._refused:
             return
+        self._arrived.append(incoming)
         upgrade = self._parser.should_upgrade()
         if upgrade:
             self._upgrading = True
