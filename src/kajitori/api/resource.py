@@ -1,8 +1,8 @@
 """What a kind is: one value from which routing, discovery, OpenAPI, tables, RBAC and storage keys all follow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from kajitori.api.field_errors import FieldError
 from kajitori.api.meta import Object
@@ -47,14 +47,26 @@ class ScalePaths:
     selector: str = "spec.selector"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion(Protocol):
+    """Versions of a kind that only somebody else (a webhook) can turn into one another. Both raise StatusError."""
+
+    async def shown(self, bodies: Sequence[bytes], api_version: str) -> list[bytes]:
+        """Stored documents with their resourceVersion, in whatever version they were stored, in the version asked."""
+
+    async def stored(self, obj: Object) -> Object:
+        """An object of any version in the one that is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resource:
-    """A kind in one version. Hooks change the object they are given in place and hold no state.
+    """A kind in one version, a key of dictionaries by identity. Hooks change the object they are given in place and hold
+    no state.
 
     - `default(obj)`: fill in what the user left out.
     - `validate(obj)`: every semantic error of a new object (the schema has been checked before).
     - `validate_update(new, old)`: errors of a change, immutability included; `validate` has been run on `new` before.
     - `stored_field_names`: where it is stored under another version: the selectable fields, and how that calls them.
+      Of a custom resource, always: what its version declares, while the index has the fields of all versions.
     - `prepare_create(obj)`: reset what a client may not set (status).
     - `prepare_update(new, old)`: keep what this endpoint may not change; counting `generation` is generic
       (any change outside metadata and status counts).
@@ -88,6 +100,10 @@ class Resource:
     """The version that is stored, when this one is converted from it (autoscaling/v1, events.k8s.io/v1)."""
     to_stored: Callable[[Object], Object] | None = None
     from_stored: Callable[[Object], Object] | None = None
+    conversion: Conversion | None = None
+    """Where given, it does what `from_stored` and `to_stored` would do: they cannot wait."""
+    deprecation: str = ""
+    """What whoever uses this version is warned of."""
     counts_generation: bool = False
     """Whether metadata.generation is kept."""
 

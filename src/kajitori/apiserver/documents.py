@@ -4,12 +4,16 @@ The store gives a record its revision; the revision is put into the bytes once, 
 what a GET, a LIST or a watch sends is never decoded.
 """
 
+from functools import lru_cache
+
 import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 
 ROOT = "/registry/"
+_KINDS_MAX = 1024
+"""Kinds in use at a time, custom ones among them; beyond, what is derived of a kind is derived again."""
 _METADATA = b'"metadata":{'
 
 
@@ -18,6 +22,7 @@ def stored_resource(resource: Resource) -> Resource:
     return resource.stored_as or resource
 
 
+@lru_cache(maxsize=_KINDS_MAX)
 def prefix_of(resource: Resource) -> str:
     stored = resource.stored_as or resource
     return f"{ROOT}{stored.group or 'core'}/{stored.plural}/"
@@ -29,6 +34,7 @@ def key_in_store(resource: Resource, namespace: str, name: str) -> str:
     return f"{prefix}{namespace}/{name}" if resource.namespaced else prefix + name
 
 
+@lru_cache(maxsize=_KINDS_MAX)
 def head_of(resource: Resource) -> bytes:
     """How every stored document of this kind begins."""
     return orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
