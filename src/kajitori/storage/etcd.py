@@ -114,6 +114,9 @@ class EtcdStorage:
         found = await self._range(pb.RangeRequest(key=self._prefix.encode()))
         return int(found.header.revision)
 
+    def known_revision(self) -> None:
+        """Other servers write too."""
+
     async def compact(self, before: Revision) -> None:
         await self._translated(self._compact(before), before)
 

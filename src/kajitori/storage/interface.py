@@ -130,6 +130,9 @@ class Storage(Protocol):
     async def revision(self) -> Revision:
         """The newest committed revision."""
 
+    def known_revision(self) -> Revision | None:
+        """What `revision` would answer, where this process is the only writer and need not ask; None elsewhere."""
+
     async def compact(self, before: Revision) -> None:
         """Forget what was overwritten or deleted before this revision; current records stay."""
 

@@ -77,6 +77,9 @@ class MemoryStorage:
         return self._log.watch(prefix, after)
 
     async def revision(self) -> Revision:
+        return self.known_revision()
+
+    def known_revision(self) -> Revision:
         self._check_open()
         return self._log.newest
 

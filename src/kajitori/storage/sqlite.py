@@ -74,6 +74,9 @@ class SqliteStorage:
         return self._log.watch(prefix, after)
 
     async def revision(self) -> Revision:
+        return self.known_revision()
+
+    def known_revision(self) -> Revision:
         if self._closed is not None:
             raise self._closed
         return self._log.newest

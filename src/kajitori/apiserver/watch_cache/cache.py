@@ -150,8 +150,16 @@ class WatchCache:
 
     # waiting
 
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether it is known, without asking the store, that the cache has seen everything that is committed now."""
+        known = self._storage.known_revision()
+        return known is not None and self.revision >= known
+
     async def caught_up(self) -> None:
         """Wait until the cache has seen everything that is committed now."""
+        if self.is_caught_up:
+            return
         revision = await self._storage.revision()
         if self.revision < revision:
             await self.reached(revision)
