@@ -42,7 +42,7 @@ ExtraGroups = Callable[[], Iterable[Object]]
 """APIGroupDiscovery documents of aggregated API servers."""
 
 
-def _version_rank(version: str) -> tuple[int, int, int]:
+def version_rank(version: str) -> tuple[int, int, int]:
     """v2 before v1 before v1beta2 before v1alpha1 (kube-aware version priority); the largest is the first."""
     body = version[1:] if version.startswith("v") else ""
     for stage, word in ((1, "beta"), (0, "alpha")):
@@ -68,7 +68,7 @@ class Discovery:
             if resource.version not in versions:
                 versions.append(resource.version)
         for group, versions in found.items():
-            versions.sort(key=_version_rank, reverse=True)
+            versions.sort(key=version_rank, reverse=True)
             if (preferred := PREFERRED.get(group)) in versions:
                 versions.remove(preferred)
                 versions.insert(0, preferred)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
+from kajitori.apiserver.admission.rounds import Rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Credentials:
 
     certificate: bytes | None = None
     bearer_token: str = ""
+    path: str = ""
+    """What is asked for: some paths may be open to anonymous users and others not."""
 
 
 class Authenticator(Protocol):
@@ -60,11 +63,30 @@ class Verdict(Enum):
     ALLOW = "allow"
     DENY = "deny"
     NO_OPINION = "no opinion"
+    ASK = "ask"
+    """Memory has no answer: whoever cares awaits `decided`. Counts as "not allowed" to whoever does not."""
 
 
 class Authorizer(Protocol):
     def authorize(self, attributes: Attributes) -> tuple[Verdict, str]:
         """The verdict and its reason. Answers from memory: no I/O."""
+
+
+@runtime_checkable
+class AskingAuthorizer(Authorizer, Protocol):
+    """One whose `authorize` may answer Verdict.ASK."""
+
+    async def ask(self, attributes: Attributes) -> tuple[Verdict, str]:
+        """The verdict and its reason, never ASK; may ask another server."""
+
+
+async def decided(authorizer: Authorizer, attributes: Attributes) -> tuple[Verdict, str]:
+    """The verdict and its reason, never ASK."""
+    verdict, reason = authorizer.authorize(attributes)
+    if verdict is Verdict.ASK:
+        assert isinstance(authorizer, AskingAuthorizer), f"{type(authorizer).__name__} cannot be asked"
+        return await authorizer.ask(attributes)
+    return verdict, reason
 
 
 class Operation(StrEnum):
@@ -78,7 +100,9 @@ class Operation(StrEnum):
 class AdmissionRequest:
     """`object` is changed in place by mutating plugins (None on DELETE); `old` is what is stored (None on CREATE).
 
-    `warnings` collects texts that travel as Warning headers, `annotations` what the audit log keeps.
+    `warnings` collects texts that travel as Warning headers, `annotations` what the audit log keeps. `document` is the
+    kind of `object` where that is not the resource's own (Scale, Binding, PodExecOptions). `timeout` is how long the
+    client waits, as its query says. `rounds` is there once something configured has been asked to mutate.
     """
 
     user: User
@@ -93,6 +117,9 @@ class AdmissionRequest:
     options: Object = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    document: Resource | None = None
+    timeout: str = ""
+    rounds: Rounds | None = None
 
 
 class AdmissionPlugin(Protocol):
@@ -142,3 +169,6 @@ class Objects(Protocol):
 
     def subscribe(self, resource: Resource, watcher: Watcher) -> Callable[[], None]:
         """Call `watcher` with ADDED for all that exist, then with every change; returns what ends it."""
+
+    def end_watches(self, resource: Resource) -> None:
+        """End every client's watch of a kind in good order: the kind is not any more what it was."""

@@ -116,6 +116,10 @@ class ObjectStore:
 
         return self._backend.cache.kind(resource).subscribe(convert)
 
+    def end_watches(self, resource: Resource) -> None:
+        for watcher in self._backend.cache.kind(resource).watchers():
+            watcher.close()
+
 
 def _apart_from_status(obj: Object) -> Object:
     return {key: value for key, value in obj.items() if key not in ("metadata", "status")}

@@ -131,10 +131,10 @@ def build(
     authorizer = UnionAuthorizer([PrivilegedGroup(), NodeAuthorizer(graph, node_rules()), roles])
     services = ServiceHooks(objects, config.service_cidr, rng)
     ledger = QuotaLedger(objects, registry, clock)
-    custom = definitions.CustomResourceDefinitions(objects, registry, clock)
     issuer = TokenIssuer(key, config.issuer)
     kubelets, endpoints = Kubelets(objects, config.pki.directory), ServiceEndpoints(objects, rng)
     webhooks = WebhookCaller(objects, endpoints, clock)
+    custom = definitions.CustomResourceDefinitions(objects, registry, clock, webhooks.call, rng)
     for resource in (NODE_METRICS, POD_METRICS):
         registry.add(resource)
     return Security(

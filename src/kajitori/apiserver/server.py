@@ -157,6 +157,8 @@ class ApiServer:
             return await handler(context) if handler is not None else NOT_A_PATH
         if not resource.namespaced and info.namespace and info.resource != "namespaces":
             return NOT_A_PATH
+        if resource.deprecation:
+            context.warnings.append(resource.deprecation)
         handler = extension.handlers.get((info.group, info.resource, info.subresource))
         if handler is not None:
             return await handler(context)

@@ -69,7 +69,7 @@ async def _delete_collection(backend: Backend, context: RequestContext) -> Respo
     options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
     chosen = list_options(context.query)
     selection = reading.selection_of(resource, context, chosen)
-    bodies, metadata = await reading.list_bodies(backend, resource, selection, chosen)
+    bodies, metadata = await reading.shown_bodies(backend, resource, selection, chosen)
     await deleting.delete_collection(backend, context, bodies, options)
     accept = accepted(context.headers.get("accept", ""))
     return list_response(resource, bodies, metadata, accept, backend.clock.now())

@@ -92,6 +92,9 @@ class FakeObjects:
             watcher("ADDED", obj)
         return lambda: watchers.remove(watcher)
 
+    def end_watches(self, resource: Resource) -> None:
+        """Nobody watches over a connection here."""
+
     def _remove(self, resource: Resource, key: ObjectKey) -> Object:
         gone = self._of(resource).pop(key)
         self._notify(resource, "DELETED", gone)

@@ -1,5 +1,6 @@
 import asyncio
 import copy
+import random
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from kajitori.api.errors import Invalid
 from kajitori.api.meta import condition_is
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import WriteContext
-from kajitori.apiserver.special.custom_resources import resources_of
+from kajitori.apiserver.special.custom_resources import kinds_of
 from kajitori.apiserver.special.definitions import CRD, FINALIZER, CustomResourceDefinitions
 from kajitori.apiserver.special.json_path import compile_path
 from kajitori.kit.clock import VirtualClock
@@ -54,12 +55,16 @@ def definition(plural: str = "widgets", kind: str = "Widget", **version: Any) ->
     }
 
 
+async def no_webhook(client_config: dict[str, Any], body: bytes, timeout_s: float) -> bytes:
+    raise AssertionError("no conversion is expected")
+
+
 class World:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.objects = FakeObjects(self.clock.now())
         self.registry = Registry(())
-        self.custom = CustomResourceDefinitions(self.objects, self.registry, self.clock)
+        self.custom = CustomResourceDefinitions(self.objects, self.registry, self.clock, no_webhook, random.Random(0))
 
     async def create(self, crd: dict[str, Any]) -> dict[str, Any]:
         crd = copy.deepcopy(crd)
@@ -136,7 +141,7 @@ def test_kinds_are_restored_after_a_restart() -> None:
     world = World()
     asyncio.run(world.create(definition()))
     registry = Registry(())
-    CustomResourceDefinitions(world.objects, registry, world.clock)
+    CustomResourceDefinitions(world.objects, registry, world.clock, no_webhook, random.Random(0))
     assert registry.by_kind("example.com/v1", "Widget") is not None
 
 
@@ -145,10 +150,10 @@ def test_versions_share_one_store() -> None:
     crd["spec"]["versions"].append(
         {"name": "v2", "served": True, "storage": False, "schema": {"openAPIV3Schema": SCHEMA}}
     )
-    first, second = resources_of(crd)
+    first, second = kinds_of(crd).served
     assert second.stored_as == first
     crd["spec"]["versions"][0]["served"] = False
-    (only,) = resources_of(crd)
+    (only,) = kinds_of(crd).served
     assert only.version == "v2"
     assert only.stored_as is not None
 

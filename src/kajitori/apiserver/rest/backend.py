@@ -38,14 +38,16 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """An object as it stands: its stored bytes with resourceVersion, and its revision."""
+    """An object as it stands: its stored bytes with resourceVersion, and its revision. `shown` is the same in the
+    version that is worked with, where a webhook converts it."""
 
     body: bytes
     revision: int
+    shown: bytes | None = None
 
     def decode(self, resource: Resource) -> Object:
         """A private copy in the given version."""
-        return in_version(resource, orjson.loads(self.body))
+        return in_version(resource, orjson.loads(self.shown or self.body))
 
 
 def in_version(resource: Resource, stored: Object) -> Object:

@@ -8,6 +8,7 @@ from kajitori.api.times import timestamp
 from kajitori.apiserver.documents import key_in_store, stored_resource
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
 from kajitori.apiserver.rest.backend import Backend, shown_bytes, stored_bytes
@@ -139,12 +140,16 @@ async def store(backend: Backend, resource: Resource, obj: Object, write: WriteC
         for hook in hooks:
             ready += 1
             await hook.before_create(obj, write)
-        value = stored_bytes(resource, obj)
+        converts = resource.conversion is not None
+        value = await converting.value_to_store(resource, obj) if converts else stored_bytes(resource, obj)
         key = key_in_store(resource, metadata.get("namespace", ""), metadata["name"])
         if write.dry_run:
             if await backend.storage.read(key) is not None:
                 raise AlreadyExists.of(resource.group, resource.plural, metadata["name"])
-            return shown_bytes(resource, value, 0, obj).replace(b'"resourceVersion":"0",', b"", 1)
+            shown = (
+                await converting.shown_value(resource, value, 0) if converts else shown_bytes(resource, value, 0, obj)
+            )
+            return shown.replace(b'"resourceVersion":"0",', b"", 1)
         try:
             revision = await backend.storage.commit(Put(key, value), expect=ABSENT)
         except Conflict:
@@ -156,4 +161,6 @@ async def store(backend: Backend, resource: Resource, obj: Object, write: WriteC
                 hook.rollback(obj)
     for hook in hooks:
         hook.after_create(obj)
+    if converts:
+        return await converting.shown_value(resource, value, revision)
     return shown_bytes(resource, value, revision, obj)

@@ -14,6 +14,7 @@ from kajitori.api.times import parse_timestamp, timestamp
 from kajitori.apiserver.documents import key_in_store, with_revision
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest.admitting import admit_validating
 from kajitori.apiserver.rest.backend import Backend, Current, in_version, newest, not_found, shown_bytes, stored_bytes
 from kajitori.apiserver.rest.options import DeleteOptions
@@ -108,6 +109,9 @@ async def _attempt(
     write: WriteContext,
     admit: Admit | None,
 ) -> Deleted:
+    converts = resource.conversion is not None
+    if converts:
+        current = await converting.current_in_version(resource, current)
     old = current.decode(resource)
     _check_preconditions(resource, old["metadata"], options)
     if admit is not None:
@@ -125,13 +129,23 @@ async def _attempt(
             hook.after_delete(old)
         old["metadata"]["resourceVersion"] = str(revision)
         return Deleted(orjson.dumps(old), True)
-    value = stored_bytes(resource, marked)
+    if converts:
+        marked["metadata"] = {**marked["metadata"]}
+        value = await converting.value_to_store(resource, marked)
+    else:
+        value = stored_bytes(resource, marked)
+
+    async def shown(revision: int) -> Deleted:
+        if converts:
+            return Deleted(await converting.shown_value(resource, value, revision), False)
+        return Deleted(shown_bytes(resource, value, revision, marked), False)
+
     if with_revision(value, current.revision) == current.body or write.dry_run:
-        return Deleted(shown_bytes(resource, value, current.revision, marked), False)
+        return await shown(current.revision)
     revision = await backend.storage.commit(stores.Put(key, value), expect=current.revision)
     for hook in hooks:
         hook.after_update(marked, old)
-    return Deleted(shown_bytes(resource, value, revision, marked), False)
+    return await shown(revision)
 
 
 def _check_preconditions(resource: Resource, metadata: Object, options: DeleteOptions) -> None:

@@ -1,6 +1,9 @@
 """Get, list and watch: from memory, as new as was asked for."""
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import orjson
 
 from kajitori.api.errors import BadRequest, Expired, Timeout
 from kajitori.api.meta import Object
@@ -8,11 +11,19 @@ from kajitori.api.resource import Resource
 from kajitori.api.selectors import parse_field_selector, parse_label_selector
 from kajitori.apiserver.documents import prefix_of, stored_resource
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import accepted
-from kajitori.apiserver.rest.backend import Backend, not_found
+from kajitori.apiserver.negotiate import Form, accepted
+from kajitori.apiserver.rest import converting
+from kajitori.apiserver.rest.backend import Backend, in_version, not_found
 from kajitori.apiserver.rest.continuation import Position, decode_token, encode_token
+from kajitori.apiserver.rest.converting_watch import ConvertingWatch, framed
 from kajitori.apiserver.rest.options import ListOptions, list_options
-from kajitori.apiserver.rest.rendering import body_in_version, event_encoder, list_response, object_response
+from kajitori.apiserver.rest.rendering import (
+    body_in_version,
+    event_encoder,
+    event_form,
+    list_response,
+    object_response,
+)
 from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
 from kajitori.apiserver.watch_cache.kind import KindCache, TooOld
 from kajitori.apiserver.watch_cache.selection import Selection
@@ -59,13 +70,18 @@ async def get(backend: Backend, context: RequestContext) -> Response:
     assert resource is not None
     accept = accepted(context.headers.get("accept", ""))
     query = context.query
-    await as_new_as(backend, query.get("resourceVersion"))
+    wanted = query.get("resourceVersion")
+    if wanted or not backend.cache.is_caught_up:
+        await as_new_as(backend, wanted)
     name = context.name
     key = f"{context.namespace}/{name}" if resource.namespaced else name
     entry = backend.cache.kind(resource).get(key)
     if entry is None:
         raise not_found(resource, name)
-    body = body_in_version(resource, entry.body)
+    if resource.conversion is not None:
+        (body,) = await converting.in_version(resource, [entry.body])
+    else:
+        body = body_in_version(resource, entry.body)
     include = query.get("includeObject", "Metadata")
     return object_response(resource, body, accept, backend.clock.now(), include=include)
 
@@ -79,7 +95,10 @@ async def read_object(backend: Backend, context: RequestContext) -> Object:
     entry = backend.cache.kind(resource).get(key)
     if entry is None:
         raise not_found(resource, context.name)
-    return entry.copy()
+    if resource.conversion is not None:
+        (body,) = await converting.in_version(resource, [entry.body])
+        return orjson.loads(body)  # type: ignore[no-any-return]
+    return in_version(resource, entry.copy())
 
 
 def selection_of(resource: Resource, context: RequestContext, options: ListOptions) -> Selection:
@@ -87,7 +106,8 @@ def selection_of(resource: Resource, context: RequestContext, options: ListOptio
     labels, fields = parse_label_selector(options.label_selector), parse_field_selector(options.field_selector)
     if not fields.empty:
         own = resource.stored_field_names
-        known = {"metadata.name", *(own or stored_resource(resource).selectable_fields)}
+        custom = resource.schema is not None
+        known = {"metadata.name", *(own if own or custom else stored_resource(resource).selectable_fields)}
         fields.check(known | {"metadata.namespace"} if resource.namespaced else known)
         fields = fields.renamed(own)
     namespace = context.namespace if resource.namespaced else ""
@@ -100,9 +120,24 @@ async def list_objects(backend: Backend, context: RequestContext) -> Response:
     assert resource is not None
     accept = accepted(context.headers.get("accept", ""))
     options = list_options(context.query)
-    bodies, metadata = await list_bodies(backend, resource, selection_of(resource, context, options), options)
+    bodies, metadata = await shown_bodies(backend, resource, selection_of(resource, context, options), options)
     include = context.query.get("includeObject", "Metadata")
     return list_response(resource, bodies, metadata, accept, backend.clock.now(), include)
+
+
+async def shown_bodies(
+    backend: Backend, resource: Resource, selection: Selection, options: ListOptions
+) -> tuple[list[bytes], Object]:
+    """What `list_response` takes, and the list's metadata. Where only converted objects can be selected from, all come
+    at once: the limit would be one of the objects that are looked at."""
+    if resource.conversion is None:
+        return await list_bodies(backend, resource, selection, options)
+    fields = converting.own_fields(selection)
+    if not fields.empty:
+        options = replace(options, limit=0)
+    bodies, metadata = await list_bodies(backend, resource, converting.by_index(selection), options)
+    shown = await converting.in_version(resource, bodies)
+    return [body for body in shown if converting.matches(resource, fields, body)], metadata
 
 
 async def list_bodies(
@@ -210,8 +245,15 @@ async def watch(backend: Backend, context: RequestContext) -> Response:
     accept = accepted(context.headers.get("accept", ""))
     options = list_options(context.query, watch=True)
     include = context.query.get("includeObject", "Metadata")
+    selection = selection_of(resource, context, options)
+    if resource.conversion is not None:
+        show = event_form(resource, accept, backend.clock.now, include)
+        bookmark = show if accept.form is not Form.OBJECT else bytes
+        converted = ConvertingWatch(resource, converting.own_fields(selection), show, bookmark)
+        inner = await open_watch(backend, resource, converting.by_index(selection), options, framed)
+        return Response(200, content_type=accept.content_type, source=converted.over(inner))
     line, bookmark_line = event_encoder(resource, accept, backend.clock.now, include)
-    stream = await open_watch(backend, resource, selection_of(resource, context, options), options, line, bookmark_line)
+    stream = await open_watch(backend, resource, selection, options, line, bookmark_line)
     return Response(200, content_type=accept.content_type, source=stream)
 
 

@@ -11,6 +11,7 @@ from kajitori.api.times import timestamp
 from kajitori.apiserver.documents import key_in_store, stored_resource, with_revision
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
 from kajitori.apiserver.rest.backend import Backend, Current, cached, newest, not_found, shown_bytes, stored_bytes
@@ -97,6 +98,8 @@ async def change_object(
             current, fresh = await newest(backend, resource, namespace, context.name), True
             if current is None:
                 raise not_found(resource, context.name)
+        if resource.conversion is not None:
+            current = await converting.current_in_version(resource, current)
         try:
             return await _attempt(
                 backend, resource, context, current, change, options, manager, subresource, track_fields
@@ -250,9 +253,14 @@ async def commit(
         for hook in hooks:
             ready += 1
             await hook.before_update(new, old, write)
-        value = stored_bytes(resource, new)
-        if with_revision(value, current.revision) == current.body or write.dry_run:
-            return shown_bytes(resource, value, current.revision, new)
+        if resource.conversion is not None:
+            value = await converting.value_to_store(resource, new)
+            if converting.same_document(value, current) or write.dry_run:
+                return await converting.shown_value(resource, value, current.revision)
+        else:
+            value = stored_bytes(resource, new)
+            if with_revision(value, current.revision) == current.body or write.dry_run:
+                return shown_bytes(resource, value, current.revision, new)
         if may_go(resource, new):
             revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)
             gone = True
@@ -269,4 +277,6 @@ async def commit(
             hook.after_delete(new)
         else:
             hook.after_update(new, old)
+    if resource.conversion is not None:
+        return await converting.shown_value(resource, value, revision)
     return shown_bytes(resource, value, revision, new)

@@ -4,14 +4,16 @@ Source: the "Custom Resource Definition" task pages and the API reference of api
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from kajitori.api.durations import time_since
 from kajitori.api.meta import Object
-from kajitori.api.resource import ALL_VERBS, Column, Resource, ScalePaths, Subresource
+from kajitori.api.resource import ALL_VERBS, Column, Conversion, Resource, ScalePaths, Subresource
 from kajitori.api.schema import structural, structural_validation
+from kajitori.apiserver.discovery import version_rank
 from kajitori.apiserver.special.json_path import compile_path
 
 _NAME_HELP = "Name must be unique within a namespace."
@@ -22,27 +24,45 @@ _TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float)
 _PARTS = ("get", "patch", "update")
 
 
-def resources_of(definition: Object) -> tuple[Resource, ...]:
-    """The served versions, stored version included in what the others refer to. Expects a valid definition."""
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What a definition declares: the version that is stored, served or not, and all that are served."""
+
+    stored: Resource
+    served: tuple[Resource, ...]
+
+
+def kinds_of(definition: Object, conversion: Conversion | None = None) -> Kinds:
+    """Expects a valid definition. `conversion` is its webhook, where it has one; else only apiVersion is converted."""
     versions = definition["spec"]["versions"]
     stored_version = next(version for version in versions if version.get("storage"))
-    stored = _resource(definition, stored_version, None)
-    served = [version for version in versions if version.get("served")]
-    return tuple(stored if v is stored_version else _resource(definition, v, stored) for v in served)
+    stored = _resource(definition, stored_version, None, conversion)
+    served = (version for version in versions if version.get("served"))
+    return Kinds(
+        stored,
+        tuple(stored if v is stored_version else _resource(definition, v, stored, conversion) for v in served),
+    )
 
 
-def storage_resource(definition: Object) -> Resource:
-    """The kind in the version that is stored, served or not."""
-    version = next(version for version in definition["spec"]["versions"] if version.get("storage"))
-    return _resource(definition, version, None)
+def schemas_of(definition: Object) -> dict[str, Object]:
+    """The structural schema of every version."""
+    return {version["name"]: _schema(version) for version in definition["spec"]["versions"]}
 
 
-def _resource(definition: Object, version: Object, stored_as: Resource | None) -> Resource:
+def _schema(version: Object) -> Object:
+    found: Object = (version.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING
+    return found
+
+
+def _resource(
+    definition: Object, version: Object, stored_as: Resource | None, conversion: Conversion | None
+) -> Resource:
     spec = definition["spec"]
     names = spec["names"]
-    schema = (version.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING
+    schema = _schema(version)
     parts = version.get("subresources") or {}
     leaving = definition["metadata"].get("deletionTimestamp") is not None
+    own = _selectable([version])
     return Resource(
         group=spec["group"],
         version=version["name"],
@@ -58,27 +78,47 @@ def _resource(definition: Object, version: Object, stored_as: Resource | None) -
         subresources=tuple(_subresources(parts)),
         columns=_columns(version.get("additionalPrinterColumns") or [_AGE]),
         scale=_scale(parts.get("scale")),
-        selectable_fields=_selectable(version.get("selectableFields") or []),
+        # What is stored is indexed by the fields of all versions, which name the same places unless a webhook converts.
+        selectable_fields=own if stored_as is not None or conversion is not None else _selectable(spec["versions"]),
+        stored_field_names={field: field for field in own},
         default=lambda obj: structural.default(schema, obj),
         validate=lambda obj: structural_validation.validate(schema, obj),
         definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
         schema=schema,
         stored_as=stored_as,
-        from_stored=_defaulted_on_read(schema if stored_as is None else stored_as.schema or {}),
+        from_stored=None if conversion is not None else _reader(definition, schema, stored_as is None),
+        conversion=conversion,
+        deprecation=_deprecation(spec, version),
         counts_generation=True,
     )
 
 
-def _defaulted_on_read(schema: Object) -> Callable[[Object], Object] | None:
-    """An object stored before its schema got a default is shown with it. None for a schema without defaults."""
-    if not structural.has_default(schema):
+def _reader(definition: Object, schema: Object, is_stored: bool) -> Callable[[Object], Object] | None:
+    """An object as it is read: with the defaults of the version it was written in, without what this version's schema
+    does not know. None where what is stored is that already: the schema has no defaults and was never another."""
+    if is_stored and not structural.has_default(schema) and (definition["metadata"].get("generation") or 1) == 1:
         return None
+    group, schemas = definition["spec"]["group"], schemas_of(definition)
+    by_version = {f"{group}/{name}": each for name, each in schemas.items()}
 
-    def defaulted(obj: Object) -> Object:
-        structural.default(schema, obj)
+    def read(obj: Object) -> Object:
+        structural.default(by_version.get(obj["apiVersion"], schema), obj)
+        structural.prune(schema, obj)
         return obj
 
-    return defaulted
+    return read
+
+
+def _deprecation(spec: Object, version: Object) -> str:
+    """The warning by upstream's rule: the version's own text, or one that names the newest version to use."""
+    if not version.get("deprecated"):
+        return ""
+    if version.get("deprecationWarning") is not None:
+        return str(version["deprecationWarning"])
+    group, kind = spec["group"], spec["names"]["kind"]
+    text = f"{group}/{version['name']} {kind} is deprecated"
+    better = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
+    return f"{text}; use {group}/{max(better, key=version_rank)} {kind}" if better else text
 
 
 def _subresources(parts: Object) -> list[Subresource]:
@@ -100,11 +140,12 @@ def _scale(scale: Object | None) -> ScalePaths | None:
     )
 
 
-def _selectable(fields: list[Object]) -> dict[str, Callable[[Object], str]]:
+def _selectable(versions: list[Object]) -> dict[str, Callable[[Object], str]]:
     def reader(path: str) -> Callable[[Object], str]:
         find = compile_path(path)
         return lambda obj: next((_plain(value) for value in find(obj)), "")
 
+    fields = (field for version in versions for field in version.get("selectableFields") or ())
     return {field["jsonPath"].lstrip("."): reader(field["jsonPath"]) for field in fields}
 
 

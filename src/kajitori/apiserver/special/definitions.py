@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 
 from kajitori.api import apiextensions
@@ -12,7 +13,9 @@ from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RestHooks, WriteContext
 from kajitori.apiserver.interfaces import Objects
-from kajitori.apiserver.special.custom_resources import resources_of, storage_resource
+from kajitori.apiserver.rest.metadata import new_uid
+from kajitori.apiserver.special.conversion_webhooks import Call, WebhookConversion
+from kajitori.apiserver.special.custom_resources import Kinds, kinds_of, schemas_of
 from kajitori.apiserver.special.definition_checks import name_conflict, path_errors
 from kajitori.kit.clock import Clock
 
@@ -31,11 +34,14 @@ class CustomResourceDefinitions(RestHooks):
     The registry follows the stored definitions, whoever wrote them; so a restart restores every kind.
     """
 
-    def __init__(self, objects: Objects, registry: Registry, clock: Clock) -> None:
+    def __init__(self, objects: Objects, registry: Registry, clock: Clock, call: Call, rng: random.Random) -> None:
+        """`call` reaches conversion webhooks."""
         self._objects = objects
         self._registry = registry
         self._clock = clock
-        self._served: dict[str, tuple[object, tuple[Resource, ...]]] = {}
+        self._call = call
+        self._rng = rng
+        self._served: dict[str, tuple[tuple[object, ...], Kinds]] = {}
         self._leaving: dict[str, Callable[[], None]] = {}
         self._refused: set[str] = set()
         self._work = asyncio.Event()
@@ -105,7 +111,7 @@ class CustomResourceDefinitions(RestHooks):
             return
         self._serve(definition)
         if is_deleting(definition) and name not in self._leaving:
-            resource = storage_resource(definition)
+            resource = self._stored_kind(definition)
             self._leaving[name] = self._objects.subscribe(resource, lambda event, obj: self._work.set())
             self._work.set()
 
@@ -116,27 +122,46 @@ class CustomResourceDefinitions(RestHooks):
         served = self._served.get(name)
         if served is not None and served[0] == state:
             return
-        self._withdraw(name)
+        if served is not None:
+            _, spec, *_ = served[0]
+            self._withdraw(name, ends=spec != definition["spec"])
         if not established:
             self._refused.add(name)
             return
         self._refused.discard(name)
-        resources = resources_of(definition)
-        for resource in resources:
+        kinds = self._kinds(definition)
+        for resource in kinds.served:
             self._registry.add(resource)
-        self._served[name] = (state, resources)
+        self._served[name] = (state, kinds)
 
-    def _withdraw(self, name: str) -> None:
-        _, resources = self._served.pop(name, (None, ()))
-        for resource in resources:
+    def _withdraw(self, name: str, *, ends: bool = True) -> None:
+        """Watches end with the kind as it was: who watched lists again, and sees it as it is."""
+        served = self._served.pop(name, None)
+        if served is None:
+            return
+        kinds = served[1]
+        for resource in kinds.served:
             self._registry.remove(resource)
+        if ends:
+            self._objects.end_watches(kinds.stored)
+
+    def _kinds(self, definition: Object) -> Kinds:
+        webhook = (definition["spec"].get("conversion") or {}).get("strategy") == "Webhook"
+        conversion = None
+        if webhook:
+            conversion = WebhookConversion(definition, schemas_of(definition), self._call, lambda: new_uid(self._rng))
+        return kinds_of(definition, conversion)
+
+    def _stored_kind(self, definition: Object) -> Resource:
+        served = self._served.get(name_of(definition))
+        return served[1].stored if served is not None else self._kinds(definition).stored
 
     async def _clean_up(self, name: str) -> None:
         """Delete the instances; when none is left, let the definition go. Instances' finalizers are waited for."""
         definition = self._objects.cached(CRD, name)
         if definition is None:
             return
-        resource = storage_resource(definition)
+        resource = self._stored_kind(definition)
         instances = list(self._objects.cached_list(resource))
         if not instances:
             await self._release(name)
