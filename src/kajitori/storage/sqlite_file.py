@@ -1,12 +1,14 @@
 """The SQLite file: its tables, how it is opened and locked, and what SQLite's errors mean to a user.
 
 One row of `history` is one committed change. `current` finds the newest record of every key that exists. `previous` is
-the revision of the record that a change replaced, 0 when there was none; a deletion has no value. `meta` holds the
-format, the newest revision, and the oldest one that can be read.
+the revision of the record that a change replaced, 0 when there was none; a deletion has no value. `checksum` is of key,
+revision and value (SQLite itself has none); rows of versions before 0.2 lack it. `meta` holds the format, the newest
+revision, and the oldest one that can be read.
 """
 
 import fcntl
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import IO, Any
 
 import apsw
 
-from kajitori.storage.interface import FIRST, CannotOpen, Unavailable
+from kajitori.storage.interface import FIRST, CannotOpen, Key, Revision, Unavailable
 
 FORMAT = 1
 
@@ -25,7 +27,8 @@ CREATE TABLE history (
     key TEXT NOT NULL,
     created INTEGER NOT NULL,
     previous INTEGER NOT NULL,
-    value BLOB
+    value BLOB,
+    checksum INTEGER
 );
 CREATE UNIQUE INDEX history_by_key ON history (key, revision);
 CREATE TABLE current (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
@@ -82,6 +85,7 @@ def open_writer(path: Path) -> apsw.Connection:
             with connection:
                 connection.execute(_SCHEMA)
         _check_format(path, connection)
+        _check_structure(path, connection)
     except (apsw.Error, OSError) as error:
         raise CannotOpen(f"{path}: {_explain(error)}") from error
     return connection
@@ -110,6 +114,25 @@ def _check_format(path: Path, connection: apsw.Connection) -> None:
             f"{path}: data format {found}, but this version reads format {FORMAT}: "
             "use the version that wrote it, or choose another --data-dir"
         )
+
+
+def _check_structure(path: Path, connection: apsw.Connection) -> None:
+    """Every page and index of the file: a millisecond a megabyte."""
+    ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    if found != "ok":
+        raise CannotOpen(f"{path}: {_explain(apsw.CorruptError(str(found).splitlines()[-1]))}")
+    if "checksum" not in {column for _, column, *_ in connection.execute("PRAGMA table_info(history)")}:
+        connection.execute("ALTER TABLE history ADD COLUMN checksum INTEGER")
+
+
+def checksum(revision: Revision, key: Key, value: bytes | None) -> int:
+    return zlib.crc32(value or b"", zlib.crc32(key.encode(), revision & 0xFFFFFFFF))
+
+
+def verify(revision: Revision, key: Key, value: bytes | None, stored: int | None) -> None:
+    """Raises apsw.CorruptError."""
+    if stored is not None and stored != checksum(revision, key, value):
+        raise apsw.CorruptError(f"{key} at revision {revision} does not match its checksum")
 
 
 def read_meta(connection: apsw.Connection) -> dict[str, Any]:

@@ -7,22 +7,22 @@ import apsw
 
 from kajitori.storage.interface import Compacted, Event, FutureRevision, Key, Page, Record, Revision
 from kajitori.storage.ranges import prefix_end
-from kajitori.storage.sqlite_file import read_meta
+from kajitori.storage.sqlite_file import read_meta, verify
 
 # Events read from the history at a time for a watcher that is behind.
 REPLAY_EVENTS = 500
 
-_RECORD = "SELECT key, value, created, revision FROM history"
+_RECORD = "SELECT key, value, created, revision, checksum FROM history"
 
 # The newest change of every key in a range at a revision, deletions left out.
 _AT = """
-SELECT h.key, h.value, h.created, h.revision FROM history h JOIN (
+SELECT h.key, h.value, h.created, h.revision, h.checksum FROM history h JOIN (
     SELECT max(revision) AS revision FROM history
     WHERE key >= :first AND (:end IS NULL OR key < :end) AND revision <= :at GROUP BY key
 ) newest ON newest.revision = h.revision WHERE h.value IS NOT NULL ORDER BY h.key LIMIT :limit
 """
 _NOW = """
-SELECT h.key, h.value, h.created, h.revision FROM current c JOIN history h ON h.revision = c.revision
+SELECT h.key, h.value, h.created, h.revision, h.checksum FROM current c JOIN history h ON h.revision = c.revision
 WHERE c.key >= :first AND (:end IS NULL OR c.key < :end) ORDER BY c.key LIMIT :limit
 """
 _COUNT_AT = """
@@ -34,7 +34,7 @@ SELECT count(*) FROM history h JOIN (
 _COUNT_NOW = "SELECT count(*) FROM current WHERE key >= :first AND (:end IS NULL OR key < :end)"
 
 _EVENTS = """
-SELECT h.revision, h.key, h.value, h.created, p.revision, p.value, p.created
+SELECT h.revision, h.key, h.value, h.created, h.checksum, p.revision, p.value, p.created, p.checksum
 FROM history h LEFT JOIN history p ON p.revision = h.previous
 WHERE h.revision > :after AND h.key >= :first AND (:end IS NULL OR h.key < :end)
 ORDER BY h.revision LIMIT :limit
@@ -51,7 +51,7 @@ class Reader:
         with self._snapshot(at) as (revision, _):
             query = f"{_RECORD} WHERE key = ? AND revision <= ? ORDER BY revision DESC LIMIT 1"
             row = self._connection.execute(query, (key, revision)).fetchone()
-            return Record(*row) if row is not None and row[1] is not None else None
+            return record_of(*row) if row is not None and row[1] is not None else None
 
     def scan(self, prefix: Key, start: Key, limit: int, at: Revision) -> Page:
         with self._snapshot(at) as (revision, newest):
@@ -62,7 +62,7 @@ class Reader:
                 "limit": limit + 1 if limit else -1,
             }
             now = revision == newest
-            found = [Record(*row) for row in self._connection.execute(_NOW if now else _AT, values)]
+            found = [record_of(*row) for row in self._connection.execute(_NOW if now else _AT, values)]
             if not limit or len(found) <= limit:
                 return Page(tuple(found), revision)
             ((total,),) = self._connection.execute(_COUNT_NOW if now else _COUNT_AT, values)
@@ -95,17 +95,25 @@ class Reader:
             self._connection.execute("ROLLBACK")
 
 
+def record_of(key: Key, value: bytes, created: Revision, revision: Revision, stored: int | None) -> Record:
+    verify(revision, key, value, stored)
+    return Record(key, value, created, revision)
+
+
 def _event(
     revision: Revision,
     key: Key,
     value: bytes | None,
     created: Revision,
+    stored: int | None,
     previous_revision: Revision | None,
     previous_value: bytes | None,
     previous_created: Revision | None,
+    previous_stored: int | None,
 ) -> Event:
+    verify(revision, key, value, stored)
     record = None if value is None else Record(key, value, created, revision)
     previous = None
     if previous_revision is not None and previous_value is not None and previous_created is not None:
-        previous = Record(key, previous_value, previous_created, previous_revision)
+        previous = record_of(key, previous_value, previous_created, previous_revision, previous_stored)
     return Event(key, revision, record, previous)

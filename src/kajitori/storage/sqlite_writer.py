@@ -26,7 +26,8 @@ from kajitori.storage.interface import (
     StorageError,
     Unavailable,
 )
-from kajitori.storage.sqlite_file import read_meta, unavailable
+from kajitori.storage.sqlite_file import checksum, read_meta, unavailable
+from kajitori.storage.sqlite_reader import record_of
 
 logger = logging.getLogger(__name__)
 
@@ -142,17 +143,18 @@ class Writer(threading.Thread):
 
     def _current(self, key: Key) -> Record | None:
         query = (
-            "SELECT h.key, h.value, h.created, h.revision "
+            "SELECT h.key, h.value, h.created, h.revision, h.checksum "
             "FROM current c JOIN history h ON h.revision = c.revision WHERE c.key = ?"
         )
         row = self._connection.execute(query, (key,)).fetchone()
-        return None if row is None else Record(*row)
+        return None if row is None else record_of(*row)
 
     def _store(self, event: Event) -> None:
         previous = event.previous.modified if event.previous else 0
         created, value = (event.record.created, event.record.value) if event.record else (0, None)
-        insert = "INSERT INTO history (revision, key, created, previous, value) VALUES (?, ?, ?, ?, ?)"
-        self._connection.execute(insert, (event.revision, event.key, created, previous, value))
+        insert = "INSERT INTO history (revision, key, created, previous, value, checksum) VALUES (?, ?, ?, ?, ?, ?)"
+        sum = checksum(event.revision, event.key, value)
+        self._connection.execute(insert, (event.revision, event.key, created, previous, value, sum))
         if event.record is None:
             self._connection.execute("DELETE FROM current WHERE key = ?", (event.key,))
         else:

@@ -1,0 +1,133 @@
+"""A damaged file is refused or read rightly, never served wrongly. What a kill leaves in the log's tail is no damage."""
+
+import asyncio
+import random
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+
+from kajitori.storage.interface import FIRST, CannotOpen, Delete, Put, Unavailable
+from kajitori.storage.sqlite import SqliteStorage
+
+PODS = {f"/pods/{n}": b"%d " % n + bytes(range(256)) * (n % 40) for n in range(120)}
+
+
+async def write(path: Path) -> None:
+    store = await SqliteStorage.open(path)
+    for key, value in PODS.items():
+        await store.commit(Put(key, b"before"))
+        await store.commit(Put(key, value))
+    await store.commit(Put("/gone", b"1"))
+    await store.commit(Delete("/gone"))
+    await store.close()
+
+
+async def read(path: Path) -> None:
+    """Everything a server may ever read: all objects, each by its key, and the whole history."""
+    store = await SqliteStorage.open(path)
+    try:
+        page = await store.scan("")
+        assert {record.key: record.value for record in page.records} == PODS
+        for key, value in PODS.items():
+            found = await store.read(key)
+            assert found is not None and found.value == value
+        assert page.revision == FIRST + 2 * len(PODS) + 2
+        history = store.watch("", FIRST)
+        told = [await anext(history) for _ in range(2 * len(PODS) + 2)]
+        assert [event.revision for event in told] == list(range(FIRST + 1, page.revision + 1))
+        assert [e.record.value for e in told[1 : 2 * len(PODS) : 2]] == list(PODS.values())
+        await history.aclose()
+    finally:
+        await store.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "state.db"
+    asyncio.run(write(path))
+    return path
+
+
+def test_a_flipped_bit_is_never_served(whole: Path, tmp_path: Path):
+    rng, content, refused = random.Random(7), whole.read_bytes(), 0
+    path = tmp_path / "state.db"
+    for _ in range(120):
+        damaged = bytearray(content)
+        damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            asyncio.run(read(path))
+        except (CannotOpen, Unavailable) as error:
+            assert str(error).startswith(f"{path}: "), error
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 60  # the others hit free space, or what is not read
+
+
+def test_a_torn_last_page_is_refused_with_the_remedy(whole: Path, tmp_path: Path):
+    path = tmp_path / "state.db"
+    content = whole.read_bytes()
+    path.write_bytes(content[: -4096 // 2])
+    with pytest.raises(CannotOpen, match=rf"^{path}: the file is damaged \(.*\): restore a backup, or choose another"):
+        asyncio.run(read(path))
+    path.write_bytes(content[:-4096] + bytes(4096))
+    with pytest.raises((CannotOpen, Unavailable), match=rf"^{path}: the file is damaged \(.*\): restore a backup"):
+        asyncio.run(read(path))
+
+
+def test_a_value_that_was_changed_behind_our_back_is_named(whole: Path, tmp_path: Path):
+    path = tmp_path / "state.db"
+    shutil.copy(whole, path)
+    connection = apsw.Connection(str(path))
+    connection.execute("UPDATE history SET value = ? WHERE key = '/pods/7' AND value != 'before'", (b"7 other",))
+    connection.close()
+    with pytest.raises(Unavailable, match=r"the file is damaged \(.*/pods/7 at revision \d+ does not match"):
+        asyncio.run(read(path))
+
+
+def test_a_file_from_before_there_were_checksums_is_taken_over(whole: Path, tmp_path: Path):
+    path = tmp_path / "state.db"
+    shutil.copy(whole, path)
+    connection = apsw.Connection(str(path))
+    connection.execute("ALTER TABLE history DROP COLUMN checksum")
+    connection.close()
+    asyncio.run(read(path))
+
+    async def more() -> None:
+        store = await SqliteStorage.open(path)
+        assert await store.commit(Put("/more", b"1")) == FIRST + 2 * len(PODS) + 3
+        await store.close()
+
+    asyncio.run(more())
+    connection = apsw.Connection(str(path))
+    assert connection.execute("SELECT count(*) FROM history WHERE checksum IS NOT NULL").fetchall() == [(1,)]
+    connection.close()
+
+
+def test_garbage_behind_the_log_is_no_damage(tmp_path: Path):
+    """What a kill or a power failure leaves there was never acknowledged."""
+
+    async def crash() -> None:
+        store = await SqliteStorage.open(tmp_path / "state.db")
+        for key, value in PODS.items():
+            await store.commit(Put(key, value))
+        for name in ("state.db", "state.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / f"crashed-{name}")
+        await store.close()
+
+    async def check(path: Path) -> None:
+        store = await SqliteStorage.open(path)
+        assert {record.key: record.value for record in (await store.scan("")).records} == PODS
+        assert await store.commit(Put("/more", b"1")) == FIRST + len(PODS) + 1
+        await store.close()
+
+    asyncio.run(crash())
+    log, rng = (tmp_path / "crashed-state.db-wal").read_bytes(), random.Random(3)
+    for turn, tail in enumerate((rng.randbytes(5_000), bytes(9_000), log[32:4_152], log[-2_000:])):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        shutil.copy(tmp_path / "crashed-state.db", folder / "state.db")
+        (folder / "state.db-wal").write_bytes(log + tail)
+        asyncio.run(check(folder / "state.db"))
