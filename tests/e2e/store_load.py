@@ -54,13 +54,19 @@ class ApiProcess:
     def start(self) -> None:
         command = [sys.executable, "-m", "kajitori.app", "apiserver", "--data-dir", str(self.layout.root)]
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(command, env=environment, stderr=errors)
+
+    @property
+    def errors(self) -> Path:
+        """What it said on stderr."""
+        return self.layout.logs / "apiserver.err"
 
     async def ready(self, client: HttpClient) -> None:
         assert self.process is not None
         deadline_s = time.monotonic() + 30
         while time.monotonic() < deadline_s:
-            assert self.process.poll() is None, self.layout.log("apiserver").read_text()[-2000:]
+            assert self.process.poll() is None, self.errors.read_text()[-2000:]
             try:
                 if (await client.raw("GET", "/readyz"))[0] == 200:
                     return

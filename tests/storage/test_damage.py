@@ -1,4 +1,4 @@
-"""A damaged file is refused or read rightly, never served wrongly. What a kill leaves in the log's tail is no damage."""
+"""A damaged file is refused or read rightly, never served wrongly. What a kill leaves at the log's end is no damage."""
 
 import asyncio
 import random
