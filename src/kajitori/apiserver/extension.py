@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kajitori.apiserver.audit.auditor import Auditor
 from kajitori.apiserver.health import Check
 from kajitori.apiserver.http_types import Handler, HandlerKey
 from kajitori.apiserver.interfaces import (
@@ -44,5 +45,8 @@ class Extension:
     group_handlers: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
     """By (group, version); looked at for every request of a group that the registry does not have. May be live."""
     hooks: HookTable = field(default_factory=dict)
+    anonymous_paths: frozenset[str] | None = None
+    """The only paths that are open to requests without credentials; None leaves all to authorization."""
+    auditor: Auditor | None = None
     live_checks: Mapping[str, Check] = field(default_factory=dict)
     ready_checks: Mapping[str, Check] = field(default_factory=dict)

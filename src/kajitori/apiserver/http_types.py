@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User
+from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict
+
+if TYPE_CHECKING:  # it reads the query, which is defined here
+    from kajitori.apiserver.request_info import RequestInfo
 
 JSON = "application/json"
 
@@ -60,8 +63,30 @@ class Headers(dict[str, str]):
         self.credentials = None
 
 
+class Trail(Protocol):
+    """What the audit log is told of one request, as it happens; most servers keep none."""
+
+    annotations: dict[str, str]
+
+    def received(self, user: User, info: "RequestInfo") -> None: ...
+
+    def impersonated(self, user: User) -> None: ...
+
+    def authorized(self, verdict: Verdict, reason: str) -> None: ...
+
+    def started(self, status: int) -> None: ...
+
+    def panicked(self, error: Exception) -> None: ...
+
+    def ended(self, response: "Response", info: "RequestInfo") -> "Response": ...
+
+
 class Connection(Protocol):
     """The connection under a request, for those who need more than a response."""
+
+    @property
+    def peer(self) -> str:
+        """The client's address; empty when it has none."""
 
     async def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]: ...
 
@@ -81,6 +106,7 @@ class Request:
     raw_path: str = ""
     """The path as it was sent, percent-encoding and all; what a proxy passes on."""
     connection: Connection | None = None
+    trail: Trail | None = None
 
 
 @dataclass(slots=True)
@@ -122,11 +148,18 @@ class RequestContext:
     def name(self) -> str:
         return self.attributes.name
 
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Where admission notes what the audit log shall keep."""
+        return self.request.trail.annotations if self.request.trail is not None else {}
+
     async def take_connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The raw connection, bytes already read included. The caller writes the 101 answer (or any other) itself,
         closes the writer when done, and returns `CONNECTION_TAKEN`."""
         if self.request.connection is None:
             raise RuntimeError("this request came without a connection to take (an in-process call)")
+        if self.request.trail is not None:
+            self.request.trail.started(101)
         return await self.request.connection.take()
 
 

@@ -29,8 +29,6 @@ class Credentials:
 
     certificate: bytes | None = None
     bearer_token: str = ""
-    path: str = ""
-    """What is asked for: some paths may be open to anonymous users and others not."""
 
 
 class Authenticator(Protocol):

@@ -10,8 +10,8 @@ from kajitori.api.registry import Registry
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.flow_control import FlowControl
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, RequestContext, Response
-from kajitori.apiserver.impersonation import forbidden_message, impersonated
-from kajitori.apiserver.interfaces import Attributes, Credentials, User, Verdict
+from kajitori.apiserver.impersonation import asks_to_impersonate, forbidden_message, impersonated
+from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict, decided
 from kajitori.apiserver.metrics import Metrics, RequestKey
 from kajitori.apiserver.request_info import RequestInfo, request_info
 from kajitori.apiserver.responses import status_response, with_warnings
@@ -64,6 +64,9 @@ class Pipeline:
         started_s = self._clock.monotonic()
         info = request_info(request.method, request.path, request.query)
         warnings: list[str] = []
+        auditor = self.extension.auditor
+        if auditor is not None:
+            request.trail = auditor.begin(request)
         try:
             response = await self._serve(request, info, user, warnings)
         except StatusError as error:
@@ -75,7 +78,11 @@ class Pipeline:
                 response = status_response(BadRequest("the document is nested too deeply"))
             else:
                 log.exception("%s %s failed", request.method, request.path)
+                if request.trail is not None:
+                    request.trail.panicked(error)
                 response = status_response(InternalError("Internal error occurred: the server's log has the details"))
+        if request.trail is not None:
+            response = request.trail.ended(response, info)
         if response is CONNECTION_TAKEN:
             return response
         if warnings:
@@ -92,10 +99,20 @@ class Pipeline:
         return (info.verb.upper(), info.group, info.version, info.resource, part)
 
     async def _serve(self, request: Request, info: RequestInfo, user: User | None, warnings: list[str]) -> Response:
-        extension = self.extension
+        extension, trail = self.extension, request.trail
         if user is None:
             user = await extension.authenticator.authenticate(credentials_of(request))
-            user = impersonated(user, request.headers, extension.authorizer)
+            paths = extension.anonymous_paths
+            if paths is not None and user is ANONYMOUS and request.path not in paths:
+                raise Unauthorized()
+            if trail is not None:
+                trail.received(user, info)
+            if asks_to_impersonate(request.headers):
+                user = await impersonated(user, request.headers, extension.authorizer)
+                if trail is not None:
+                    trail.impersonated(user)
+        elif trail is not None:
+            trail.received(user, info)
         query = request.query
         attributes = Attributes(
             user,
@@ -111,6 +128,10 @@ class Pipeline:
             query.get("fieldSelector"),
         )
         verdict, reason = extension.authorizer.authorize(attributes)
+        if verdict is Verdict.ASK:
+            verdict, reason = await decided(extension.authorizer, attributes)
+        if trail is not None:
+            trail.authorized(verdict, reason)
         if verdict is not Verdict.ALLOW:
             raise Forbidden(forbidden_message(attributes, reason), _details(info))
         resource = self._registry.by_path(info.group, info.version, info.resource) if info.resource else None

@@ -14,12 +14,16 @@ from typing import Any
 from kajitori.api import certificates, core, rbac
 from kajitori.api.registry import Registry
 from kajitori.apiserver.admission.default_plugins import default_plugins
+from kajitori.apiserver.admission.privileged import PrivilegedContainers
 from kajitori.apiserver.admission.quota_status import QuotaStatus
 from kajitori.apiserver.admission.quotas import QuotaLedger
-from kajitori.apiserver.authn.chain import AuthenticatorChain
+from kajitori.apiserver.audit.auditor import Auditor
+from kajitori.apiserver.authn.chain import AuthenticatorChain, OpaqueTokens, TokenAuthenticator
 from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
+from kajitori.apiserver.authn.keyring import Keyring, SigningKey, VerifyingKey
 from kajitori.apiserver.authn.reviews import IdentityReviews
-from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, SigningKey, TokenIssuer
+from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, TokenIssuer
+from kajitori.apiserver.authn.settings import AuthenticationSettings, remote_authenticators
 from kajitori.apiserver.authn.tokens import BootstrapTokens
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.authz.aggregation import Aggregator
@@ -28,7 +32,7 @@ from kajitori.apiserver.authz.node import NodeAuthorizer
 from kajitori.apiserver.authz.node_graph import NodeGraph
 from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.authz.reviews import AccessReviews
-from kajitori.apiserver.authz.union import PrivilegedGroup, UnionAuthorizer
+from kajitori.apiserver.authz.settings import NODE, RBAC, AuthorizationSettings, build_authorizer
 from kajitori.apiserver.bootstrap.apply import bootstrap
 from kajitori.apiserver.bootstrap.cluster import ClusterFacts
 from kajitori.apiserver.bootstrap.policy import node_rules
@@ -68,9 +72,20 @@ class SecurityConfig:
     service_cidr: str = "10.96.0.0/16"
     service_ip: str = "10.96.0.1"
     dns_ip: str = "10.96.0.10"
-    issuer: str = CLUSTER_ISSUER
+    issuers: tuple[str, ...] = (CLUSTER_ISSUER,)
+    """The first issues tokens, those of the others are accepted."""
     audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
-    allow_anonymous: bool = True
+    signing_key: SigningKey | None = None
+    """Instead of the PKI's own, which goes on verifying what it signed."""
+    verifying_keys: Sequence[VerifyingKey] = ()
+    token_lifetime_max_s: int | None = None
+    authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
+    authorization: AuthorizationSettings = field(default_factory=AuthorizationSettings)
+    auditor: Auditor | None = None
+    plugins_on: frozenset[str] = frozenset()
+    plugins_off: frozenset[str] = frozenset()
+    """Admission plugins by upstream's names."""
+    allow_privileged: bool = True
 
 
 @dataclass(slots=True)
@@ -84,6 +99,8 @@ class Security:
     path_handlers: Mapping[str, Handler]
     group_handlers: Mapping[tuple[str, str], Handler]
     hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
+    anonymous_paths: frozenset[str] | None
+    auditor: Auditor | None
     _begin: Callable[[], "asyncio.Future[None]"]
     _loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
     _stops: Sequence[Callable[[], None]]
@@ -100,6 +117,8 @@ class Security:
             path_handlers=self.path_handlers,
             group_handlers=self.group_handlers,
             hooks=self.hooks,
+            anonymous_paths=self.anonymous_paths,
+            auditor=self.auditor,
         )
 
     async def start(self) -> None:
@@ -113,45 +132,47 @@ class Security:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for stop in self._stops:
             stop()
+        if self.auditor is not None:
+            await self.auditor.close()
 
 
 def build(
     config: SecurityConfig, objects: Objects, registry: Registry, clock: Clock, rng: random.Random | None = None
 ) -> Security:
-    """Wire everything; reads nothing but `objects`' memory, writes nothing before `start`."""
+    """Wire everything; reads nothing but `objects`' memory, writes nothing before `start`. Raises BadConfiguration."""
     rng = rng or random.SystemRandom()
-    key = SigningKey(config.pki.service_account_key)
-    authenticator = AuthenticatorChain(
-        CertificateAuthenticator(clock),
-        ServiceAccountAuthenticator(key, config.issuer, config.audiences, objects, clock),
-        BootstrapTokens(objects, clock),
-        allow_anonymous=config.allow_anonymous,
-    )
+    own_key = SigningKey(config.pki.service_account_key)
+    key = config.signing_key or own_key
+    keys = Keyring([key, own_key, *config.verifying_keys])
+    authenticator = _authenticator(config, keys, objects, clock)
     roles, graph = RbacAuthorizer(objects), NodeGraph(objects)
-    authorizer = UnionAuthorizer([PrivilegedGroup(), NodeAuthorizer(graph, node_rules()), roles])
+    in_memory: dict[str, Authorizer] = {NODE: NodeAuthorizer(graph, node_rules()), RBAC: roles}
+    authorizer = build_authorizer(config.authorization, in_memory, clock)
     services = ServiceHooks(objects, config.service_cidr, rng)
     ledger = QuotaLedger(objects, registry, clock)
-    issuer = TokenIssuer(key, config.issuer)
+    issuer = TokenIssuer(key, config.issuers[0])
     kubelets, endpoints = Kubelets(objects, config.pki.directory), ServiceEndpoints(objects, rng)
     webhooks = WebhookCaller(objects, endpoints, clock)
     custom = definitions.CustomResourceDefinitions(objects, registry, clock, webhooks.call, rng)
+    plugins = default_plugins(objects, authorizer, ledger, webhooks, clock, rng)
+    more = () if config.allow_privileged else (PrivilegedContainers(),)
     for resource in (NODE_METRICS, POD_METRICS):
         registry.add(resource)
     return Security(
         authenticator,
         authorizer,
-        (default_plugins(objects, authorizer, ledger, webhooks, clock, rng),),
+        (plugins.configured(config.plugins_on, config.plugins_off, more),),
         {
             **IdentityReviews(authenticator).handlers(),
-            **AccessReviews(authorizer, roles).handlers(),
+            **AccessReviews(authorizer, roles, incomplete=config.authorization.incomplete).handlers(),
             **Bindings(objects, clock).handlers(),
             **Evictions(objects, clock).handlers(),
-            **TokenRequests(objects, issuer, config.audiences, clock).handlers(),
+            **TokenRequests(objects, issuer, config.audiences, clock, config.token_lifetime_max_s).handlers(),
             **PodStreams(objects, kubelets, authorizer).handlers(),
             **Proxies(objects, kubelets, endpoints).handlers(),
             **ResourceMetrics(objects, kubelets, clock).handlers(),
         },
-        IssuerDiscovery(key, config.issuer).path_handlers(),
+        IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
         {},
         {
             **_hooks_of(authorizer, roles),
@@ -159,6 +180,8 @@ def build(
             (definitions.CRD.group, definitions.CRD.plural): [custom],
             (_CSR.group, _CSR.plural): [SigningRequestHooks()],
         },
+        config.authentication.anonymous.paths,
+        config.auditor,
         lambda: asyncio.ensure_future(bootstrap(objects, _facts(config))),
         {
             "cluster role aggregation": Aggregator(objects, clock).run,
@@ -169,6 +192,18 @@ def build(
         },
         [roles.stop, graph.stop, services.stop, custom.stop, ledger.stop],
     )
+
+
+def _authenticator(config: SecurityConfig, keys: Keyring, objects: Objects, clock: Clock) -> AuthenticatorChain:
+    """In upstream's order: static tokens, service accounts, bootstrap tokens, then who has to be asked."""
+    settings, own = config.authentication, config.audiences
+    tokens: list[TokenAuthenticator] = []
+    if settings.static_tokens is not None:
+        tokens.append(OpaqueTokens(settings.static_tokens.find, own))
+    tokens.append(ServiceAccountAuthenticator(keys, config.issuers, own, objects, clock))
+    tokens.append(OpaqueTokens(BootstrapTokens(objects, clock).authenticate, own))
+    tokens += remote_authenticators(settings, own, clock)
+    return AuthenticatorChain(CertificateAuthenticator(clock), tokens, settings.anonymous)
 
 
 def _hooks_of(authorizer: Authorizer, roles: RbacAuthorizer) -> Mapping[tuple[str, str], Sequence[RestHooks]]:

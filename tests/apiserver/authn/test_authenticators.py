@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives import serialization
 from kajitori.api import core
 from kajitori.api.errors import Unauthorized
 from kajitori.apiserver import pki
-from kajitori.apiserver.authn.chain import AuthenticatorChain
-from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, SigningKey, TokenIssuer
+from kajitori.apiserver.authn.chain import Anonymous, AuthenticatorChain, OpaqueTokens
+from kajitori.apiserver.authn.keyring import Keyring, SigningKey
+from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, TokenIssuer
 from kajitori.apiserver.authn.tokens import BootstrapTokens
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.interfaces import ANONYMOUS, Credentials, User
@@ -31,9 +32,11 @@ class World:
         self.account = self.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "app", "namespace": "default"}})
         self.chain = AuthenticatorChain(
             CertificateAuthenticator(self.clock),
-            ServiceAccountAuthenticator(self.key, ISSUER, AUDIENCES, self.objects, self.clock),
-            BootstrapTokens(self.objects, self.clock),
-            allow_anonymous=anonymous,
+            [
+                ServiceAccountAuthenticator(Keyring([self.key]), [ISSUER], AUDIENCES, self.objects, self.clock),
+                OpaqueTokens(BootstrapTokens(self.objects, self.clock).authenticate, AUDIENCES),
+            ],
+            Anonymous(anonymous),
         )
 
     def token(self, **bound: object) -> str:

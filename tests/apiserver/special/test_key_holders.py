@@ -13,7 +13,8 @@ from cryptography.x509.oid import NameOID
 from kajitori.api import core
 from kajitori.api.meta import condition_is
 from kajitori.apiserver import pki
-from kajitori.apiserver.authn.service_accounts import SigningKey, TokenIssuer
+from kajitori.apiserver.authn.keyring import SigningKey
+from kajitori.apiserver.authn.service_accounts import TokenIssuer
 from kajitori.apiserver.interfaces import Attributes, Verdict
 from kajitori.apiserver.special.certificate_signer import CSR, KUBELET_CLIENT, KUBELET_SERVING, CertificateSigner
 from kajitori.apiserver.special.legacy_tokens import TYPE, LegacyTokens

@@ -8,7 +8,8 @@ import pytest
 from kajitori.api import core, policy
 from kajitori.api.errors import BadRequest, Conflict, Forbidden, InternalError, Invalid, NotFound, TooManyRequests
 from kajitori.apiserver import pki
-from kajitori.apiserver.authn.service_accounts import SigningKey, TokenIssuer
+from kajitori.apiserver.authn.keyring import SigningKey
+from kajitori.apiserver.authn.service_accounts import TokenIssuer
 from kajitori.apiserver.interfaces import User
 from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.evictions import Evictions

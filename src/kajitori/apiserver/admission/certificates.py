@@ -5,7 +5,7 @@ import binascii
 
 from kajitori.api.meta import Object
 from kajitori.apiserver.admission.plugin import Plugin, refusal, subject
-from kajitori.apiserver.interfaces import AdmissionRequest, Attributes, Authorizer, Operation, User, Verdict
+from kajitori.apiserver.interfaces import AdmissionRequest, Attributes, Authorizer, Operation, User, Verdict, decided
 
 _GROUP = "certificates.k8s.io"
 _REQUESTS = frozenset(((_GROUP, "certificatesigningrequests"),))
@@ -24,7 +24,7 @@ class CertificateApproval(Plugin):
         if request.subresource != "approval" or request.old is None:
             return
         signer = request.old["spec"].get("signerName", "")
-        if not may_for_signer(self._authorizer, request.user, "approve", signer):
+        if not await may_for_signer(self._authorizer, request.user, "approve", signer):
             raise refusal(request, f'user not permitted to approve requests with signerName "{signer}"')
 
 
@@ -43,7 +43,7 @@ class CertificateSigning(Plugin):
         if new.get("certificate") == old.get("certificate") and new.get("conditions") == old.get("conditions"):
             return
         signer = request.old["spec"].get("signerName", "")
-        if not may_for_signer(self._authorizer, request.user, "sign", signer):
+        if not await may_for_signer(self._authorizer, request.user, "sign", signer):
             raise refusal(request, f'user not permitted to sign requests with signerName "{signer}"')
 
 
@@ -60,13 +60,14 @@ class CertificateSubjectRestriction(Plugin):
             raise refusal(request, f"use of {_CLIENT_SIGNER} signer with system:masters group is not allowed")
 
 
-def may_for_signer(authorizer: Authorizer, user: User, verb: str, signer: str) -> bool:
+async def may_for_signer(authorizer: Authorizer, user: User, verb: str, signer: str) -> bool:
     """By the signer's own name, or by `domain/*`."""
     domain = signer.partition("/")[0]
-    return any(
-        authorizer.authorize(Attributes(user, verb, _GROUP, "v1", "signers", name=name))[0] is Verdict.ALLOW
-        for name in (signer, f"{domain}/*")
-    )
+    for name in (signer, f"{domain}/*"):
+        verdict, _ = await decided(authorizer, Attributes(user, verb, _GROUP, "v1", "signers", name=name))
+        if verdict is Verdict.ALLOW:
+            return True
+    return False
 
 
 def _organizations(spec: Object) -> list[str]:

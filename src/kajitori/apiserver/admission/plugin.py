@@ -1,15 +1,24 @@
 """The base of a plugin, its words of refusal, and the chain that runs each plugin where it has something to say."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kajitori.api.errors import Forbidden
 from kajitori.api.meta import Object
+from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.interfaces import AdmissionRequest
 
 Kind = tuple[str, str]
 """Group and plural."""
 
 PODS: Kind = ("", "pods")
+
+_UPSTREAM_NAMES = {
+    "MutatingPolicies": "MutatingAdmissionPolicy",
+    "MutatingWebhooks": "MutatingAdmissionWebhook",
+    "ValidatingPolicies": "ValidatingAdmissionPolicy",
+    "ValidatingWebhooks": "ValidatingAdmissionWebhook",
+}
+"""Of plugins whose classes are called differently."""
 
 
 class Plugin:
@@ -24,6 +33,26 @@ class Plugin:
         """Raise a StatusError to refuse."""
 
 
+class Configured(Plugin):
+    """What users configure: webhooks and policies."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is configured, so that no request needs to be shown to it."""
+        raise NotImplementedError
+
+
+async def run_mutating(plugins: Sequence[Plugin], request: AdmissionRequest) -> None:
+    """Every plugin once, and all a second time when what users have configured changed the object (see `rounds`)."""
+    for plugin in plugins:
+        await plugin.mutate(request)
+    rounds = request.rounds
+    if rounds is not None and rounds.again:
+        rounds.second = True
+        for plugin in plugins:
+            await plugin.mutate(request)
+
+
 class Chain(Plugin):
     """All plugins as one; which of them care for a kind is worked out once."""
 
@@ -32,12 +61,31 @@ class Chain(Plugin):
         self._by_kind: dict[Kind, tuple[Plugin, ...]] = {}
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        for plugin in self._for(request):
-            await plugin.mutate(request)
+        await run_mutating(self._for(request), request)
 
     async def validate(self, request: AdmissionRequest) -> None:
         for plugin in self._for(request):
             await plugin.validate(request)
+
+    @property
+    def by_users(self) -> list[Configured]:
+        """Those that users configure through the API."""
+        return [plugin for plugin in self._plugins if isinstance(plugin, Configured)]
+
+    @property
+    def names(self) -> list[str]:
+        return [_UPSTREAM_NAMES.get(name := type(plugin).__name__, name) for plugin in self._plugins]
+
+    def configured(self, on: Collection[str], off: Collection[str], more: Sequence[Plugin] = ()) -> "Chain":
+        """Without the plugins of `off`, with `more` at the end. Raises BadConfiguration for an unknown name."""
+        for flag, given in (("--enable-admission-plugins", on), ("--disable-admission-plugins", off)):
+            for name in given:
+                if name not in self.names:
+                    raise BadConfiguration(f"{flag} {name}: unknown; choose from {', '.join(sorted(self.names))}")
+        for name in set(on) & set(off):
+            raise BadConfiguration(f"--disable-admission-plugins {name}: is enabled too; give one of the two")
+        kept = [plugin for plugin, name in zip(self._plugins, self.names, strict=True) if name not in off]
+        return Chain([*kept, *more])
 
     def _for(self, request: AdmissionRequest) -> tuple[Plugin, ...]:
         kind = kind_of(request)

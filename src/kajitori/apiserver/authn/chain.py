@@ -1,12 +1,50 @@
 """The authenticators in their order: certificate first, then token, then nobody."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from kajitori.api.errors import Unauthorized
-from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator
-from kajitori.apiserver.authn.tokens import BootstrapTokens
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.interfaces import ANONYMOUS, Credentials, User
+
+Found = tuple[User, tuple[str, ...]]
+"""A token's user, and the audiences that token and question share."""
+AUTHENTICATED = "system:authenticated"
+_UNAUTHENTICATED = "system:unauthenticated"
+
+
+class TokenAuthenticator(Protocol):
+    async def authenticate(self, token: str, audiences: Sequence[str] = ()) -> Found | None:
+        """None when the token is not of this kind; raises Unauthorized when it is, but does not hold.
+
+        `audiences` empty means this server's own.
+        """
+
+
+class OpaqueTokens:
+    """Tokens that say nothing of whom they are for: they are for this server."""
+
+    def __init__(self, find: Callable[[str], User | None], audiences: Sequence[str]) -> None:
+        self._find = find
+        self._audiences = tuple(audiences)
+
+    async def authenticate(self, token: str, audiences: Sequence[str] = ()) -> Found | None:
+        user = self._find(token)
+        if user is None:
+            return None
+        shared = tuple(a for a in audiences if a in self._audiences) if audiences else self._audiences
+        if not shared:
+            raise Unauthorized()
+        return user, shared
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Whether requests without credentials are served, and on which paths (None: on every one; the pipeline looks)."""
+
+    enabled: bool = True
+    paths: frozenset[str] | None = None
 
 
 class AuthenticatorChain:
@@ -15,15 +53,12 @@ class AuthenticatorChain:
     def __init__(
         self,
         certificates: CertificateAuthenticator,
-        service_accounts: ServiceAccountAuthenticator,
-        bootstrap: BootstrapTokens,
-        *,
-        allow_anonymous: bool = True,
+        tokens: Sequence[TokenAuthenticator],
+        anonymous: Anonymous = Anonymous(),  # frozen
     ) -> None:
         self._certificates = certificates
-        self._service_accounts = service_accounts
-        self._bootstrap = bootstrap
-        self._allow_anonymous = allow_anonymous
+        self._tokens = tuple(tokens)
+        self._anonymous = anonymous
 
     async def authenticate(self, credentials: Credentials) -> User:
         if credentials.certificate is not None:
@@ -31,20 +66,21 @@ class AuthenticatorChain:
         if credentials.bearer_token:
             user, _ = await self.authenticate_token(credentials.bearer_token)
             return user
-        if not self._allow_anonymous:
+        if not self._anonymous.enabled:
             raise Unauthorized()
         return ANONYMOUS
 
-    async def authenticate_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, tuple[str, ...]]:
+    async def authenticate_token(self, token: str, audiences: Sequence[str] = ()) -> Found:
         """The user of a token and the audiences it is good for. Raises Unauthorized."""
-        opaque = self._bootstrap.authenticate(token)
-        own = self._service_accounts.audiences
-        if opaque is not None:
-            shared = tuple(a for a in audiences if a in own) if audiences else own
-            if not shared:
-                raise Unauthorized()
-            return opaque, shared
-        found = await self._service_accounts.authenticate(token, audiences)
-        if found is None:
-            raise Unauthorized()
-        return found
+        for authenticator in self._tokens:
+            found = await authenticator.authenticate(token, audiences)
+            if found is not None:
+                user, shared = found
+                return _authenticated(user), shared
+        raise Unauthorized()
+
+
+def _authenticated(user: User) -> User:
+    if AUTHENTICATED in user.groups or _UNAUTHENTICATED in user.groups:
+        return user
+    return replace(user, groups=(*user.groups, AUTHENTICATED))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from kajitori.apiserver.authn.service_accounts import SigningKey
+from kajitori.apiserver.authn.keyring import Keyring
 from kajitori.apiserver.http_types import Handler, RequestContext, Response
 from kajitori.apiserver.special.bodies import only
 
@@ -13,15 +13,15 @@ _CACHED_FOR = ("cache-control", "public, max-age=3600")
 
 
 class IssuerDiscovery:
-    def __init__(self, key: SigningKey, issuer: str) -> None:
-        self._keys = orjson.dumps({"keys": [key.jwk()]})
+    def __init__(self, keys: Keyring, issuer: str) -> None:
+        self._keys = orjson.dumps({"keys": [key.jwk() for key in keys]})
         self._configuration = orjson.dumps(
             {
                 "issuer": issuer,
                 "jwks_uri": f"{issuer}{KEYS}",
                 "response_types_supported": ["id_token"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["ES256"],
+                "id_token_signing_alg_values_supported": sorted({key.algorithm for key in keys}),
             }
         )
 

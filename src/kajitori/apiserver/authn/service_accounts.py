@@ -1,4 +1,4 @@
-"""Service account tokens: JSON Web Tokens signed with ES256 by this server, bound to live objects.
+"""Service account tokens: JSON Web Tokens signed by this server, bound to live objects.
 
 A signature is checked once and remembered; the objects a token is bound to are looked at every time, so that a token
 dies with its service account, pod, secret or node (KEP-1205, KEP-4193).
@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from kajitori.api import core
 from kajitori.api.errors import NotFound, Unauthorized
 from kajitori.api.meta import Object, is_deleting, name_of, uid_of
 from kajitori.api.resource import Resource
 from kajitori.api.times import parse_timestamp
+from kajitori.apiserver.authn.keyring import Keyring, SigningKey
 from kajitori.apiserver.authn.x509 import CREDENTIAL_ID
 from kajitori.apiserver.interfaces import Objects, User
 from kajitori.kit.clock import Clock
@@ -30,39 +29,11 @@ _CACHED_MAX = 4096
 # A pod that is being deleted keeps its token this long after its deletion time.
 _DELETION_LEEWAY_S = 60.0
 _LEGACY = "kubernetes.io/serviceaccount/"
+# Times and audiences are looked at on every use, not only when the signature is.
+_ONLY_SIGNATURE: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
 _BOUND: dict[str, Resource] = {"pod": core.POD, "secret": core.SECRET, "node": core.NODE}
 _POD_NAME, _POD_UID = "authentication.kubernetes.io/pod-name", "authentication.kubernetes.io/pod-uid"
 _NODE_NAME, _NODE_UID = "authentication.kubernetes.io/node-name", "authentication.kubernetes.io/node-uid"
-
-
-class SigningKey:
-    """The private key and its id: the SHA-256 of the public key in DER, as upstream names keys."""
-
-    def __init__(self, private_key: bytes) -> None:
-        key = serialization.load_pem_private_key(private_key, password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError("the service account key must be an EC key of P-256")
-        self.private = key
-        self.public = key.public_key()
-        der = self.public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.id = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
-
-    def jwk(self) -> Object:
-        """The public key as RFC 7517 writes it."""
-        numbers = self.public.public_numbers()
-        return {
-            "use": "sig",
-            "kty": "EC",
-            "kid": self.id,
-            "crv": "P-256",
-            "alg": "ES256",
-            "x": _coordinate(numbers.x),
-            "y": _coordinate(numbers.y),
-        }
-
-
-def _coordinate(value: int) -> str:
-    return base64.urlsafe_b64encode(value.to_bytes(32, "big")).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +76,7 @@ class TokenIssuer:
             "nbf": now,
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
         }
-        return jwt.encode(payload, self.key.private, algorithm="ES256", headers={"kid": self.key.id})
+        return jwt.encode(payload, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.id})
 
     def issue_legacy(self, account: Object, secret: Object) -> str:
         """The token without expiry that a Secret of type kubernetes.io/service-account-token holds."""
@@ -118,15 +89,17 @@ class TokenIssuer:
             f"{_LEGACY}service-account.uid": meta["uid"],
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
         }
-        return jwt.encode(payload, self.key.private, algorithm="ES256", headers={"kid": self.key.id})
+        return jwt.encode(payload, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.id})
 
 
 class ServiceAccountAuthenticator:
-    """Checks tokens of one issuer. Remembers the claims of the last 4096 tokens whose signature held."""
+    """Checks tokens of these issuers. Remembers the claims of the last 4096 tokens whose signature held."""
 
-    def __init__(self, key: SigningKey, issuer: str, audiences: Sequence[str], objects: Objects, clock: Clock) -> None:
-        self._key = key
-        self._issuer = issuer
+    def __init__(
+        self, keys: Keyring, issuers: Sequence[str], audiences: Sequence[str], objects: Objects, clock: Clock
+    ) -> None:
+        self._keys = keys
+        self._issuers = frozenset((*issuers, LEGACY_ISSUER))
         self.audiences = tuple(audiences)
         self._objects = objects
         self._clock = clock
@@ -153,20 +126,13 @@ class ServiceAccountAuthenticator:
             claims = jwt.decode(token, options={"verify_signature": False})
         except jwt.PyJWTError:
             return False
-        return claims.get("iss") in (self._issuer, LEGACY_ISSUER)
+        issuer = claims.get("iss")
+        return isinstance(issuer, str) and issuer in self._issuers
 
     def _verify(self, token: str, digest: bytes) -> Object:
         claims = self._verified.get(digest)
         if claims is None:
-            try:
-                claims = jwt.decode(
-                    token,
-                    self._key.public,
-                    algorithms=["ES256"],
-                    options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
-                )
-            except jwt.PyJWTError as error:
-                raise Unauthorized() from error
+            claims = self._signed(token)
             self._verified[digest] = claims
             if len(self._verified) > _CACHED_MAX:
                 self._verified.popitem(last=False)
@@ -175,6 +141,20 @@ class ServiceAccountAuthenticator:
         if claims["iss"] != LEGACY_ISSUER and not claims.get("nbf", 0) <= now + 1 <= claims.get("exp", 0) + 1:
             raise Unauthorized()
         return claims
+
+    def _signed(self, token: str) -> Object:
+        """The claims, when one of the keys signed them."""
+        try:
+            candidates = self._keys.candidates(jwt.get_unverified_header(token).get("kid"))
+        except jwt.PyJWTError as error:
+            raise Unauthorized() from error
+        for key in candidates:
+            try:
+                claims: Object = jwt.decode(token, key.public, algorithms=[key.algorithm], options=_ONLY_SIGNATURE)
+                return claims
+            except jwt.PyJWTError:
+                continue
+        raise Unauthorized()
 
     async def _bound_user(self, claims: Object) -> User:
         private = claims.get("kubernetes.io") or {}

@@ -11,7 +11,7 @@ from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.authz.rules import Rule, compact, describe, rules_of, uncovered
 from kajitori.apiserver.authz.union import SUPERUSERS
 from kajitori.apiserver.http_types import RestHooks, WriteContext
-from kajitori.apiserver.interfaces import Attributes, Authorizer, User, Verdict
+from kajitori.apiserver.interfaces import Attributes, Authorizer, User, Verdict, decided
 
 _GROUP = "rbac.authorization.k8s.io"
 _FULL = Rule(*(frozenset("*"),) * 3)
@@ -27,14 +27,14 @@ class RoleHooks(RestHooks):
         self._rules = rules
 
     async def before_create(self, obj: Object, context: WriteContext) -> None:
-        self._check(obj, context.user)
+        await self._check(obj, context.user)
 
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if new.get("rules") != old.get("rules") or new.get("aggregationRule") != old.get("aggregationRule"):
-            self._check(new, context.user)
+            await self._check(new, context.user)
 
-    def _check(self, role: Object, user: User) -> None:
-        if SUPERUSERS in user.groups or self._may(user, "escalate", role):
+    async def _check(self, role: Object, user: User) -> None:
+        if SUPERUSERS in user.groups or await self._may(user, "escalate", role):
             return
         namespace = namespace_of(role)
         owned = list(self._rules.rules_for(user, namespace))
@@ -42,11 +42,11 @@ class RoleHooks(RestHooks):
             raise _forbidden(self._resource, role, "must have cluster-admin privileges to use the aggregationRule")
         refuse_uncovered(self._resource, role, user, owned, rules_of(role))
 
-    def _may(self, user: User, verb: str, role: Object) -> bool:
+    async def _may(self, user: User, verb: str, role: Object) -> bool:
         asked = Attributes(
             user, verb, _GROUP, "v1", self._resource.plural, namespace=namespace_of(role), name=name_of(role)
         )
-        return self._authorizer.authorize(asked)[0] is Verdict.ALLOW
+        return (await decided(self._authorizer, asked))[0] is Verdict.ALLOW
 
 
 class BindingHooks(RestHooks):
@@ -58,18 +58,18 @@ class BindingHooks(RestHooks):
         self._rules = rules
 
     async def before_create(self, obj: Object, context: WriteContext) -> None:
-        self._check(obj, context.user)
+        await self._check(obj, context.user)
 
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if any(new.get(field) != old.get(field) for field in ("roleRef", "subjects")):
-            self._check(new, context.user)
+            await self._check(new, context.user)
 
-    def _check(self, binding: Object, user: User) -> None:
+    async def _check(self, binding: Object, user: User) -> None:
         role, namespace = binding["roleRef"], namespace_of(binding)
         of_cluster = role.get("kind") == "ClusterRole"
         plural = (rbac.CLUSTER_ROLE if of_cluster else rbac.ROLE).plural
         asked = Attributes(user, "bind", _GROUP, "v1", plural, namespace=namespace, name=role.get("name", ""))
-        if SUPERUSERS in user.groups or self._authorizer.authorize(asked)[0] is Verdict.ALLOW:
+        if SUPERUSERS in user.groups or (await decided(self._authorizer, asked))[0] is Verdict.ALLOW:
             return
         wanted = self._rules.role_rules(role.get("kind", ""), role.get("name", ""), namespace)
         if wanted is None:

@@ -10,7 +10,7 @@ from kajitori.api.resource import Resource
 from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.authz.rules import Rule, compact
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
-from kajitori.apiserver.interfaces import Attributes, Authorizer, User, Verdict
+from kajitori.apiserver.interfaces import Attributes, Authorizer, User, Verdict, decided
 from kajitori.apiserver.special.bodies import answer, only, read_document
 
 _GROUP = "authorization.k8s.io"
@@ -21,8 +21,10 @@ _NO_KIND = ""
 class AccessReviews:
     """`handlers` answers the four kinds. Who may ask about others is the RBAC of these kinds themselves."""
 
-    def __init__(self, authorizer: Authorizer, rbac: RbacAuthorizer) -> None:
+    def __init__(self, authorizer: Authorizer, rbac: RbacAuthorizer, *, incomplete: str = "") -> None:
+        """`incomplete` says why the rules of RBAC are not all: another authorizer cannot list its own."""
         self._authorizer = authorizer
+        self._incomplete = incomplete
         self._rbac = rbac
 
     def handlers(self) -> Mapping[HandlerKey, Handler]:
@@ -34,10 +36,10 @@ class AccessReviews:
         }
 
     async def _self_access(self, context: RequestContext) -> Response:
-        return self._review(context, authorization.SELF_SUBJECT_ACCESS_REVIEW, context.user)
+        return await self._review(context, authorization.SELF_SUBJECT_ACCESS_REVIEW, context.user)
 
     async def _access(self, context: RequestContext) -> Response:
-        return self._review(context, authorization.SUBJECT_ACCESS_REVIEW, None)
+        return await self._review(context, authorization.SUBJECT_ACCESS_REVIEW, None)
 
     async def _local_access(self, context: RequestContext) -> Response:
         review = read_document(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW)
@@ -46,15 +48,15 @@ class AccessReviews:
             detail = "must match metadata.namespace"
             error = invalid("spec.resourceAttributes.namespace", asked.get("namespace", ""), detail)
             raise Invalid.of(_GROUP, _NO_KIND, "", [error])
-        return self._review(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW, None)
+        return await self._review(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW, None)
 
-    def _review(self, context: RequestContext, kind: Resource, user: User | None) -> Response:
+    async def _review(self, context: RequestContext, kind: Resource, user: User | None) -> Response:
         only(context, "POST")
         review = read_document(context, kind)
         spec = review.get("spec") or {}
         if errors := _errors(spec, about_another=user is None):
             raise Invalid.of(_GROUP, _NO_KIND, "", errors)
-        verdict, reason = self._authorizer.authorize(_attributes(spec, user or _subject(spec)))
+        verdict, reason = await decided(self._authorizer, _attributes(spec, user or _subject(spec)))
         status: Object = {"allowed": verdict is Verdict.ALLOW}
         if verdict is Verdict.DENY:
             status["denied"] = True
@@ -69,13 +71,15 @@ class AccessReviews:
         if not namespace:
             raise BadRequest("no namespace on request")
         rules = compact(self._rbac.rules_for(context.user, namespace))
-        status = {
+        status: Object = {
             "resourceRules": [_resource_rule(rule) for rule in rules if rule.resources],
             "nonResourceRules": [
                 {"verbs": sorted(rule.verbs), "nonResourceURLs": sorted(rule.paths)} for rule in rules if rule.paths
             ],
-            "incomplete": False,
+            "incomplete": bool(self._incomplete),
         }
+        if self._incomplete:
+            status["evaluationError"] = self._incomplete
         return answer(context, {**review, "spec": {}, "status": status}, 201)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kajitori.apiserver.interfaces import Attributes, Authorizer, Verdict
+from kajitori.apiserver.interfaces import Attributes, Authorizer, Verdict, decided
 
 SUPERUSERS = "system:masters"
 
@@ -27,3 +27,24 @@ class UnionAuthorizer:
             if reason:
                 reasons.append(reason)
         return Verdict.NO_OPINION, "\n".join(reasons)
+
+    async def ask(self, attributes: Attributes) -> tuple[Verdict, str]:
+        """The same, when one of them has to ask elsewhere."""
+        reasons = []
+        for authorizer in self._authorizers:
+            verdict, reason = await decided(authorizer, attributes)
+            if verdict is not Verdict.NO_OPINION:
+                return verdict, reason
+            if reason:
+                reasons.append(reason)
+        return Verdict.NO_OPINION, "\n".join(reasons)
+
+
+class Always:
+    """AlwaysAllow and AlwaysDeny."""
+
+    def __init__(self, verdict: Verdict, reason: str = "") -> None:
+        self._answer = verdict, reason
+
+    def authorize(self, attributes: Attributes) -> tuple[Verdict, str]:
+        return self._answer

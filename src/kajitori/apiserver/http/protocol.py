@@ -442,6 +442,11 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._arm(self._server.limits.idle_timeout_s)
 
+    @property
+    def peer(self) -> str:
+        name = self._transport.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) else ""
+
     async def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Hand over the transport, with what has been read beyond the request."""
         if self.lost:

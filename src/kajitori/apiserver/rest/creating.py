@@ -64,6 +64,8 @@ async def create_object(
         dry_run=options.dry_run,
         options=options.document("CreateOptions"),
         warnings=context.warnings,
+        annotations=context.annotations,
+        timeout=context.query.get("timeout"),
     )
     await admit_mutating(backend, request)
     assert request.object is not None

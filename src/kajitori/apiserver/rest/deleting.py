@@ -69,6 +69,8 @@ async def delete(backend: Backend, context: RequestContext, options: DeleteOptio
             dry_run=options.dry_run,
             options=options.document(),
             warnings=context.warnings,
+            annotations=context.annotations,
+            timeout=context.query.get("timeout"),
         )
         for plugin in backend.admission:
             await plugin.mutate(request)

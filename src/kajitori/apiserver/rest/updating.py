@@ -1,6 +1,7 @@
 """Update and patch share one path: read, change, validate, compare and swap; again from the newest after a conflict."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
 from kajitori.api.field_errors import invalid
@@ -24,6 +25,19 @@ from kajitori.storage import interface as stores
 
 Change = Callable[[Object], Awaitable[Object]]
 """From the current object (a private copy, with its resourceVersion) to the wanted one. Raises StatusError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facade:
+    """What admission sees in the place of the object: a Scale. `take` writes what it says back into the object."""
+
+    kind: Resource
+    show: Callable[[Object], Object]
+    take: Callable[[Object, Object], None]
+
+    def put_up(self, request: AdmissionRequest, old: Object) -> None:
+        request.document, request.old = self.kind, self.show(old)
+
 
 PATCH_ATTEMPTS = 100
 """A write without a resourceVersion is tried again after each conflict, and each means that another got through."""
@@ -89,6 +103,7 @@ async def change_object(
     *,
     subresource: str = "",
     track_fields: bool = True,
+    facade: Facade | None = None,
 ) -> bytes:
     """The answer's bytes. Begins with the cached state: when that proves stale, the store's own is taken."""
     namespace = context.namespace if resource.namespaced else ""
@@ -102,7 +117,7 @@ async def change_object(
             current = await converting.current_in_version(resource, current)
         try:
             return await _attempt(
-                backend, resource, context, current, change, options, manager, subresource, track_fields
+                backend, resource, context, current, change, options, manager, subresource, track_fields, facade
             )
         except stores.Conflict as conflict:
             record = conflict.current
@@ -132,6 +147,7 @@ async def _attempt(
     manager: str,
     subresource: str,
     track_fields: bool,
+    facade: Facade | None,
 ) -> bytes:
     old = current.decode(resource)
     wanted = await change(current.decode(resource))
@@ -151,15 +167,21 @@ async def _attempt(
         dry_run=options.dry_run,
         options=options.document("UpdateOptions"),
         warnings=context.warnings,
+        annotations=context.annotations,
+        timeout=context.query.get("timeout"),
     )
     new = settle(resource, wanted, old, subresource)
     if track_fields:  # before admission: what that changes is nobody's
         managed_fields.update(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
-    request.object = new
+    if facade is not None:
+        facade.put_up(request, old)
+    request.object = new if facade is None else facade.show(new)
     await admit_mutating(backend, request)
-    new = settle(resource, request.object, old, subresource)
+    if facade is not None:
+        facade.take(request.object, new)
+    new = settle(resource, request.object if facade is None else new, old, subresource)
     check_update(resource, new, old, subresource)
-    request.object = new
+    request.object = new if facade is None else facade.show(new)
     await admit_validating(backend, request)
     return await commit(backend, resource, new, old, current, WriteContext(context.user, options.dry_run, subresource))
 

@@ -18,7 +18,7 @@ from kajitori.api import certificates
 from kajitori.api.errors import NotFound, StatusError
 from kajitori.api.meta import Object, condition_is, name_of, set_condition
 from kajitori.api.times import timestamp
-from kajitori.apiserver.interfaces import Attributes, Authorizer, Objects, User, Verdict
+from kajitori.apiserver.interfaces import Attributes, Authorizer, Objects, User, Verdict, decided
 from kajitori.apiserver.pki import BACKDATE, Pair
 from kajitori.kit.clock import Clock
 
@@ -99,7 +99,7 @@ class CertificateSigner:
         try:
             if condition_is(request, "Approved"):
                 await self._objects.update(CSR, name, "", self._signed)
-            elif self._approves_itself(request):
+            elif await self._approves_itself(request):
                 await self._objects.update(CSR, name, "", self._approved)
         except NotFound:
             return
@@ -121,7 +121,7 @@ class CertificateSigner:
             set_condition(conditions, failed, timestamp(now_s))
         return {**request, "status": status}
 
-    def _approves_itself(self, request: Object) -> bool:
+    async def _approves_itself(self, request: Object) -> bool:
         """A kubelet's client certificate: anew for the node that asks, or the first, for who may bring nodes in."""
         spec = request["spec"]
         if spec["signerName"] != KUBELET_CLIENT:
@@ -135,7 +135,7 @@ class CertificateSigner:
         itself = _common_name(parsed) == user.name
         for subresource in ("selfnodeclient",) if itself else ("nodeclient",):
             asked = Attributes(user, "create", CSR.group, "v1", CSR.plural, subresource)
-            if self._authorizer.authorize(asked)[0] is Verdict.ALLOW:
+            if (await decided(self._authorizer, asked))[0] is Verdict.ALLOW:
                 return True
         return False
 

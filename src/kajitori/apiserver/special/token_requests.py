@@ -30,7 +30,16 @@ _BOUND_KINDS = {("v1", "Pod"): core.POD, ("v1", "Secret"): core.SECRET, ("v1", "
 
 
 class TokenRequests:
-    def __init__(self, objects: Objects, issuer: TokenIssuer, audiences: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        issuer: TokenIssuer,
+        audiences: Sequence[str],
+        clock: Clock,
+        lifetime_max_s: int | None = None,
+    ) -> None:
+        """Tokens for longer than `lifetime_max_s` are asked for in vain: they live that long."""
+        self._lifetime_max_s = lifetime_max_s
         self._objects = objects
         self._issuer = issuer
         self._audiences = list(audiences)
@@ -48,6 +57,8 @@ class TokenRequests:
         lifetime_s = spec["expirationSeconds"] = _LIFETIME_S if lifetime_s is None else lifetime_s
         if errors := _errors(lifetime_s):
             raise Invalid.of("authentication.k8s.io", "TokenRequest", "", errors)
+        if self._lifetime_max_s is not None:
+            lifetime_s = spec["expirationSeconds"] = min(lifetime_s, self._lifetime_max_s)
         account = await self._objects.get(core.SERVICE_ACCOUNT, context.name, context.namespace)
         bound, node = await self._bound(spec.get("boundObjectRef") or {}, account)
         _check_node(context, bound)
@@ -61,7 +72,7 @@ class TokenRequests:
         token = self._issuer.issue(
             account,
             spec["audiences"],
-            _EXTENDED_S if extend else lifetime_s,
+            min(_EXTENDED_S, self._lifetime_max_s or _EXTENDED_S) if extend else lifetime_s,
             now_s,
             bound,
             node,

@@ -9,7 +9,7 @@ from kajitori.api.errors import BadRequest, Forbidden, InternalError, NotFound, 
 from kajitori.api.meta import Object, name_of
 from kajitori.apiserver.http_types import Handler, HandlerKey, Query, RequestContext, Response
 from kajitori.apiserver.impersonation import forbidden_message
-from kajitori.apiserver.interfaces import Authorizer, Objects, Verdict
+from kajitori.apiserver.interfaces import Authorizer, Objects, Verdict, decided
 from kajitori.apiserver.special.bodies import only
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.relay import relay
@@ -84,14 +84,14 @@ class PodStreams:
         only(context, "GET", "POST")
         if not wants_upgrade(context):
             raise BadRequest("Upgrade request required")
-        self._check_may_create(context)
+        await self._check_may_create(context)
         address = self._address(pod)
         return await pass_through(context, address, f"{target}?{urlencode(query)}" if query else target)
 
-    def _check_may_create(self, context: RequestContext) -> None:
+    async def _check_may_create(self, context: RequestContext) -> None:
         """A WebSocket begins with GET, but does what `create` stands for: to read is not to run commands."""
         asked = replace(context.attributes, verb="create")
-        verdict, reason = self._authorizer.authorize(asked)
+        verdict, reason = await decided(self._authorizer, asked)
         if verdict is not Verdict.ALLOW:
             raise Forbidden(forbidden_message(asked, reason))
 

@@ -1,0 +1,215 @@
+"""Follows one request through the pipeline and hands each stage of it to the sinks.
+
+Upstream's rules: the policy judges the authenticated user, before impersonation; a request that fails authentication is
+told by one event at the stage ResponseStarted; only watches and streams have a ResponseStarted otherwise.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+
+from kajitori.api.errors import InternalError
+from kajitori.apiserver.audit.event import Facts, Stage
+from kajitori.apiserver.audit.policy import COMPLETE, PANIC, RECEIVED, STARTED, Level, Policy
+from kajitori.apiserver.audit.sinks import Entry, Sink
+from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, Response, Source
+from kajitori.apiserver.http_types import Sink as ChunkSink
+from kajitori.apiserver.interfaces import Attributes, User, Verdict
+from kajitori.apiserver.request_info import RequestInfo
+from kajitori.kit.clock import Clock
+
+_HEADER = "audit-id"
+_ID_MAX = 64
+_NOBODY = User("")
+
+
+class Auditor:
+    """A sink that answers False makes the request fail."""
+
+    def __init__(self, policy: Policy, sinks: Sequence[Sink], clock: Clock) -> None:
+        self.policy = policy
+        self.clock = clock
+        self._sinks = tuple(sinks)
+
+    def begin(self, request: Request) -> "RequestTrail":
+        return RequestTrail(self, request)
+
+    def put(self, entry: Entry) -> bool:
+        kept = True
+        for sink in self._sinks:
+            kept = sink.put(entry) and kept
+        return kept
+
+    async def close(self) -> None:
+        for sink in self._sinks:
+            await sink.close()
+
+
+class RequestTrail:
+    """The `Trail` of a request."""
+
+    def __init__(self, auditor: Auditor, request: Request) -> None:
+        self._auditor = auditor
+        self._request = request
+        self._received_s = auditor.clock.now()
+        self._facts: Facts | None = None
+        self._started = False
+        self._over = False
+        # A client may name its request, within measure.
+        self.audit_id = request.headers.get(_HEADER, "")[:_ID_MAX] or str(uuid.uuid4())
+        self.annotations: dict[str, str] = {}
+
+    def received(self, user: User, info: RequestInfo) -> None:
+        """Raises InternalError when the log is strict and cannot be written."""
+        self._facts = self._gathered(user, info)
+        if not self._put(Stage(RECEIVED, self._received_s)):
+            raise InternalError("failed to store audit event")
+
+    def impersonated(self, user: User) -> None:
+        if self._facts is not None:
+            self._facts.impersonated = user
+
+    def authorized(self, verdict: Verdict, reason: str) -> None:
+        self.annotations["authorization.k8s.io/decision"] = "allow" if verdict is Verdict.ALLOW else "forbid"
+        self.annotations["authorization.k8s.io/reason"] = reason
+
+    def started(self, status: int) -> None:
+        """The head of an answer that goes on for long has been sent."""
+        if not self._started:
+            self._started = True
+            self._put(Stage(STARTED, self._auditor.clock.now(), status))
+
+    def panicked(self, error: Exception) -> None:
+        """Our own fault: the request's last event."""
+        if self._facts is not None:
+            self._over = True
+            now_s = self._auditor.clock.now()
+            self._put(Stage(PANIC, now_s, 500, message=f"APIServer panic'd: {type(error).__name__}"))
+
+    def ended(self, response: Response, info: RequestInfo) -> Response:
+        """The answer with its Audit-ID; one that goes on ends the trail when it ends."""
+        if self._facts is None:  # nobody was authenticated
+            self._facts = self._gathered(_NOBODY, info)
+            self._over = True
+            self._put(Stage(STARTED, self._auditor.clock.now(), response.status, response.body))
+        if response is CONNECTION_TAKEN:
+            self._complete(Stage(COMPLETE, self._auditor.clock.now(), 101))
+            return response
+        named = replace(response, headers=(*response.headers, ("Audit-Id", self.audit_id)))
+        if named.stream is None and named.source is None:
+            self._complete(Stage(COMPLETE, self._auditor.clock.now(), response.status, response.body))
+            return named
+        self.started(response.status)
+        if named.source is not None:
+            named.source = _Observed(named.source, self._streamed(response.status))
+        if named.stream is not None:
+            named.stream = _observed(named.stream, self._streamed(response.status))
+        return named
+
+    def _streamed(self, status: int) -> Callable[[], None]:
+        return lambda: self._complete(Stage(COMPLETE, self._auditor.clock.now(), status))
+
+    def _complete(self, stage: Stage) -> None:
+        if not self._over:
+            self._over = True
+            self._put(stage)
+
+    def _put(self, stage: Stage) -> bool:
+        facts = self._facts
+        if facts is None or facts.decision.level is Level.NONE or stage.name in facts.decision.omitted:
+            return True
+        if facts.decision.level is not Level.REQUEST_RESPONSE and stage.status < 400:
+            stage = replace(stage, body=b"")  # nobody will look at it
+        return self._auditor.put(Entry(facts, stage, dict(self.annotations)))
+
+    def _gathered(self, user: User, info: RequestInfo) -> Facts:
+        request = self._request
+        asked = Attributes(
+            user,
+            info.verb,
+            info.group,
+            info.version,
+            info.resource,
+            info.subresource,
+            info.namespace,
+            info.name,
+            info.path,
+        )
+        decision = self._auditor.policy.decide(asked)
+        kept = decision.level >= Level.METADATA and asked.is_resource
+        uri = request.raw_path or request.path
+        return Facts(
+            self.audit_id,
+            asked,
+            decision,
+            f"{uri}?{request.query.text}" if request.query.text else uri,
+            _source_ips(request),
+            request.headers.get("user-agent", ""),
+            self._received_s,
+            request_body=request.body if kept else b"",
+            is_yaml="yaml" in request.headers.get("content-type", ""),
+        )
+
+
+def _source_ips(request: Request) -> tuple[str, ...]:
+    """As the proxies on the way tell it, then the connection's own, each once."""
+    told = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
+    told.append(request.headers.get("x-real-ip", "").strip())
+    peer = request.connection.peer if request.connection is not None else ""
+    return tuple(dict.fromkeys(address for address in (*filter(_is_address, told), peer) if address))
+
+
+def _is_address(text: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class _Observed(Source):
+    """A pushed body that tells when it is over."""
+
+    def __init__(self, source: Source, over: Callable[[], None]) -> None:
+        self._source = source
+        self._over = over
+
+    def start(self, sink: ChunkSink) -> None:
+        self._source.start(_ObservedSink(sink, self._over))
+
+    def resume(self) -> None:
+        self._source.resume()
+
+    def stop(self) -> None:
+        self._source.stop()
+        self._over()
+
+
+class _ObservedSink(ChunkSink):
+    def __init__(self, sink: ChunkSink, over: Callable[[], None]) -> None:
+        self._sink = sink
+        self._over = over
+
+    @property
+    def writable(self) -> bool:
+        return self._sink.writable
+
+    def write(self, chunk: bytes) -> None:
+        self._sink.write(chunk)
+
+    def end(self) -> None:
+        self._over()
+        self._sink.end()
+
+
+async def _observed(stream: AsyncIterator[bytes], over: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        async for piece in stream:
+            yield piece
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+        over()
