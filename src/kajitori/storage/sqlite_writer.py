@@ -17,7 +17,6 @@ from kajitori.storage.interface import (
     ABSENT,
     Change,
     Conflict,
-    Delete,
     Event,
     Key,
     Put,
@@ -26,8 +25,8 @@ from kajitori.storage.interface import (
     StorageError,
     Unavailable,
 )
-from kajitori.storage.sqlite_file import checksum, read_meta, unavailable
-from kajitori.storage.sqlite_reader import record_of
+from kajitori.storage.sqlite_file import read_meta, unavailable
+from kajitori.storage.sqlite_group import GroupStatements
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +76,7 @@ class Writer(threading.Thread):
         self._publish = publish
         self._history_revisions = history_revisions
         self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._statements = GroupStatements(connection)
         meta = read_meta(connection)
         self.newest: Revision = meta["revision"]
         self._oldest: Revision = meta["oldest"]
@@ -113,10 +113,12 @@ class Writer(threading.Thread):
     def _commit(self, commits: Sequence[Commit]) -> list[Outcome]:
         newest = self.newest
         try:
-            with unavailable(self._path), _transaction(self._connection):
-                outcomes = [self._apply(commit) for commit in commits]
-                if self.newest != newest:
-                    self._connection.execute("UPDATE meta SET value = ? WHERE name = 'revision'", (self.newest,))
+            with unavailable(self._path):
+                current = self._statements.current([commit.change.key for commit in commits])
+                outcomes = [self._decide(commit, current) for commit in commits]
+                events = [outcome.event for outcome in outcomes if outcome.event is not None]
+                if events:
+                    self._statements.store(events)
         except Exception as error:
             # Whatever it was, this thread must live on: the others' writes depend on it.
             self.newest = newest
@@ -126,39 +128,26 @@ class Writer(threading.Thread):
             return [Outcome(error) for _ in commits]
         return outcomes
 
-    def _apply(self, commit: Commit) -> Outcome:
+    def _decide(self, commit: Commit, current: dict[Key, Record]) -> Outcome:
+        """What becomes of one commit, given the records that exist; they and `newest` are as after it then."""
         change = commit.change
-        current = self._current(change.key)
-        if commit.expect is not None and commit.expect != (ABSENT if current is None else current.modified):
-            return Outcome(Conflict(change.key, current))
-        if isinstance(change, Delete) and current is None:
-            return Outcome(self.newest)
-        revision = self.newest + 1
-        record = None
+        key = change.key
+        before = current.get(key)
+        if commit.expect is not None and commit.expect != (ABSENT if before is None else before.modified):
+            return Outcome(Conflict(key, before))
         if isinstance(change, Put):
-            record = Record(change.key, change.value, current.created if current else revision, revision)
-        self._store(Event(change.key, revision, record, current))
-        self.newest = revision
-        return Outcome(revision, Event(change.key, revision, record, current))
-
-    def _current(self, key: Key) -> Record | None:
-        query = (
-            "SELECT h.key, h.value, h.created, h.revision, h.checksum "
-            "FROM current c JOIN history h ON h.revision = c.revision WHERE c.key = ?"
-        )
-        row = self._connection.execute(query, (key,)).fetchone()
-        return None if row is None else record_of(*row)
-
-    def _store(self, event: Event) -> None:
-        previous = event.previous.modified if event.previous else 0
-        created, value = (event.record.created, event.record.value) if event.record else (0, None)
-        insert = "INSERT INTO history (revision, key, created, previous, value, checksum) VALUES (?, ?, ?, ?, ?, ?)"
-        sum = checksum(event.revision, event.key, value)
-        self._connection.execute(insert, (event.revision, event.key, created, previous, value, sum))
-        if event.record is None:
-            self._connection.execute("DELETE FROM current WHERE key = ?", (event.key,))
+            revision = self.newest + 1
+            record = Record(key, change.value, before.created if before else revision, revision)
+            event = Event(key, revision, record, before)
+            current[key] = record
+        elif before is None:
+            return Outcome(self.newest)
         else:
-            self._connection.execute("INSERT OR REPLACE INTO current VALUES (?, ?)", (event.key, event.revision))
+            revision = self.newest + 1
+            event = Event(key, revision, None, before)
+            del current[key]
+        self.newest = revision
+        return Outcome(revision, event)
 
     def _compact_all(self, before: Revision) -> Outcome:
         try:
