@@ -367,3 +367,28 @@ def test_writes_asked_for_before_closing_are_done(run):
         assert sorted(await asyncio.gather(*writes)) == list(range(FIRST + 1, FIRST + 51))
 
     run(scenario)
+
+
+def test_a_deletion_of_what_is_not_there_is_no_change(run):
+    async def scenario(store):
+        first = await store.commit(Put(A, b"1"))
+        assert await store.commit(Delete(B)) == first
+        assert await store.revision() == first
+        assert await store.commit(Put(B, b"1")) == first + 1
+
+    run(scenario)
+
+
+def test_a_store_tells_its_size(run):
+    async def scenario(store):
+        await fill(store, A, B)
+        assert await store.size_bytes() >= len(A) + len(B)
+
+    run(scenario)
+
+
+def test_somebody_has_the_turn(run):
+    async def scenario(store):
+        assert await store.take_turn("compaction", await store.commit(Put(A, b"1")))
+
+    run(scenario)

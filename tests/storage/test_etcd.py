@@ -7,7 +7,7 @@ import pytest
 from kajitori.kit.clock import SystemClock, VirtualClock
 from kajitori.storage.etcd import EtcdStorage
 from kajitori.storage.etcd_channel import EtcdAddress, Members
-from kajitori.storage.interface import CannotOpen, Put, Unavailable
+from kajitori.storage.interface import CannotOpen, Delete, Put, Unavailable
 
 A = "/pods/a"
 
@@ -85,5 +85,42 @@ def test_reads_go_to_a_member_that_answers(etcd, connected):
         assert await store.read(A) is None
         assert await store.commit(Put(A, b"1"))
         await store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.e2e
+def test_what_others_write_in_the_same_etcd_is_no_revision_of_ours(etcd, connected):
+    """Else a consistent read would wait for an event that never comes."""
+
+    async def main():
+        ours, theirs = await connected(etcd.address + "/ours"), await connected(etcd.address + "/ours-not")
+        first = await ours.commit(Put(A, b"1"))
+        for _ in range(5):
+            await theirs.commit(Put(A, b"2"))
+        assert await ours.revision() == first
+        page = await ours.scan("")
+        assert [(record.key, record.value) for record in page.records] == [(A, b"1")]
+        stream = ours.watch("", first)
+        second = await ours.commit(Delete(A))
+        assert (await anext(stream)).revision == second == await ours.revision() > page.revision
+        await ours.close()
+        await theirs.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.e2e
+def test_a_periodic_task_is_one_servers(etcd, connected):
+    async def main():
+        stores = [await connected(etcd.address) for _ in range(3)]
+        for _ in range(3):
+            since = await stores[0].commit(Put(A, b"1"))
+            turns = await asyncio.gather(*(store.take_turn("compaction", since) for store in stores))
+            assert sum(turns) == 1
+            assert not any([await store.take_turn("compaction", since) for store in stores])
+            assert await stores[1].revision() == since
+        for store in stores:
+            await store.close()
 
     asyncio.run(main())

@@ -29,9 +29,11 @@ class Compactor:
         while True:
             await self._written.wait()
             self._written.clear()
-            before = await self._storage.revision()
-            await self._clock.sleep(self._interval_s)
             try:
-                await self._storage.compact(before)
+                before = await self._storage.revision()
+                await self._clock.sleep(self._interval_s)
+                # Of several servers, one: who comes later within the interval leaves it be.
+                if await self._storage.take_turn("compaction", before):
+                    await self._storage.compact(before)
             except StorageError as error:
                 log.warning("old revisions could not be forgotten, which is tried again: %s", error)

@@ -16,7 +16,7 @@ from kajitori.apiserver.metrics import Metrics, RequestKey
 from kajitori.apiserver.request_info import RequestInfo, request_info
 from kajitori.apiserver.responses import status_response, with_warnings
 from kajitori.kit.clock import Clock
-from kajitori.storage.interface import Unavailable
+from kajitori.storage.interface import Unanswered, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ class Pipeline:
         except StatusError as error:
             response = status_response(error)
         except Unavailable as error:
-            response = status_response(ServiceUnavailable(str(error)))
+            # What may have been done already is not to be repeated blindly.
+            retry = None if isinstance(error, Unanswered) else {"retryAfterSeconds": 1}
+            response = status_response(ServiceUnavailable(str(error), retry))
         except Exception as error:
             if _too_deep(error):
                 response = status_response(BadRequest("the document is nested too deeply"))

@@ -30,6 +30,7 @@ from kajitori.apiserver.pipeline import Pipeline
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.responses import NOT_A_PATH, json_response
 from kajitori.apiserver.rest.backend import Backend
+from kajitori.apiserver.store_size import StoreSize
 from kajitori.apiserver.verbs import verb_of
 from kajitori.apiserver.watch_cache.cache import WatchCache
 from kajitori.kit.clock import Clock
@@ -79,10 +80,13 @@ class ApiServer:
         self._compactor = Compactor(storage, clock, self.config.compaction_s)
         self._tasks: list[asyncio.Task[None]] = []
         self._paths: list[tuple[str, Handler]] = []
+        self._store_size = StoreSize(storage, clock)
         self._measure()
 
     def _measure(self) -> None:
         flow = self._flow.in_flight
+        size = self._store_size.gauge
+        self.metrics.gauge("apiserver_storage_size_bytes", "What the store takes on its disk.", size)
         self.metrics.gauge(
             "apiserver_current_inflight_requests",
             "Requests under way.",
@@ -174,6 +178,7 @@ class ApiServer:
         if path == "/version" or path == "/version/":
             return json_response(self._version())
         if path == "/metrics":
+            await self._store_size.ask()
             return self.metrics.render()
         if path == "/":
             return json_response({"paths": sorted({*_PATHS, *(prefix for prefix, _ in self._paths)})})

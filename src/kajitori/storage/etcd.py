@@ -1,4 +1,9 @@
-"""The store in an etcd v3 cluster: its own revisions, transactions, watches and history, shared by several servers."""
+"""The store in an etcd v3 cluster: its own revisions, transactions, watches and history, shared by several servers.
+
+Beside the keys `<prefix>/...` stand two of the store's own, outside every range that is read or watched:
+`<prefix>.revision` is written in the same transaction as each change, so that its revision is that of the newest
+change of ours, whatever else is kept in the same etcd; `<prefix>.turn.<task>` says when a periodic task was last done.
+"""
 
 import asyncio
 import logging
@@ -14,6 +19,7 @@ from kajitori.kit.clock import Clock
 from kajitori.storage.etcd_api import rpc_pb2 as pb
 from kajitori.storage.etcd_channel import UNREACHABLE, EtcdAddress, Members
 from kajitori.storage.interface import (
+    ABSENT,
     FIRST,
     LATEST,
     Change,
@@ -27,6 +33,7 @@ from kajitori.storage.interface import (
     Record,
     Revision,
     StorageError,
+    Unanswered,
     Unavailable,
 )
 from kajitori.storage.ranges import prefix_end
@@ -35,12 +42,20 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# As in the other stores. Every server of a shared cluster asks for it; only the first asking has an effect.
-HISTORY_REVISIONS = 10_000
+# Older revisions are compacted even before the API server asks for it. Every server of a shared cluster does so; only
+# the first asking has an effect.
+HISTORY_REVISIONS = 100_000
 SLACK_REVISIONS = 500
 # A watch whose member went away is taken up again at another; after this many tries in a row it ends with Unavailable.
 WATCH_TRIES = 8
 BACKOFF = Backoff(initial_s=0.1, max_s=5.0)
+# How every key begins.
+_SLASH = "/"
+# A member that has lost the others ends the watch instead of falling silent.
+_WITH_LEADER = (("hasleader", "true"),)
+# What gRPC says when a request never left: there was no connection to send it on.
+_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+_NOT_SENT = ("failed to connect to all addresses", "Connection refused", "no leader")
 
 
 class EtcdStorage:
@@ -49,6 +64,7 @@ class EtcdStorage:
     def __init__(self, address: EtcdAddress, clock: Clock, history_revisions: int = HISTORY_REVISIONS) -> None:
         self._members = Members(address)
         self._prefix = address.prefix
+        self._revision_key = f"{address.prefix}.revision".encode()
         self._clock = clock
         self._history_revisions = history_revisions
         self._compacted_to: Revision = FIRST
@@ -62,27 +78,47 @@ class EtcdStorage:
         return self._record(found.kvs[0]) if found.kvs else None
 
     async def scan(self, prefix: Key, start: Key = "", limit: int = 0, at: Revision = LATEST) -> Page:
-        begin = self._key(max(prefix, start))
+        begin = self._key(max(prefix, start) or _SLASH)
         found = await self._range(pb.RangeRequest(key=begin, range_end=self._end(prefix), limit=limit, revision=at))
         records = tuple(self._record(kv) for kv in found.kvs)
         return Page(records, at or found.header.revision, found.more, found.count - len(records))
 
     async def commit(self, change: Change, expect: Revision | None = None) -> Revision:
+        answer = await self._write(self._transaction(change, expect))
+        if not answer.succeeded:
+            found = answer.responses[0].response_range.kvs
+            if expect is None:
+                return await self.revision()  # a deletion of what is not there
+            raise Conflict(change.key, self._record(found[0]) if found else None)
+        self._compact_if_due(answer.header.revision)
+        return int(answer.header.revision)
+
+    def _transaction(self, change: Change, expect: Revision | None) -> pb.TxnRequest:
         key = self._key(change.key)
         if isinstance(change, Put):
             write = pb.RequestOp(request_put=pb.PutRequest(key=key, value=change.value))
         else:
             write = pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key))
-        request = pb.TxnRequest(success=[write], failure=[pb.RequestOp(request_range=pb.RangeRequest(key=key))])
+        mark = pb.RequestOp(request_put=pb.PutRequest(key=self._revision_key))
+        request = pb.TxnRequest(success=[write, mark], failure=[pb.RequestOp(request_range=pb.RangeRequest(key=key))])
         if expect is not None:
-            mod = pb.Compare(result=pb.Compare.EQUAL, target=pb.Compare.MOD, key=key, mod_revision=expect)
-            request.compare.append(mod)
-        answer = await self._call("KV/Txn", request, pb.TxnResponse.FromString)
-        if not answer.succeeded:
-            found = answer.responses[0].response_range.kvs
-            raise Conflict(change.key, self._record(found[0]) if found else None)
-        self._compact_if_due(answer.header.revision)
-        return int(answer.header.revision)
+            request.compare.append(_is_at(key, expect))
+        elif not isinstance(change, Put):
+            there = pb.Compare(result=pb.Compare.NOT_EQUAL, target=pb.Compare.MOD, key=key, mod_revision=ABSENT)
+            request.compare.append(there)
+        return request
+
+    async def _write(self, request: pb.TxnRequest) -> pb.TxnResponse:
+        """A member that could not even be asked is passed over; one that was asked and went silent is Unanswered."""
+        for _ in self._members.address.members[1:]:
+            try:
+                return await self._call("KV/Txn", request, pb.TxnResponse.FromString)
+            except Unanswered:
+                raise
+            except Unavailable:
+                if self._closed is not None:
+                    raise
+        return await self._call("KV/Txn", request, pb.TxnResponse.FromString)
 
     async def watch(self, prefix: Key, after: Revision) -> AsyncIterator[Event]:
         position, failures = max(after, FIRST), 0
@@ -111,14 +147,28 @@ class EtcdStorage:
             await self._clock.sleep(BACKOFF.delay_s(failures))
 
     async def revision(self) -> Revision:
-        found = await self._range(pb.RangeRequest(key=self._prefix.encode()))
-        return int(found.header.revision)
+        found = await self._range(pb.RangeRequest(key=self._revision_key))
+        return int(found.kvs[0].mod_revision if found.kvs else found.header.revision)
 
     def known_revision(self) -> None:
         """Other servers write too."""
 
     async def compact(self, before: Revision) -> None:
         await self._translated(self._compact(before), before)
+
+    async def take_turn(self, task: str, since: Revision) -> bool:
+        key = f"{self._prefix}.turn.{task}".encode()
+        found = await self._range(pb.RangeRequest(key=key))
+        last = found.kvs[0].mod_revision if found.kvs else ABSENT
+        if last > since:
+            return False
+        put = pb.RequestOp(request_put=pb.PutRequest(key=key))
+        answer = await self._write(pb.TxnRequest(compare=[_is_at(key, last)], success=[put]))
+        return bool(answer.succeeded)
+
+    async def size_bytes(self) -> int:
+        status = await self._call("Maintenance/Status", pb.StatusRequest(), pb.StatusResponse.FromString)
+        return int(status.dbSize)
 
     async def close(self) -> None:
         if self._closed is not None:
@@ -136,7 +186,7 @@ class EtcdStorage:
         return (self._prefix + key).encode()
 
     def _end(self, prefix: Key) -> bytes:
-        end = prefix_end(self._prefix + prefix)
+        end = prefix_end(self._prefix + (prefix or _SLASH))
         assert end is not None, "the store's own prefix has an end"
         return end.encode()
 
@@ -203,6 +253,10 @@ class EtcdStorage:
             return Compacted(at, await self._oldest(at))
         if "future revision" in details:
             return FutureRevision(at, await self.revision())
+        if error.code() in _REFUSED:
+            return Unavailable(
+                f"etcd {member}: {details}: give a certificate of an etcd user who may use {self._prefix}"
+            )
         if "database space exceeded" in details:
             return Unavailable(
                 f"etcd {member}: its database is full: compact and defragment it, then `etcdctl alarm disarm`"
@@ -210,7 +264,13 @@ class EtcdStorage:
         return self._unreachable(member, details or error.code().name)
 
     def _unreachable(self, member: str, reason: str) -> Unavailable:
-        return Unavailable(f"etcd {member}: {reason}: check that most members of the cluster are up and reachable")
+        sent = not any(words in reason for words in _NOT_SENT)
+        remedy = "check that most members of the cluster are up and reachable"
+        if "SSL" in reason.upper():
+            remedy = "check its address and --etcd-cafile, --etcd-certfile and --etcd-keyfile"
+        elif not self._members.secured:
+            remedy += ", and whether they want TLS (--etcd-cafile)"
+        return (Unanswered if sent else Unavailable)(f"etcd {member}: {reason}: {remedy}")
 
     # watches
 
@@ -229,13 +289,17 @@ class EtcdStorage:
 
     async def _responses(self, prefix: Key, after: Revision) -> AsyncGenerator[pb.WatchResponse, None]:
         create = pb.WatchCreateRequest(
-            key=self._key(prefix), range_end=self._end(prefix), start_revision=after + 1, prev_kv=True, fragment=True
+            key=self._key(prefix or _SLASH),
+            range_end=self._end(prefix),
+            start_revision=after + 1,
+            prev_kv=True,
+            fragment=True,
         )
         call = self._members.channel().stream_stream(
             "/etcdserverpb.Watch/Watch",
             request_serializer=pb.WatchRequest.SerializeToString,
             response_deserializer=pb.WatchResponse.FromString,
-        )()
+        )(metadata=_WITH_LEADER)
         self._streams.add(call)
         try:
             await self._until_closed(call.write(pb.WatchRequest(create_request=create)))
@@ -278,3 +342,7 @@ class EtcdStorage:
             self._compacted_to = before
         except StorageError as error:
             logger.info("compaction at %d: %s", before, error)
+
+
+def _is_at(key: bytes, revision: Revision) -> pb.Compare:
+    return pb.Compare(result=pb.Compare.EQUAL, target=pb.Compare.MOD, key=key, mod_revision=revision)

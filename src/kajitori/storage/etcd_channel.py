@@ -25,6 +25,10 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # A member that comes back is found again at once; gRPC's own bound is two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
 
@@ -63,6 +67,10 @@ class Members:
         self._credentials = _credentials(address)
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._chosen = 0
+
+    @property
+    def secured(self) -> bool:
+        return self._credentials is not None
 
     @property
     def chosen(self) -> str:

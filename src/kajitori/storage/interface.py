@@ -6,6 +6,7 @@ StorageError
   FutureRevision  the asked-for revision does not exist yet
   CannotOpen  in use by another process, of another format, damaged
   Unavailable  the store cannot serve now (disk full, lost quorum); nothing was written
+    Unanswered  the same, but what was asked may have been done, or may yet be
 """
 
 from collections.abc import AsyncIterator
@@ -54,6 +55,10 @@ class CannotOpen(StorageError):
 
 class Unavailable(StorageError):
     """The store cannot serve now; the message names the reason and the remedy."""
+
+
+class Unanswered(Unavailable):
+    """The store went silent: a write may have been done or not. Who needs to know reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,5 +140,15 @@ class Storage(Protocol):
 
     async def compact(self, before: Revision) -> None:
         """Forget what was overwritten or deleted before this revision; current records stay."""
+
+    async def take_turn(self, task: str, since: Revision) -> bool:
+        """Whether this process is the one, of those that share the store, to do a periodic task.
+
+        True for one of them, and for none once it has been done after revision `since`. Always true where a process
+        has the store to itself.
+        """
+
+    async def size_bytes(self) -> int:
+        """What the store takes on its disk, or in memory."""
 
     async def close(self) -> None: ...

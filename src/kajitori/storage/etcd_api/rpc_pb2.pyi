@@ -216,3 +216,15 @@ class WatchResponse(_message.Message):
     cancel_reason: str
     events: _containers.RepeatedCompositeFieldContainer[WatchEvent]
     def __init__(self, header: _Optional[_Union[ResponseHeader, _Mapping]] = ..., created: _Optional[bool] = ..., canceled: _Optional[bool] = ..., compact_revision: _Optional[int] = ..., cancel_reason: _Optional[str] = ..., events: _Optional[_Iterable[_Union[WatchEvent, _Mapping]]] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusResponse(_message.Message):
+    __slots__ = ("header", "dbSize")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    DBSIZE_FIELD_NUMBER: _ClassVar[int]
+    header: ResponseHeader
+    dbSize: int
+    def __init__(self, header: _Optional[_Union[ResponseHeader, _Mapping]] = ..., dbSize: _Optional[int] = ...) -> None: ...
