@@ -60,6 +60,8 @@ class Registry:
     def __init__(self, resources: Iterable[Resource] = BUILTIN) -> None:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str, str], Resource] = {}
+        self.changes = 0
+        """Grows with every kind that comes or goes."""
         for resource in resources:
             self.add(resource)
 
@@ -68,10 +70,12 @@ class Registry:
 
     def add(self, resource: Resource) -> None:
         """Serve a kind, replacing an earlier declaration of the same path."""
+        self.changes += 1
         self._by_path[resource.group, resource.version, resource.plural] = resource
         self._by_kind[resource.group, resource.version, resource.kind] = resource
 
     def remove(self, resource: Resource) -> None:
+        self.changes += 1
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         self._by_kind.pop((resource.group, resource.version, resource.kind), None)
 
