@@ -86,6 +86,18 @@ def test_a_pod_gets_account_token_priority_and_tolerations() -> None:
     }
 
 
+def test_an_update_that_replaces_the_tolerations_keeps_the_default_ones() -> None:
+    own = {"key": "dedicated", "operator": "Equal", "value": "x", "effect": "NoSchedule"}
+    world = World()
+    old = world.admit(core.POD, pod())
+    new = copy.deepcopy(old)
+    new["spec"]["tolerations"] = [own]
+    admitted = world.admit(core.POD, new, old)["spec"]["tolerations"]
+    assert admitted == [own, *old["spec"]["tolerations"]]
+    status = world.admit(core.POD, new, old, subresource="status")
+    assert status["spec"]["tolerations"] == [own]
+
+
 def test_the_token_can_be_declined() -> None:
     world = World()
     assert "volumes" not in world.pod(automountServiceAccountToken=False)

@@ -7,6 +7,7 @@ from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 
 _PRIORITY_CLASSES: Kind = ("scheduling.k8s.io", "priorityclasses")
 _PREEMPTS = "PreemptLowerPriority"
+_WRITES = (Operation.CREATE, Operation.UPDATE)
 
 
 class Priority(Plugin):
@@ -70,14 +71,14 @@ class Priority(Plugin):
 
 
 class DefaultTolerationSeconds(Plugin):
-    """A pod stays five minutes on a node that is lost, unless it says otherwise."""
+    """A pod stays five minutes on a node that is lost, unless it says otherwise; who replaces the list keeps these."""
 
     kinds = frozenset((PODS,))
     _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
     _SECONDS = 300
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        if request.operation is not Operation.CREATE or request.subresource:
+        if request.operation not in _WRITES or request.subresource:
             return
         spec = subject(request)["spec"]
         present = spec.get("tolerations") or []
