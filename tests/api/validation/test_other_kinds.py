@@ -69,6 +69,10 @@ def ingress(**changes):
     return {"spec": {"rules": [{"http": {"paths": [{**INGRESS_PATH, **changes}]}}]}}
 
 
+def at_path(path):
+    return {"service": {"name": "s", "namespace": "n", "path": path}}
+
+
 def webhooks(**changes):
     return {"webhooks": [{**WEBHOOK, **changes}]}
 
@@ -274,6 +278,16 @@ def webhooks(**changes):
             ["spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName"],
         ),
         (admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION, webhooks(), []),
+        (admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION, webhooks(clientConfig=at_path("")), []),
+        (admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION, webhooks(clientConfig=at_path("/a/b/")), []),
+        (
+            admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION,
+            webhooks(clientConfig=at_path("/a//_")),
+            [
+                'webhooks[0].clientConfig.service.path: Invalid value: "/a//_": segment[1] may not be empty',
+                'webhooks[0].clientConfig.service.path: Invalid value: "/a//_": segment[2]: a lowercase',
+            ],
+        ),
         (
             admissionregistration.MUTATING_WEBHOOK_CONFIGURATION,
             webhooks(sideEffects=None, timeoutSeconds=31),

@@ -98,14 +98,22 @@ def service_reference(path: str, service: Object, *, namespace_path: str) -> Err
         yield required(f"{path}.name")
     if not service.get("namespace"):
         yield required(namespace_path)
-    where = service.get("path")
-    if where is not None:
-        if not where.startswith("/"):
-            yield invalid(f"{path}.path", where, "must start with a '/'")
-        elif where != "/" and any(not part for part in where.strip("/").split("/")):
-            yield invalid(f"{path}.path", where, "segment[0] may not be empty")
+    yield from _service_path(f"{path}.path", service.get("path") or "/")
     if (port := service.get("port")) is not None and not 1 <= port <= 65535:
         yield from port_number(f"{path}.port", port)
+
+
+def _service_path(path: str, where: str) -> Errors:
+    if where == "/":
+        return
+    if not where.startswith("/"):
+        yield invalid(path, where, "must start with a '/'")
+    for index, part in enumerate(where[1:].removesuffix("/").split("/")):
+        if not part:
+            yield invalid(path, where, f"segment[{index}] may not be empty")
+            continue
+        for problem in subdomain_errors(part):
+            yield invalid(path, where, f"segment[{index}]: {problem}")
 
 
 def _url(path: str, url: str) -> Errors:
