@@ -140,8 +140,10 @@ async def write(client: HttpClient, ledger: Ledger, rng: random.Random, writer: 
             else:
                 metadata["resourceVersion"] = str(state[0])
                 ledger.put(name, await client.update(core.CONFIG_MAP, obj))
-        except Disconnected:
+        except (Disconnected, asyncio.CancelledError) as error:
             ledger.unsure[name] = None if deletes else text
+            if isinstance(error, asyncio.CancelledError):
+                raise
             return
         except (Conflict, AlreadyExists) as error:
             raise AssertionError(f"{name}: acknowledged {state}, but {error}") from error
@@ -163,7 +165,7 @@ class Onlooker:
 
     def __init__(self, client: HttpClient) -> None:
         self._client = client
-        self.revision = 0
+        self.revision = self.since = 0
         self.model: dict[str, int] = {}
         self.seen: set[int] = set()
         self.relists: list[tuple[int, int]] = []
@@ -174,6 +176,7 @@ class Onlooker:
             try:
                 if self.revision == 0:
                     await self._list()
+                    self.since = self.revision
                 await self._watch()
             except Disconnected:
                 self.reconnects += 1
@@ -220,11 +223,11 @@ class Onlooker:
         else:
             self.model[name] = revision
 
-    def compare(self, ledger: Ledger, found: dict[str, tuple[int, str]], since: int) -> None:
+    def compare(self, ledger: Ledger, found: dict[str, tuple[int, str]]) -> None:
         """Nothing missed: the model is what is there, and every acknowledged write was told or is in a gap of a 410."""
         assert self.model == {name: state[0] for name, state in found.items()}
         for revision in ledger.revisions:
-            if since < revision <= self.revision and revision not in self.seen:
+            if self.since < revision <= self.revision and revision not in self.seen:
                 assert any(low < revision <= high for low, high in self.relists), f"revision {revision} was missed"
 
     async def reached(self, revision: int) -> None:

@@ -48,7 +48,8 @@ HISTORY_REVISIONS = 100_000
 SLACK_REVISIONS = 500
 # A watch whose member went away is taken up again at another; after this many tries in a row it ends with Unavailable.
 WATCH_TRIES = 8
-BACKOFF = Backoff(initial_s=0.1, max_s=5.0)
+# Consistent reads wait three seconds for the watch: a cluster that has recovered must be noticed within that.
+BACKOFF = Backoff(initial_s=0.1, max_s=1.0)
 # How every key begins.
 _SLASH = "/"
 # A member that has lost the others ends the watch instead of falling silent.

@@ -87,7 +87,7 @@ class WatchCache:
     # following the store
 
     async def _follow(self) -> None:
-        backoff, failures = Backoff(initial_s=0.1, max_s=5.0), 0
+        backoff, failures = Backoff(initial_s=0.1, max_s=1.0), 0
         while True:
             try:
                 async for event in self._storage.watch(ROOT, after=self.revision):

@@ -1,0 +1,192 @@
+"""Several API servers on a real etcd of three members, some of which are killed: nothing lost, nothing wrong."""
+
+import asyncio
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from etcd_cluster import EtcdCluster
+from store_load import ApiProcess, Ledger, Onlooker, present, write
+
+from kajitori.api import core
+from kajitori.api.errors import Conflict, StatusError
+from kajitori.client.http import HttpClient
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not shutil.which("etcd"), reason="etcd is not installed")]
+
+
+def configmap(name: str, text: str, revision: str = "") -> dict:
+    metadata = {"name": name, "namespace": "default"} | ({"resourceVersion": revision} if revision else {})
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": text}}
+
+
+class TwoServers:
+    """Two API servers that trust the same authorities, on one etcd."""
+
+    def __init__(self, folder: Path) -> None:
+        self.etcd = EtcdCluster(folder / "etcd", 3)
+        self.a = ApiProcess(folder / "a", self.etcd.url)
+        shutil.copytree(folder / "a" / "pki", folder / "b" / "pki")
+        self.b = ApiProcess(folder / "b", self.etcd.url)
+
+    def start(self) -> None:
+        self.etcd.start()
+        self.etcd.wait()
+        self.a.start()
+        self.b.start()
+
+    def stop(self) -> None:
+        self.a.kill()
+        self.b.kill()
+        self.etcd.kill()
+
+    async def clients(self) -> tuple[HttpClient, HttpClient]:
+        a, b = self.a.client(), self.b.client()
+        await self.a.ready(a)
+        await self.b.ready(b)
+        return a, b
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoServers]:
+    servers = TwoServers(tmp_path_factory.mktemp("etcd"))
+    servers.start()
+    yield servers
+    servers.stop()
+
+
+def test_a_write_through_one_server_is_read_and_watched_through_the_other(two: TwoServers):
+    async def main() -> None:
+        a, b = await two.clients()
+        listed = await b.list(core.CONFIG_MAP, "default")
+        watch = b.watch(core.CONFIG_MAP, "default", resource_version=listed.resource_version)
+        last = int(listed.resource_version)
+        for turn in range(60):
+            writer, reader = (a, b) if turn % 2 else (b, a)
+            made = await writer.create(core.CONFIG_MAP, configmap(f"seen-{turn}", str(turn)))
+            read = await reader.get(core.CONFIG_MAP, f"seen-{turn}", "default")
+            assert read["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+            assert int(made["metadata"]["resourceVersion"]) > last
+            last = int(made["metadata"]["resourceVersion"])
+            event = await asyncio.wait_for(anext(watch), 10)
+            assert event.object == read
+        await a.close()
+        await b.close()
+
+    asyncio.run(main())
+
+
+def test_two_servers_do_not_overwrite_each_other(two: TwoServers):
+    async def count(client: HttpClient, times: int) -> None:
+        for _ in range(times):
+            while True:
+                found = await client.get(core.CONFIG_MAP, "counter", "default")
+                text = str(int(found["data"]["text"]) + 1)
+                changed = configmap("counter", text, found["metadata"]["resourceVersion"])
+                try:
+                    await client.update(core.CONFIG_MAP, changed)
+                    break
+                except Conflict:
+                    continue
+
+    async def main() -> None:
+        a, b = await two.clients()
+        await a.create(core.CONFIG_MAP, configmap("counter", "0"))
+        await asyncio.gather(*(count(client, 15) for client in (a, b, a, b)))
+        assert (await b.get(core.CONFIG_MAP, "counter", "default"))["data"]["text"] == "60"
+        await a.close()
+        await b.close()
+
+    asyncio.run(main())
+
+
+def test_members_that_are_killed_cost_nothing(two: TwoServers):
+    rng = random.Random(5)
+
+    async def main() -> None:
+        a, b = await two.clients()
+        ledger = Ledger()
+        onlookers = [Onlooker(two.a.client()), Onlooker(two.b.client())]
+        watching = [asyncio.create_task(onlooker.run()) for onlooker in onlookers]
+        writers = [
+            asyncio.create_task(write(client, ledger, rng, f"{name}{n}"))
+            for name, client in (("a", a), ("b", b))
+            for n in range(4)
+        ]
+        for member in (0, 1, 2):
+            await asyncio.sleep(1)
+            two.etcd.kill(member)
+            await asyncio.sleep(1.5)  # a new leader is found
+            before = ledger.acknowledged
+            await asyncio.sleep(1)
+            assert ledger.acknowledged > before + 20, "no writes while one member is down"
+            two.etcd.start(member)
+        await asyncio.sleep(2)
+        for task in (*writers, *watching):
+            if task.done():
+                task.result()
+        for writer in writers:
+            writer.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)
+        await a.close()
+        await b.close()
+        a, b = await two.clients()
+        (through_a, _), (through_b, revision) = await present(a), await present(b)
+        assert through_a == through_b
+        ledger.compare(through_b)
+        mark = await a.create(
+            core.CONFIG_MAP,
+            configmap("mark", "")
+            | {"metadata": {"name": "mark", "namespace": "default", "labels": {"made-by": "load"}}},
+        )
+        ledger.put("mark", {**mark, "data": {"text": ""}})
+        found, _ = await present(a)
+        for onlooker in onlookers:
+            await onlooker.reached(int(mark["metadata"]["resourceVersion"]))
+            onlooker.compare(ledger, found)
+            assert not onlooker.relists, "a watch had to begin anew"
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        assert revision and ledger.acknowledged > 200
+        await a.close()
+        await b.close()
+
+    asyncio.run(main())
+
+
+def test_without_a_majority_there_is_a_refusal_and_then_a_recovery(two: TwoServers):
+    async def status(client: HttpClient, method: str, path: str, body: bytes = b"") -> int:
+        return (await client.raw(method, path, body, {"Content-Type": "application/json"}))[0]
+
+    async def main() -> None:
+        a, b = await two.clients()
+        await a.create(core.CONFIG_MAP, configmap("steady", "1"))
+        await b.get(core.CONFIG_MAP, "steady", "default")
+        path = "/api/v1/namespaces/default/configmaps"
+        two.etcd.kill(0, 1)
+        body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"lost"}}'
+        reads = [status(client, "GET", f"{path}/steady") for client in (a, b)]
+        writes = [status(client, "POST", path, body) for client in (a, b)]
+        assert set(await asyncio.gather(*reads, *writes)) <= {503, 504}
+        # What may be old is served: it says so by its resourceVersion=0.
+        assert await status(b, "GET", f"{path}/steady?resourceVersion=0") == 200
+        two.etcd.start(0, 1)
+        for client in (a, b):
+            for _ in range(200):
+                try:
+                    changed = configmap("steady", "2")
+                    await client.update(core.CONFIG_MAP, changed)
+                    break
+                except StatusError as error:
+                    assert error.code in (503, 504), error
+                    await asyncio.sleep(0.1)
+            else:
+                raise AssertionError("the API server did not recover")
+        assert (await a.get(core.CONFIG_MAP, "steady", "default"))["data"]["text"] == "2"
+        await a.close()
+        await b.close()
+
+    asyncio.run(main())
