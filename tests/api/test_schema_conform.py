@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from kajitori.api.apps import DEPLOYMENT
+from kajitori.api.coordination import LEASE
 from kajitori.api.core import CONFIG_MAP, EVENT, POD, SECRET, SERVICE
 from kajitori.api.errors import BadRequest
 from kajitori.api.rbac import ROLE
@@ -237,3 +238,18 @@ def test_roles_of_any_shape_survive() -> None:
     role = {"metadata": {"name": "r"}, "rules": []}
     conform(ROLE, role)
     assert role["rules"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("0001-01-01T00:00:02.000000Z", "0001-01-01T00:00:02.000000Z"),
+        ("0999-12-31T23:30:00.000001-01:00", "1000-01-01T00:30:00.000001Z"),
+        ("2026-01-02T03:04:05.600000+00:00", "2026-01-02T03:04:05.600000Z"),
+    ],
+)
+def test_a_time_keeps_the_four_digits_of_its_year(given: str, shown: str) -> None:
+    lease: dict[str, Any] = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}}
+    lease["spec"] = {"renewTime": given}
+    conform(LEASE, lease)
+    assert lease["spec"] == {"renewTime": shown}

@@ -39,12 +39,17 @@ def timestamp(text: str) -> str:
     """metav1.Time: any RFC 3339 text becomes UTC, to the second."""
     if _CANONICAL_TIME.fullmatch(text):
         return text
-    return _parse_time(text, _LAYOUT).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc_text(_parse_time(text, _LAYOUT), "seconds")
 
 
 def micro_timestamp(text: str) -> str:
     """metav1.MicroTime: six digits of fraction are required."""
-    return _parse_time(text, _MICRO_LAYOUT).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _utc_text(_parse_time(text, _MICRO_LAYOUT), "microseconds")
+
+
+def _utc_text(moment: datetime, precision: str) -> str:
+    # strftime writes the year 1 as "1", which no RFC 3339 parser reads.
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 def _parse_time(text: str, layout: str) -> datetime:
