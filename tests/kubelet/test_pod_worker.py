@@ -107,6 +107,8 @@ def test_init_containers_come_first_and_a_failing_one_is_tried_again():
         assert pod["status"]["phase"] == "Pending"
         message = condition_of(pod, "Initialized")["message"]
         assert message == "containers with incomplete status: [prepare]"
+        waiting = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+        assert waiting["reason"] == "PodInitializing"
         assert node.runtime.running("main") is None
         node.runtime.ends_at_once["prepare"] = 0
         await node.advance(60)

@@ -28,18 +28,8 @@ def terminated(record: ContainerRecord) -> Object:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _default_waiting(state: PodState, kind: ContainerKind) -> Waiting:
-    if kind is ContainerKind.MAIN and state.spec.get("initContainers") and not _mains_began(state):
-        return Waiting("PodInitializing")
-    if kind in (ContainerKind.INIT, ContainerKind.SIDECAR) and any(
-        state.latest(c["name"]) for c in state.spec.get("initContainers") or ()
-    ):
-        return Waiting("PodInitializing")
-    return Waiting("ContainerCreating")
-
-
-def _mains_began(state: PodState) -> bool:
-    return any(state.latest(c["name"]) for c in state.spec["containers"])
+def _default_waiting(state: PodState) -> Waiting:
+    return Waiting("PodInitializing" if state.spec.get("initContainers") else "ContainerCreating")
 
 
 def _waiting(waiting: Waiting) -> Object:
@@ -52,7 +42,7 @@ def container_status(state: PodState, container: Object, *, ending: bool) -> Obj
     kind = kind_of(state.spec, name)
     records = state.containers.get(name) or []
     newest = records[0] if records else None
-    shown = _state(state, newest, kind, name, ending=ending)
+    shown = _state(state, newest, name, ending=ending)
     status: Object = {
         "name": name,
         "state": shown,
@@ -94,15 +84,13 @@ def _resources(state: PodState, container: Object, running: ContainerRecord | No
     return found
 
 
-def _state(state: PodState, newest: ContainerRecord | None, kind: ContainerKind, name: str, *, ending: bool) -> Object:
+def _state(state: PodState, newest: ContainerRecord | None, name: str, *, ending: bool) -> Object:
     waiting = state.waiting.get(name)
     if newest is not None and newest.state is ContainerState.RUNNING:
         return {"running": {"startedAt": timestamp(newest.started_s)}}
     if newest is not None and newest.state is ContainerState.EXITED and (waiting is None or ending):
         return {"terminated": terminated(newest)}
-    if newest is None and ending and waiting is None:
-        return _waiting(_default_waiting(state, kind))
-    return _waiting(waiting or _default_waiting(state, kind))
+    return _waiting(waiting or _default_waiting(state))
 
 
 def _last_state(records: list[ContainerRecord], shown: Object) -> Object:
