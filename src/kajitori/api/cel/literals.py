@@ -1,0 +1,28 @@
+"""Literal arguments that can only fail: patterns, durations and points in time are looked at when compiled."""
+
+from kajitori.api.cel.ast import Call, Literal
+from kajitori.api.cel.errors import EvaluationError
+from kajitori.api.cel.regexes import compiled
+from kajitori.api.cel.times import parse_duration, parse_timestamp
+
+_PARSERS = {"duration": parse_duration, "timestamp": parse_timestamp}
+
+
+def wrong_literal(node: Call) -> tuple[int, str] | None:
+    """Offset and message of an argument that is a literal and will not do."""
+    if node.function == "matches":
+        argument = node.args[-1] if node.args else None
+    elif node.function in _PARSERS and len(node.args) == 1:
+        argument = node.args[0]
+    else:
+        return None
+    if not isinstance(argument, Literal) or not isinstance(argument.value, str):
+        return None
+    try:
+        if node.function == "matches":
+            compiled(argument.value)
+        else:
+            _PARSERS[node.function](argument.value)
+    except (ValueError, EvaluationError):
+        return argument.at, f"invalid {node.function} argument"
+    return None
