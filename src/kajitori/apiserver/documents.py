@@ -10,6 +10,7 @@ import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
+from kajitori.storage.interface import Unavailable
 
 ROOT = "/registry/"
 _KINDS_MAX = 1024
@@ -48,8 +49,16 @@ def encode(resource: Resource, obj: Object) -> bytes:
 
 
 def with_revision(value: bytes, revision: int) -> bytes:
-    """Stored bytes with their resourceVersion."""
-    at = value.index(_METADATA) + len(_METADATA)
+    """Stored bytes with their resourceVersion. Raises Unavailable for what is stored encrypted and came undecrypted."""
+    try:
+        at = value.index(_METADATA) + len(_METADATA)
+    except ValueError:
+        if value.startswith(b"k8s:enc:"):
+            raise Unavailable(
+                "the store holds encrypted objects that no configuration covers: give --encryption-provider-config "
+                "with their key and resources (`identity: {}` first decrypts what is written again)"
+            ) from None
+        raise
     return b'%b"resourceVersion":"%d",%b' % (value[:at], revision, value[at:])
 
 

@@ -1,15 +1,21 @@
 """The API server as a process: store, server, security, TLS."""
 
 import asyncio
+from dataclasses import replace
 
 from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
+from kajitori.apiserver.audit.settings import build_auditor
+from kajitori.apiserver.configuration import BadConfiguration
+from kajitori.apiserver.encryption.storage import EncryptedStorage
 from kajitori.apiserver.http.tls import server_context
 from kajitori.apiserver.server import ApiServer
+from kajitori.app.apiserver_settings import ServerSettings, read_settings
 from kajitori.app.layout import Layout
 from kajitori.app.notify import notify_ready
 from kajitori.app.prepare import alternative_names
 from kajitori.app.record import ClusterRecord, require_record
+from kajitori.cli.apiserver_options import renewed
 from kajitori.cli.interface import CommandError, PartOptions
 from kajitori.kit.clock import Clock, SystemClock
 from kajitori.storage.factory import open_storage
@@ -20,25 +26,36 @@ async def run_apiserver(options: PartOptions, stopping: asyncio.Event) -> None:
     """Serves until `stopping`, then finishes what is under way."""
     layout = Layout(options.data_dir)
     record = require_record(layout)
+    settings = read_settings(renewed(record.apiserver, options.apiserver))
     clock = SystemClock()
     try:
         storage = await open_storage(layout.store if record.store == "sqlite" else record.store, clock)
         try:
-            await _serve(layout, record, storage, clock, stopping)
+            await _serve(layout, record, settings, storage, clock, stopping)
         finally:
             await storage.close()
-    except (StorageError, pki.PkiError) as error:
+    except (StorageError, pki.PkiError, BadConfiguration) as error:
         raise CommandError(str(error)) from error
 
 
 async def _serve(
-    layout: Layout, record: ClusterRecord, storage: Storage, clock: Clock, stopping: asyncio.Event
+    layout: Layout,
+    record: ClusterRecord,
+    settings: ServerSettings,
+    storage: Storage,
+    clock: Clock,
+    stopping: asyncio.Event,
 ) -> None:
     registry = Registry()
     keys = pki.ensure(layout.pki, alternative_names(record), clock.now())
-    server = ApiServer(storage, registry, clock)
+    encrypted = EncryptedStorage(storage, settings.encryption) if settings.encryption is not None else None
+    server = ApiServer(encrypted or storage, registry, clock, settings.server)
+    if encrypted is not None:
+        server.backend.stale = encrypted.stale
     await server.start()
-    config = security.SecurityConfig(keys, record.api_address, record.port)
+    config = settings.applied(security.SecurityConfig(keys, record.api_address, record.port))
+    if settings.audit is not None:
+        config = replace(config, auditor=build_auditor(settings.audit, clock))
     guard = security.build(config, server.objects, registry, clock)
     server.install(guard.extension)
     await guard.start()

@@ -30,6 +30,8 @@ class ClusterRecord:
     disable: tuple[str, ...] = ()
     http_port: int = 80
     https_port: int = 443
+    apiserver: tuple[str, ...] = ()
+    """Options of the API server, as texts `--name=value`."""
     format: int = FORMAT
 
     @property
@@ -69,7 +71,8 @@ def read_record(layout: Layout) -> ClusterRecord | None:
         )
     fields = dataclasses.fields(ClusterRecord)
     values = {field.name: document[field.name] for field in fields if field.name in document}
-    values["disable"] = tuple(values.get("disable") or ())
+    for name in ("disable", "apiserver"):
+        values[name] = tuple(values.get(name) or ())
     for field in fields:
         # The defaults are of the fields' types.
         if not isinstance(values.get(field.name, field.default), type(field.default)):

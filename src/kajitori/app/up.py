@@ -20,6 +20,7 @@ from kajitori.app.processes import end_orphans
 from kajitori.app.progress import Event, TerminalReporter, read_report
 from kajitori.app.record import ClusterRecord, read_record, write_record
 from kajitori.app.supervise import NOTIFY
+from kajitori.cli.apiserver_options import renewed
 from kajitori.cli.interface import CommandError, UpOptions
 
 STORES = ("sqlite", "memory")
@@ -27,7 +28,11 @@ STORES = ("sqlite", "memory")
 
 def up(options: UpOptions) -> None:
     layout = Layout(options.data_dir)
-    record = _record(options)
+    record = _record(options, _record_of_before(layout))
+    if record.apiserver:
+        from kajitori.app.apiserver_settings import read_settings
+
+        read_settings(record.apiserver)
     _refuse_what_cannot_work(layout, record)
     data_dir.make(layout, with_runtime=bool(record.nodes))
     try:
@@ -50,7 +55,15 @@ def up(options: UpOptions) -> None:
         os.execv(command[0], [*command, "--foreground"])
 
 
-def _record(options: UpOptions) -> ClusterRecord:
+def _record_of_before(layout: Layout) -> ClusterRecord | None:
+    """None when there is none, or one that `_refuse_what_cannot_work` will speak of."""
+    try:
+        return read_record(layout)
+    except CommandError:
+        return None
+
+
+def _record(options: UpOptions, before: ClusterRecord | None) -> ClusterRecord:
     if options.store not in STORES and not options.store.startswith("etcd://"):
         raise CommandError(f"--store {options.store}: unknown; choose {', '.join(STORES)} or etcd://HOST:PORT,...")
     return ClusterRecord(
@@ -61,6 +74,7 @@ def _record(options: UpOptions) -> ClusterRecord:
         disable=tuple(sorted(options.disable)),
         http_port=options.http_port,
         https_port=options.https_port,
+        apiserver=renewed(before.apiserver if before else (), options.apiserver),
     )
 
 

@@ -82,7 +82,8 @@ _BY_KEY = {option.name.replace("-", "_"): option for option in OPTIONS}
 
 def apiserver_options(function: F) -> F:
     """Adds every option of the table to a click command; the command gets them as `apiserver`, see `collected`."""
-    for option in reversed(OPTIONS):
+    # A decorated function collects its options from the last to the first, a command appends them.
+    for option in OPTIONS if isinstance(function, click.Command) else reversed(OPTIONS):
         many = option.kind in ("list", "repeated", "repeated-file")
         function = click.option(
             f"--{option.name}",

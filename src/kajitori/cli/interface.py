@@ -24,6 +24,8 @@ class UpOptions:
     wait: bool = False
     http_port: int = 80
     https_port: int = 443
+    apiserver: tuple[str, ...] = ()
+    """Options of `apiserver_options.OPTIONS` as texts `--name=value`, beside those that the cluster remembers."""
 
 
 DISABLEABLE = ("scheduler", "controllers", "dns", "ingress", "proxy")
@@ -38,6 +40,8 @@ class PartOptions:
     kubeconfig: Path | None = None
     node: str = ""
     disable: frozenset[str] = frozenset()
+    apiserver: tuple[str, ...] = ()
+    """As in `UpOptions`; only the API server has them."""
 
 
 class Application(Protocol):

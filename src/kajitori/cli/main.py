@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kajitori import __version__
+from kajitori.cli.apiserver_options import apiserver_options, collected
 from kajitori.cli.interface import DISABLEABLE, Application, CommandError, PartOptions, UpOptions
 
 PARTS = ("apiserver", "controllers", "scheduler", "node")
@@ -88,9 +89,10 @@ def build_cli(application: Application) -> click.Group:
     @click.option("--https-port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Of the Ingress.")
     @click.option("--detach", is_flag=True, help="Return and leave the cluster running.")
     @click.option("--wait", is_flag=True, help="Report when every node is Ready and the system parts answer.")
+    @apiserver_options
     def up(**options: Any) -> None:
         """Start a cluster on this machine: the control plane and its nodes."""
-        application.up(UpOptions(**options))
+        application.up(UpOptions(**collected(options)))
 
     @cli.command()
     @_data_dir
@@ -149,8 +151,10 @@ def _part_command(part: str, application: Application) -> click.Command:
     @click.option("--disable", default="", callback=_names, metavar="PART,...")
     @click.option("--node", default="", help="The node's name (of `node`).")
     def command(**options: Any) -> None:
-        application.run_part(part, PartOptions(**options))
+        application.run_part(part, PartOptions(**collected(options)))
 
+    if part == "apiserver":
+        apiserver_options(command)
     return command
 
 

@@ -147,7 +147,7 @@ class RequestTrail:
             request.headers.get("user-agent", ""),
             self._received_s,
             request_body=request.body if kept else b"",
-            is_yaml="yaml" in request.headers.get("content-type", ""),
+            content_type=request.headers.get("content-type", ""),
         )
 
 

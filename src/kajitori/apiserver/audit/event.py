@@ -29,7 +29,7 @@ class Facts:
     impersonated: User | None = None
     annotations: dict[str, str] = field(default_factory=dict)
     request_body: bytes = b""
-    is_yaml: bool = False
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def event(facts: Facts, stage: Stage, annotations: Mapping[str, str]) -> Object:
     """`annotations` as they were at that stage."""
     asked, level = facts.asked, facts.decision.level
     managed = facts.decision.omit_managed_fields
-    sent = _parsed(facts.request_body, is_yaml=facts.is_yaml) if stage.status else None
+    sent = _parsed(facts.request_body, facts.content_type) if stage.status else None
     document: Object = {
         "kind": "Event",
         "apiVersion": "audit.k8s.io/v1",
@@ -147,12 +147,16 @@ def _response_status(stage: Stage, answer: Any) -> Object:
     return {**status, "code": stage.status}
 
 
-def _parsed(body: bytes, *, is_yaml: bool = False) -> Any:
-    """A body as JSON; None when there is none or it is something else (protobuf, a stream)."""
+def _parsed(body: bytes, content_type: str = "") -> Any:
+    """A body as JSON; None when there is none or it cannot be read."""
     if not body:
         return None
     try:
-        if is_yaml:
+        if content_type.startswith("application/vnd.kubernetes.protobuf"):
+            from kajitori.api.protobuf import decode_protobuf
+
+            return decode_protobuf(body)
+        if "yaml" in content_type:
             from kajitori.apiserver.yaml_documents import load_yaml
 
             return load_yaml(body)

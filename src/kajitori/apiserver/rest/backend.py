@@ -1,7 +1,7 @@
 """What every verb works with, and how an object gets into the store and out of it."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -30,6 +30,8 @@ class Backend:
     rng: random.Random = field(default_factory=random.SystemRandom)
     admission: Sequence[AdmissionPlugin] = ()
     hooks: HookTable = field(default_factory=dict)
+    stale: Collection[str] = ()
+    """Keys of records that are written although nothing changes, because the store would now keep them otherwise."""
 
     def hooks_of(self, resource: Resource) -> Sequence[RestHooks]:
         stored = stored_resource(resource)

@@ -177,6 +177,7 @@ async def _attempt(
         facade.put_up(request, old)
     request.object = new if facade is None else facade.show(new)
     await admit_mutating(backend, request)
+    assert request.object is not None
     if facade is not None:
         facade.take(request.object, new)
     new = settle(resource, request.object if facade is None else new, old, subresource)
@@ -281,7 +282,8 @@ async def commit(
                 return await converting.shown_value(resource, value, current.revision)
         else:
             value = stored_bytes(resource, new)
-            if with_revision(value, current.revision) == current.body or write.dry_run:
+            same = with_revision(value, current.revision) == current.body and key not in backend.stale
+            if same or write.dry_run:
                 return shown_bytes(resource, value, current.revision, new)
         if may_go(resource, new):
             revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)

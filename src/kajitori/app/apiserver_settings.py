@@ -1,0 +1,251 @@
+"""What the API server's options mean: texts `--name=value` and the files they name, read once into values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kajitori.apiserver.audit.log_file import Rotation
+from kajitori.apiserver.audit.policy import read_policy
+from kajitori.apiserver.audit.settings import BATCH, FORMATS, MODES, AuditSettings
+from kajitori.apiserver.authn.chain import Anonymous
+from kajitori.apiserver.authn.keyring import SigningKey, VerifyingKey, read_signing_key, read_verifying_keys
+from kajitori.apiserver.authn.settings import AuthenticationSettings, OidcFlags, issuer_of_flags, read_authentication
+from kajitori.apiserver.authn.static_tokens import StaticTokens
+from kajitori.apiserver.authz.settings import (
+    NODE,
+    RBAC,
+    AuthorizationSettings,
+    Webhook,
+    read_authorization,
+    steps_of_modes,
+)
+from kajitori.apiserver.authz.webhook import AUTHORIZED_S, UNAUTHORIZED_S, WebhookPolicy
+from kajitori.apiserver.configuration import BadConfiguration, duration_s
+from kajitori.apiserver.encryption.configuration import Encryption, read_encryption
+from kajitori.apiserver.expressions import compiled
+from kajitori.apiserver.security import CLUSTER_ISSUER, SecurityConfig
+from kajitori.apiserver.server import ApiServerConfig
+from kajitori.cli.interface import CommandError
+
+_TOKEN_LIFETIME_S = (3600.0, float(1 << 32))
+"""What --service-account-max-token-expiration may be, as upstream has it."""
+
+
+class Flags:
+    """The options that were given, by name."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for argument in arguments:
+            name, _, value = argument.removeprefix("--").partition("=")
+            self._values.setdefault(name, []).append(value)
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._values.get(name, [default])[-1]
+
+    def all(self, name: str) -> list[str]:
+        return self._values.get(name, [])
+
+    def list(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for text in self.all(name) for part in text.split(",") if part.strip())
+
+    def path(self, name: str) -> Path | None:
+        text = self.text(name)
+        return Path(text) if text else None
+
+    def flag(self, name: str, default: bool) -> bool:
+        return self.text(name, "true" if default else "false") == "true"
+
+    def number(self, name: str, default: int) -> int:
+        return int(self.text(name, str(default)))
+
+    def seconds(self, name: str, default: float) -> float:
+        text = self.text(name)
+        if not text:
+            return default
+        found = duration_s(text)
+        if found is None:
+            raise BadConfiguration(f"--{name} {text}: must be a duration like 30s or 5m")
+        return found
+
+    def one_of(self, name: str, choices: Sequence[str], default: str) -> str:
+        text = self.text(name, default)
+        if text not in choices:
+            raise BadConfiguration(f"--{name} {text}: unknown; choose from {', '.join(choices)}")
+        return text
+
+    def only_with(self, name: str, *needed: str) -> None:
+        """Raise when `name` is given and none of `needed` is."""
+        if self.text(name) and not any(self.text(other) for other in needed):
+            raise BadConfiguration(f"--{name}: needs {' or '.join(f'--{other}' for other in needed)} too")
+
+    def not_with(self, name: str, *others: str) -> None:
+        for other in others:
+            if self.text(name) and self.text(other):
+                raise BadConfiguration(f"--{name}: cannot stand beside --{other}; give one of the two")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Everything that the options say."""
+
+    authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
+    authorization: AuthorizationSettings = field(default_factory=AuthorizationSettings)
+    audit: AuditSettings | None = None
+    encryption: Encryption | None = None
+    issuers: tuple[str, ...] = (CLUSTER_ISSUER,)
+    audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
+    signing_key: SigningKey | None = None
+    verifying_keys: tuple[VerifyingKey, ...] = ()
+    token_lifetime_max_s: int | None = None
+    plugins_on: frozenset[str] = frozenset()
+    plugins_off: frozenset[str] = frozenset()
+    allow_privileged: bool = True
+    server: ApiServerConfig = field(default_factory=ApiServerConfig)
+
+    def applied(self, config: SecurityConfig) -> SecurityConfig:
+        """That configuration with what the options say; the auditor is made by whoever serves."""
+        return replace(
+            config,
+            issuers=self.issuers,
+            audiences=self.audiences,
+            signing_key=self.signing_key,
+            verifying_keys=self.verifying_keys,
+            token_lifetime_max_s=self.token_lifetime_max_s,
+            authentication=self.authentication,
+            authorization=self.authorization,
+            plugins_on=self.plugins_on,
+            plugins_off=self.plugins_off,
+            allow_privileged=self.allow_privileged,
+        )
+
+
+def read_settings(arguments: Sequence[str]) -> ServerSettings:
+    """Raises CommandError: one line naming the option or the file, the place in it, and the remedy."""
+    try:
+        return _settings(Flags(arguments))
+    except BadConfiguration as error:
+        raise CommandError(str(error)) from error
+
+
+def _settings(flags: Flags) -> ServerSettings:
+    issuers = tuple(flags.all("service-account-issuer")) or (CLUSTER_ISSUER,)
+    signing = flags.path("service-account-signing-key-file")
+    return ServerSettings(
+        authentication=_authentication(flags, issuers),
+        authorization=_authorization(flags),
+        audit=_audit(flags),
+        encryption=read_encryption(path) if (path := flags.path("encryption-provider-config")) else None,
+        issuers=issuers,
+        audiences=flags.list("api-audiences") or issuers[:1],
+        signing_key=read_signing_key(signing) if signing else None,
+        verifying_keys=tuple(
+            key for path in flags.all("service-account-key-file") for key in read_verifying_keys(Path(path))
+        ),
+        token_lifetime_max_s=_token_lifetime(flags),
+        plugins_on=frozenset(flags.list("enable-admission-plugins")),
+        plugins_off=frozenset(flags.list("disable-admission-plugins")),
+        allow_privileged=flags.flag("allow-privileged", True),
+        server=_server(flags),
+    )
+
+
+def _authentication(flags: Flags, own_issuers: Sequence[str]) -> AuthenticationSettings:
+    oidc = ("oidc-client-id", "oidc-username-claim", "oidc-groups-claim", "oidc-required-claim", "oidc-ca-file")
+    for name in oidc:
+        flags.only_with(name, "oidc-issuer-url")
+    flags.not_with("authentication-config", "oidc-issuer-url")
+    tokens, config = flags.path("token-auth-file"), flags.path("authentication-config")
+    issuers: Sequence[object] = ()
+    anonymous = Anonymous(flags.flag("anonymous-auth", True))
+    if config is not None:
+        issuers, told = read_authentication(config, compiled, own_issuers)
+        if told != Anonymous() and flags.text("anonymous-auth"):
+            raise BadConfiguration(f"--anonymous-auth: {config} says the same under `anonymous`; give one of the two")
+        anonymous = told if told != Anonymous() else anonymous
+    elif flags.text("oidc-issuer-url"):
+        issuers = (issuer_of_flags(_oidc(flags)),)
+    return AuthenticationSettings(
+        anonymous=anonymous,
+        static_tokens=StaticTokens.read(tokens) if tokens else None,
+        issuers=issuers,
+        webhook=flags.path("authentication-token-webhook-config-file"),
+        webhook_cache_s=flags.seconds("authentication-token-webhook-cache-ttl", 120.0),
+    )
+
+
+def _oidc(flags: Flags) -> OidcFlags:
+    required = {}
+    for text in flags.list("oidc-required-claim"):
+        claim, equals, value = text.partition("=")
+        if not claim or not equals:
+            raise BadConfiguration(f"--oidc-required-claim {text}: must be CLAIM=VALUE")
+        required[claim] = value
+    return OidcFlags(
+        issuer_url=flags.text("oidc-issuer-url"),
+        client_id=flags.text("oidc-client-id"),
+        username_claim=flags.text("oidc-username-claim", "sub"),
+        username_prefix=flags.text("oidc-username-prefix"),
+        groups_claim=flags.text("oidc-groups-claim"),
+        groups_prefix=flags.text("oidc-groups-prefix"),
+        required=required,
+        ca_file=flags.path("oidc-ca-file"),
+        algorithms=flags.list("oidc-signing-algs") or ("RS256",),
+    )
+
+
+def _authorization(flags: Flags) -> AuthorizationSettings:
+    flags.not_with("authorization-config", "authorization-mode", "authorization-webhook-config-file")
+    if config := flags.path("authorization-config"):
+        return AuthorizationSettings(read_authorization(config, compiled))
+    webhook = None
+    if kubeconfig := flags.path("authorization-webhook-config-file"):
+        policy = WebhookPolicy(
+            authorized_s=flags.seconds("authorization-webhook-cache-authorized-ttl", AUTHORIZED_S),
+            unauthorized_s=flags.seconds("authorization-webhook-cache-unauthorized-ttl", UNAUTHORIZED_S),
+        )
+        webhook = Webhook(kubeconfig=kubeconfig, policy=policy)
+    return AuthorizationSettings(steps_of_modes(flags.list("authorization-mode") or (NODE, RBAC), webhook))
+
+
+def _audit(flags: Flags) -> AuditSettings | None:
+    outputs = ("audit-log-path", "audit-webhook-config-file")
+    for name in outputs:
+        flags.only_with(name, "audit-policy-file")
+    flags.only_with("audit-policy-file", *outputs)
+    path = flags.path("audit-policy-file")
+    if path is None:
+        return None
+    return AuditSettings(
+        policy=read_policy(path),
+        log_path=flags.text("audit-log-path"),
+        mode=flags.one_of("audit-log-mode", MODES, BATCH),
+        format=flags.one_of("audit-log-format", tuple(FORMATS), "json"),
+        rotation=Rotation(
+            flags.number("audit-log-maxsize", 100),
+            flags.number("audit-log-maxbackup", 0),
+            flags.number("audit-log-maxage", 0),
+        ),
+        webhook=flags.path("audit-webhook-config-file"),
+    )
+
+
+def _token_lifetime(flags: Flags) -> int | None:
+    name = "service-account-max-token-expiration"
+    lifetime_s = flags.seconds(name, 0.0)
+    if not lifetime_s:
+        return None
+    least_s, most_s = _TOKEN_LIFETIME_S
+    if not least_s <= lifetime_s <= most_s:
+        raise BadConfiguration(f"--{name} {flags.text(name)}: must be from 1h to 2^32 seconds")
+    return int(lifetime_s)
+
+
+def _server(flags: Flags) -> ApiServerConfig:
+    usual = ApiServerConfig()
+    return replace(
+        usual,
+        reading_max=flags.number("max-requests-inflight", usual.reading_max),
+        mutating_max=flags.number("max-mutating-requests-inflight", usual.mutating_max),
+        events_kept_s=flags.seconds("event-ttl", usual.events_kept_s),
+    )
