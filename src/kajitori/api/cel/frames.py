@@ -1,10 +1,9 @@
 """One evaluation under way: its variables and what it has cost so far."""
 
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
-_ABSENT = object()
+ABSENT = object()
 
 
 class Frame:
@@ -17,18 +16,13 @@ class Frame:
         self.cost = 0
         self.limit = limit
 
-    @contextmanager
-    def local(self, *names: str) -> Iterator[MutableMapping[str, Any]]:
-        """The variables, with those of `names` as they were before once it ends."""
-        before = [self.variables.get(name, _ABSENT) for name in names]
-        try:
-            yield self.variables
-        finally:
-            for name, value in zip(names, before, strict=True):
-                if value is _ABSENT:
-                    self.variables.pop(name, None)
-                else:
-                    self.variables[name] = value
-
 
 Plan = Callable[[Frame], Any]
+
+
+def restore(variables: MutableMapping[str, Any], name: str, before: Any) -> None:
+    """Makes a variable again what it was outside a loop."""
+    if before is ABSENT:
+        variables.pop(name, None)
+    else:
+        variables[name] = before

@@ -4,33 +4,68 @@ The costs per element follow from the written-out form: `all` reads the accumula
 besides its predicate, `map` reads it once, makes a list and adds it, and so on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 from kajitori.api.cel.ast import MAP_INSERT, Call, Fold, Ident, ListOf, Node
 from kajitori.api.cel.errors import CostExceeded, EvaluationError, no_overload
-from kajitori.api.cel.frames import Frame, Plan
+from kajitori.api.cel.frames import ABSENT, Frame, Plan, restore
 from kajitori.api.cel.values import bounded
 
 _ALL_COST, _EXISTS_COST = 3, 4
 _KEEP_COST, _SKIP_COST = 12, 1
 _INSERT_COST = 2
+_MAP_START_COST = 31
 
-Element = tuple[Any, Any]
+Advance = Callable[[Any], None]
+"""Makes an element the loop's variable."""
+Loop = Callable[[Frame, Iterable[Any], Advance], Any]
 
 
 def plan_fold(node: Fold, plan: Callable[[Node], Plan]) -> Plan:
-    names = (node.variable, node.variable2) if node.variable2 else (node.variable,)
-    elements, loop = _elements(node, plan(node.range)), _loop(node, plan)
+    one, two = node.variable, node.variable2
+    elements = _pairs if two else _elements
+    range_plan, loop = plan(node.range), _loop(node, plan)
 
     def run(frame: Frame) -> Any:
-        with frame.local(*names):
-            return loop(frame, elements(frame))
+        over = elements(range_plan(frame))
+        variables = frame.variables
+        before, before2 = variables.get(one, ABSENT), variables.get(two, ABSENT)
+        try:
+            return loop(frame, over, _advance(variables, one, two))
+        finally:
+            restore(variables, one, before)
+            if two:
+                restore(variables, two, before2)
 
     return run
 
 
-Loop = Callable[[Frame, Iterator[None]], Any]
+def _elements(over: Any) -> Iterable[Any]:
+    """Elements of a list, keys of a map."""
+    if isinstance(over, list | Mapping):
+        return over
+    raise no_overload()
+
+
+def _pairs(over: Any) -> Iterable[Any]:
+    """Numbers and elements, or keys and values."""
+    if isinstance(over, list):
+        return enumerate(over)
+    if isinstance(over, Mapping):
+        return over.items()
+    raise no_overload()
+
+
+def _advance(variables: MutableMapping[str, Any], one: str, two: str) -> Advance:
+    if not two:
+        return partial(variables.__setitem__, one)
+
+    def both(pair: tuple[Any, Any]) -> None:
+        variables[one], variables[two] = pair
+
+    return both
 
 
 def _loop(node: Fold, plan: Callable[[Node], Plan]) -> Loop:
@@ -58,40 +93,19 @@ def _filtered(step: Call) -> tuple[Node | None, Call]:
     return step.args[0], kept
 
 
-def _elements(node: Fold, range_plan: Plan) -> Callable[[Frame], Iterator[None]]:
-    """Sets the loop's variables for one element after the other."""
-    one, two = node.variable, node.variable2
-
-    def iterate(frame: Frame) -> Iterator[None]:
-        over = range_plan(frame)
-        pairs: Iterable[Element]
-        if isinstance(over, list):
-            pairs = enumerate(over) if two else ((each, None) for each in over)
-        elif isinstance(over, Mapping):
-            pairs = over.items() if two else ((key, None) for key in over)
-        else:
-            raise no_overload()
-        variables = frame.variables
-        for first, second in pairs:
-            if frame.cost > frame.limit:
-                raise CostExceeded
-            variables[one] = first
-            if two:
-                variables[two] = second
-            yield
-
-    return iterate
-
-
 def _quantified(predicate: Plan, wanted: bool) -> Loop:
     """all (`wanted`) or exists: an element that decides is enough, even when others fail."""
     cost = _ALL_COST if wanted else _EXISTS_COST
 
-    def decide(frame: Frame, elements: Iterator[None]) -> bool:
+    def decide(frame: Frame, over: Iterable[Any], advance: Advance) -> bool:
         failed: EvaluationError | None = None
         frame.cost += 1
-        for _ in elements:
+        limit = frame.limit
+        for each in over:
             frame.cost += cost
+            if frame.cost > limit:
+                raise CostExceeded
+            advance(each)
             try:
                 value = predicate(frame)
             except CostExceeded:
@@ -110,16 +124,23 @@ def _quantified(predicate: Plan, wanted: bool) -> Loop:
     return decide
 
 
+def _charge(frame: Frame, cost: int) -> None:
+    frame.cost += cost
+    if frame.cost > frame.limit:
+        raise CostExceeded
+
+
 def _exactly_one(predicate: Plan) -> Loop:
-    def count(frame: Frame, elements: Iterator[None]) -> bool:
+    def count(frame: Frame, over: Iterable[Any], advance: Advance) -> bool:
         found = 0
         frame.cost += 2
-        for _ in elements:
+        for each in over:
+            advance(each)
             value = predicate(frame)
             if type(value) is not bool:
                 raise no_overload()
             found += value
-            frame.cost += 2 if value else 1
+            _charge(frame, 2 if value else 1)
         return found == 1
 
     return count
@@ -132,19 +153,20 @@ def _passes(frame: Frame, condition: Plan | None) -> bool:
     if type(value) is not bool:
         raise no_overload()
     if not value:
-        frame.cost += _SKIP_COST
+        _charge(frame, _SKIP_COST)
     return value
 
 
 def _collecting(condition: Plan | None, element: Plan) -> Loop:
-    def collect(frame: Frame, elements: Iterator[None]) -> list[Any]:
+    def collect(frame: Frame, over: Iterable[Any], advance: Advance) -> list[Any]:
         found: list[Any] = []
         frame.cost += _KEEP_COST - 1
-        for _ in elements:
+        for each in over:
+            advance(each)
             if _passes(frame, condition):
                 found.append(element(frame))
-                frame.cost += _KEEP_COST
-                bounded(len(found))
+                _charge(frame, _KEEP_COST)
+        bounded(len(found))
         return found
 
     return collect
@@ -153,13 +175,14 @@ def _collecting(condition: Plan | None, element: Plan) -> Loop:
 def _inserting(condition: Plan | None, parts: list[Plan]) -> Loop:
     """transformMap (key and value) and transformMapEntry (a map)."""
 
-    def insert(frame: Frame, elements: Iterator[None]) -> dict[Any, Any]:
+    def insert(frame: Frame, over: Iterable[Any], advance: Advance) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
-        frame.cost += 31
-        for _ in elements:
+        frame.cost += _MAP_START_COST
+        for each in over:
+            advance(each)
             if not _passes(frame, condition):
                 continue
-            frame.cost += _INSERT_COST
+            _charge(frame, _INSERT_COST)
             values = [part(frame) for part in parts]
             entries = {values[0]: values[1]} if len(values) == 2 else values[0]
             if not isinstance(entries, Mapping):

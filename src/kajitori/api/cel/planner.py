@@ -12,7 +12,7 @@ from kajitori.api.cel import loops
 from kajitori.api.cel.ast import Bind, Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, Struct
 from kajitori.api.cel.costs import runtime_cost
 from kajitori.api.cel.errors import CostExceeded, EvaluationError, no_overload
-from kajitori.api.cel.frames import Frame, Plan
+from kajitori.api.cel.frames import ABSENT, Frame, Plan, restore
 from kajitori.api.cel.functions import Overload
 from kajitori.api.cel.values import NONE, Optional, StructValue, UInt
 
@@ -421,9 +421,12 @@ def _bind(node: Bind) -> Plan:
 
     def bind(frame: Frame) -> Any:
         bound = value(frame)
-        with frame.local(name) as variables:
-            variables[name] = bound
+        before = frame.variables.get(name, ABSENT)
+        frame.variables[name] = bound
+        try:
             return body(frame)
+        finally:
+            restore(frame.variables, name, before)
 
     return bind
 

@@ -37,7 +37,8 @@ def _add(one: Any, other: Any) -> Any:
     kind, kind2 = type(one), type(other)
     if kind is kind2:
         if kind is int:
-            return checked_int(one + other)
+            total = one + other
+            return total if INT_MIN <= total <= INT_MAX else checked_int(total)
         if kind is str or kind is bytes:
             bounded_text(len(one) + len(other))
             return one + other
@@ -145,18 +146,26 @@ def _unordered(one: Any, other: Any) -> bool:
 
 
 def _less(one: Any, other: Any) -> bool:
+    if type(one) is type(other) is int:
+        return bool(one < other)
     return compare(one, other) < 0
 
 
 def _at_most(one: Any, other: Any) -> bool:
+    if type(one) is type(other) is int:
+        return bool(one <= other)
     return compare(one, other) <= 0 and not _unordered(one, other)
 
 
 def _greater(one: Any, other: Any) -> bool:
+    if type(one) is type(other) is int:
+        return bool(one > other)
     return compare(one, other) > 0
 
 
 def _at_least(one: Any, other: Any) -> bool:
+    if type(one) is type(other) is int:
+        return bool(one >= other)
     return compare(one, other) >= 0 and not _unordered(one, other)
 
 
