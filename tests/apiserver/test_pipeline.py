@@ -21,6 +21,9 @@ JANE = User("jane", ("system:authenticated",))
 class Tokens:
     """Tokens are names; "bad" is none."""
 
+    def known(self, credentials):
+        return None
+
     async def authenticate(self, credentials):
         if not credentials.bearer_token:
             return ANONYMOUS

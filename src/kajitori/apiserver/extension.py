@@ -23,6 +23,9 @@ ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 class EveryoneIsAdmin:
     """Authenticates everybody as the administrator: for tests and simulations, never for a network."""
 
+    def known(self, credentials: Credentials) -> User:
+        return ADMIN
+
     async def authenticate(self, credentials: Credentials) -> User:
         return ADMIN
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from kajitori.api.meta import Object
@@ -52,15 +52,22 @@ class Query:
 
 class Headers(dict[str, str]):
     """Header lines by lower-case name. The requests of one connection that bring the same lines share one object, never
-    changed, and with it what the pipeline has read from it."""
+    changed, and with it who the pipeline has read them to be from."""
 
-    __slots__ = ("credentials",)
+    __slots__ = ("sender",)
 
-    credentials: Credentials | None
+    sender: "Sender | None"
 
     def __init__(self, lines: Mapping[str, str] | None = None) -> None:
         super().__init__(lines or {})
-        self.credentials = None
+        self.sender = None
+
+
+class Sender(NamedTuple):
+    """What a request's header and its connection say about who sends it, not yet believed."""
+
+    credentials: Credentials
+    impersonates: bool
 
 
 class Trail(Protocol):

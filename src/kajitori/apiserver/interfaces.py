@@ -32,13 +32,17 @@ class Credentials:
 
 
 class Authenticator(Protocol):
+    def known(self, credentials: Credentials) -> User | None:
+        """Who this is, where memory alone tells and all it rests on still stands; else None. May raise Unauthorized."""
+
     async def authenticate(self, credentials: Credentials) -> User:
         """ANONYMOUS when nothing was brought; raises Unauthorized for something that does not hold."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attributes:
-    """What is being asked, as authorization sees it (`resource` is the plural; paths have none)."""
+    """What is being asked, as authorization sees it (`resource` is the plural; paths have none). Never changed: it is
+    not frozen because making a frozen one takes four times as long, and every request makes one."""
 
     user: User
     verb: str

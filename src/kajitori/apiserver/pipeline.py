@@ -7,9 +7,10 @@ from typing import Any
 
 from kajitori.api.errors import BadRequest, Forbidden, InternalError, ServiceUnavailable, StatusError, Unauthorized
 from kajitori.api.registry import Registry
+from kajitori.api.resource import Resource
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.flow_control import FlowControl
-from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, RequestContext, Response
+from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Request, RequestContext, Response, Sender
 from kajitori.apiserver.impersonation import asks_to_impersonate, forbidden_message, impersonated
 from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict, decided
 from kajitori.apiserver.metrics import Metrics, RequestKey
@@ -43,6 +44,17 @@ def credentials_of(request: Request) -> Credentials:
     return Credentials(request.certificate, token)
 
 
+def _sender_of(request: Request) -> Sender:
+    headers = request.headers
+    kept = headers if isinstance(headers, Headers) else None
+    if kept is not None and kept.sender is not None:
+        return kept.sender
+    sender = Sender(credentials_of(request), asks_to_impersonate(headers))
+    if kept is not None:
+        kept.sender = sender
+    return sender
+
+
 class Pipeline:
     """Calling it answers a request; it raises nothing."""
 
@@ -63,12 +75,13 @@ class Pipeline:
         """`user` is given for calls inside the process, which are authenticated already."""
         started_s = self._clock.monotonic()
         info = request_info(request.method, request.path, request.query)
+        resource = self._registry.by_path(info.group, info.version, info.resource) if info.resource else None
         warnings: list[str] = []
         auditor = self.extension.auditor
         if auditor is not None:
             request.trail = auditor.begin(request)
         try:
-            response = await self._serve(request, info, user, warnings)
+            response = await self._serve(request, info, resource, user, warnings)
         except StatusError as error:
             response = status_response(error)
         except Unavailable as error:
@@ -89,27 +102,24 @@ class Pipeline:
             return response
         if warnings:
             response = with_warnings(response, warnings)
-        self._metrics.observe(self._metric_key(info), response.status, self._clock.monotonic() - started_s)
+        self._metrics.observe(_metric_key(info, resource), response.status, self._clock.monotonic() - started_s)
         return response
 
-    def _metric_key(self, info: RequestInfo) -> RequestKey:
-        """Only names that are served are counted by name: what strangers make up must not fill the memory."""
-        resource = self._registry.by_path(info.group, info.version, info.resource) if info.resource else None
-        if resource is None:
-            return (info.verb.upper(), "", "", "", "")
-        part = info.subresource if info.subresource and resource.has_subresource(info.subresource) else ""
-        return (info.verb.upper(), info.group, info.version, info.resource, part)
-
-    async def _serve(self, request: Request, info: RequestInfo, user: User | None, warnings: list[str]) -> Response:
+    async def _serve(
+        self, request: Request, info: RequestInfo, resource: Resource | None, user: User | None, warnings: list[str]
+    ) -> Response:
         extension, trail = self.extension, request.trail
         if user is None:
-            user = await extension.authenticator.authenticate(credentials_of(request))
+            credentials, impersonates = _sender_of(request)
+            user = extension.authenticator.known(credentials)
+            if user is None:
+                user = await extension.authenticator.authenticate(credentials)
             paths = extension.anonymous_paths
             if paths is not None and user is ANONYMOUS and request.path not in paths:
                 raise Unauthorized()
             if trail is not None:
                 trail.received(user, info)
-            if asks_to_impersonate(request.headers):
+            if impersonates:
                 user = await impersonated(user, request.headers, extension.authorizer)
                 if trail is not None:
                     trail.impersonated(user)
@@ -136,7 +146,6 @@ class Pipeline:
             trail.authorized(verdict, reason)
         if verdict is not Verdict.ALLOW:
             raise Forbidden(forbidden_message(attributes, reason), _details(info))
-        resource = self._registry.by_path(info.group, info.version, info.resource) if info.resource else None
         context = RequestContext(request, user, attributes, resource, warnings)
         if info.verb == "watch" or info.subresource in _STREAMING:
             return await self._dispatch(info, context)
@@ -146,6 +155,14 @@ class Pipeline:
             return await self._dispatch(info, context)
         finally:
             self._flow.leave(mutating=mutating)
+
+
+def _metric_key(info: RequestInfo, resource: Resource | None) -> RequestKey:
+    """Only names that are served are counted by name: what strangers make up must not fill the memory."""
+    if resource is None:
+        return (info.verb.upper(), "", "", "", "")
+    part = info.subresource if info.subresource and resource.has_subresource(info.subresource) else ""
+    return (info.verb.upper(), info.group, info.version, info.resource, part)
 
 
 def _too_deep(error: Exception) -> bool:

@@ -200,10 +200,11 @@ def _authenticator(config: SecurityConfig, keys: Keyring, objects: Objects, cloc
     tokens: list[TokenAuthenticator] = []
     if settings.static_tokens is not None:
         tokens.append(OpaqueTokens(settings.static_tokens.find, own))
-    tokens.append(ServiceAccountAuthenticator(keys, config.issuers, own, objects, clock))
+    accounts = ServiceAccountAuthenticator(keys, config.issuers, own, objects, clock)
+    tokens.append(accounts)
     tokens.append(OpaqueTokens(BootstrapTokens(objects, clock).authenticate, own))
     tokens += remote_authenticators(settings, own, clock)
-    return AuthenticatorChain(CertificateAuthenticator(clock), tokens, settings.anonymous)
+    return AuthenticatorChain(CertificateAuthenticator(clock), tokens, settings.anonymous, accounts.remembered)
 
 
 def _hooks_of(authorizer: Authorizer, roles: RbacAuthorizer) -> Mapping[tuple[str, str], Sequence[RestHooks]]:

@@ -30,20 +30,20 @@ class World:
         self.key = SigningKey(pki.create_signing_key())
         self.issuer = TokenIssuer(self.key, ISSUER)
         self.account = self.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "app", "namespace": "default"}})
+        accounts = ServiceAccountAuthenticator(Keyring([self.key]), [ISSUER], AUDIENCES, self.objects, self.clock)
         self.chain = AuthenticatorChain(
             CertificateAuthenticator(self.clock),
-            [
-                ServiceAccountAuthenticator(Keyring([self.key]), [ISSUER], AUDIENCES, self.objects, self.clock),
-                OpaqueTokens(BootstrapTokens(self.objects, self.clock).authenticate, AUDIENCES),
-            ],
+            [accounts, OpaqueTokens(BootstrapTokens(self.objects, self.clock).authenticate, AUDIENCES)],
             Anonymous(anonymous),
+            accounts.remembered,
         )
 
     def token(self, **bound: object) -> str:
         return self.issuer.issue(self.account, AUDIENCES[:1], 3600, self.clock.now(), **bound)  # type: ignore[arg-type]
 
     def ask(self, token: str = "", certificate: bytes | None = None) -> User:
-        return asyncio.run(self.chain.authenticate(Credentials(certificate, token)))
+        credentials = Credentials(certificate, token)
+        return self.chain.known(credentials) or asyncio.run(self.chain.authenticate(credentials))
 
     def refused(self, token: str) -> bool:
         try:

@@ -55,10 +55,18 @@ class AuthenticatorChain:
         certificates: CertificateAuthenticator,
         tokens: Sequence[TokenAuthenticator],
         anonymous: Anonymous = Anonymous(),  # frozen
+        remembered: Callable[[str], User | None] = lambda token: None,
     ) -> None:
+        """`remembered` tells the user of a token that has been accepted before and would be again."""
         self._certificates = certificates
         self._tokens = tuple(tokens)
         self._anonymous = anonymous
+        self._remembered = remembered
+
+    def known(self, credentials: Credentials) -> User | None:
+        if credentials.certificate is not None:
+            return self._certificates.authenticate(credentials.certificate)
+        return self._remembered(credentials.bearer_token)
 
     async def authenticate(self, credentials: Credentials) -> User:
         if credentials.certificate is not None:

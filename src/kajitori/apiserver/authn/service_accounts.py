@@ -8,9 +8,9 @@ import base64
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
@@ -92,6 +92,33 @@ class TokenIssuer:
         return jwt.encode(payload, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.id})
 
 
+class _Bound(NamedTuple):
+    """An object without which a token is void."""
+
+    resource: Resource
+    name: str
+    namespace: str
+    uid: str
+
+
+class _Accepted(NamedTuple):
+    user: User
+    begins_s: float
+    ends_s: float
+    bound: tuple[_Bound, ...]
+
+
+def _bound_by(claims: Object) -> Iterator[_Bound]:
+    """The service account, and what else the token names; of a pod's node it tells, but it does not die with it."""
+    private = claims.get("kubernetes.io") or {}
+    namespace, account = private.get("namespace", ""), private.get("serviceaccount") or {}
+    yield _Bound(core.SERVICE_ACCOUNT, account.get("name", ""), namespace, account.get("uid", ""))
+    for kind, resource in _BOUND.items():
+        if (named := private.get(kind)) and not (kind == "node" and private.get("pod")):
+            where = namespace if resource.namespaced else ""
+            yield _Bound(resource, named.get("name", ""), where, named.get("uid", ""))
+
+
 class ServiceAccountAuthenticator:
     """Checks tokens of these issuers. Remembers the claims of the last 4096 tokens whose signature held."""
 
@@ -104,6 +131,22 @@ class ServiceAccountAuthenticator:
         self._objects = objects
         self._clock = clock
         self._verified: OrderedDict[bytes, Object] = OrderedDict()
+        self._accepted: OrderedDict[str, _Accepted] = OrderedDict()
+
+    def remembered(self, token: str) -> User | None:
+        """The user of a bound token that was accepted for this server, while everything it is bound to stands
+        unchanged in memory; None when that has to be looked at again."""
+        accepted = self._accepted.get(token)
+        if accepted is None:
+            return None
+        if accepted.begins_s <= self._clock.now() <= accepted.ends_s and all(map(self._stands, accepted.bound)):
+            return accepted.user
+        del self._accepted[token]
+        return None
+
+    def _stands(self, bound: _Bound) -> bool:
+        found = self._objects.cached(bound.resource, bound.name, bound.namespace)
+        return found is not None and found["metadata"]["uid"] == bound.uid and not is_deleting(found)
 
     async def authenticate(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, tuple[str, ...]] | None:
         """The user and the audiences that token and question share; None when it is no token of this issuer.
@@ -119,7 +162,13 @@ class ServiceAccountAuthenticator:
         shared = tuple(a for a in claims.get("aud") or () if a in (audiences or self.audiences))
         if not shared:
             raise Unauthorized()
-        return await self._bound_user(claims), shared
+        user = await self._bound_user(claims)
+        if not audiences:
+            begins_s, ends_s = claims.get("nbf", 0) - 1, claims.get("exp", 0) + 1
+            self._accepted[token] = _Accepted(user, begins_s, ends_s, tuple(_bound_by(claims)))
+            if len(self._accepted) > _CACHED_MAX:
+                self._accepted.popitem(last=False)
+        return user, shared
 
     def _is_ours(self, token: str) -> bool:
         try:
@@ -157,22 +206,19 @@ class ServiceAccountAuthenticator:
         raise Unauthorized()
 
     async def _bound_user(self, claims: Object) -> User:
-        private = claims.get("kubernetes.io") or {}
-        namespace, account = private.get("namespace", ""), private.get("serviceaccount") or {}
-        await self._live(core.SERVICE_ACCOUNT, account, namespace)
+        for bound in _bound_by(claims):
+            await self._live(bound)
+        private = claims["kubernetes.io"]
         extra: dict[str, tuple[str, ...]] = {}
         if claims.get("jti"):
             extra[CREDENTIAL_ID] = (f"JTI={claims['jti']}",)
         pod, node = private.get("pod"), private.get("node")
-        for kind, resource in _BOUND.items():
-            # A pod's node is told, but the token does not die with the node's object.
-            if private.get(kind) and not (kind == "node" and pod):
-                await self._live(resource, private[kind], namespace if resource.namespaced else "")
         if pod:
             extra |= {_POD_NAME: (pod["name"],), _POD_UID: (pod["uid"],)}
         if node:
             extra |= {_NODE_NAME: (node["name"],), _NODE_UID: (node.get("uid", ""),)}
-        return service_account_user(namespace, account["name"], account["uid"], extra)
+        account = private["serviceaccount"]
+        return service_account_user(private["namespace"], account["name"], account["uid"], extra)
 
     async def _legacy_user(self, token: str, claims: Object) -> User:
         namespace = claims.get(f"{_LEGACY}namespace", "")
@@ -185,13 +231,13 @@ class ServiceAccountAuthenticator:
         stored = (secret.get("data") or {}).get("token", "")
         if is_deleting(secret) or base64.b64decode(stored) != token.encode():
             raise Unauthorized()
-        await self._live(core.SERVICE_ACCOUNT, account, namespace)
+        await self._live(_Bound(core.SERVICE_ACCOUNT, account["name"], namespace, account["uid"]))
         return service_account_user(namespace, account["name"], account["uid"], {})
 
-    async def _live(self, resource: Resource, reference: Object, namespace: str) -> None:
-        found = await self._find(resource, reference.get("name", ""), namespace, reference.get("uid", ""))
+    async def _live(self, bound: _Bound) -> None:
+        found = await self._find(bound.resource, bound.name, bound.namespace, bound.uid)
         deleted = found["metadata"].get("deletionTimestamp")
-        if uid_of(found) != reference.get("uid"):
+        if uid_of(found) != bound.uid:
             raise Unauthorized()
         if deleted and parse_timestamp(deleted) + _DELETION_LEEWAY_S < self._clock.now():
             raise Unauthorized()
