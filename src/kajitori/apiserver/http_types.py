@@ -114,6 +114,8 @@ class Request:
     """The path as it was sent, percent-encoding and all; what a proxy passes on."""
     connection: Connection | None = None
     trail: Trail | None = None
+    answer_lines: bytes = b""
+    """Header lines for the answer, as they stand on the wire; set on the request's way."""
 
 
 @dataclass(slots=True)
@@ -202,6 +204,9 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     stream: AsyncIterator[bytes] | None = None
     source: Source | None = None
+    lines: bytes = b""
+    """More headers, as they stand on the wire. The pipeline sets them on every answer, shared ones too, in the step in
+    which it is written."""
 
 
 CONNECTION_TAKEN = Response(status=101)

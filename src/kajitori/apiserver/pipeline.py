@@ -9,7 +9,7 @@ from kajitori.api.errors import BadRequest, Forbidden, InternalError, ServiceUna
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.extension import Extension
-from kajitori.apiserver.flow_control import FlowControl
+from kajitori.apiserver.flow.control import FlowControl
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Request, RequestContext, Response, Sender
 from kajitori.apiserver.impersonation import asks_to_impersonate, forbidden_message, impersonated
 from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict, decided
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Dispatch = Callable[[RequestInfo, RequestContext], Awaitable[Response]]
 _MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+_WIDE = frozenset(("list", "watch"))
 _STREAMING = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 _SOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
@@ -100,6 +101,7 @@ class Pipeline:
             response = request.trail.ended(response, info)
         if response is CONNECTION_TAKEN:
             return response
+        response.lines = request.answer_lines
         if warnings:
             response = with_warnings(response, warnings)
         self._metrics.observe(_metric_key(info, resource), response.status, self._clock.monotonic() - started_s)
@@ -139,6 +141,8 @@ class Pipeline:
             query.get("labelSelector"),
             query.get("fieldSelector"),
         )
+        flow = self._flow.flow_of(attributes)
+        request.answer_lines = flow.lines
         verdict, reason = extension.authorizer.authorize(attributes)
         if verdict is Verdict.ASK:
             verdict, reason = await decided(extension.authorizer, attributes)
@@ -147,14 +151,15 @@ class Pipeline:
         if verdict is not Verdict.ALLOW:
             raise Forbidden(forbidden_message(attributes, reason), _details(info))
         context = RequestContext(request, user, attributes, resource, warnings)
-        if info.verb == "watch" or info.subresource in _STREAMING:
+        if info.subresource in _STREAMING:
             return await self._dispatch(info, context)
         mutating = info.verb in _MUTATING
-        self._flow.enter(user, mutating=mutating)
+        width = self._flow.width_of(flow, resource, query) if info.verb in _WIDE and resource is not None else 1
+        waited = None if self._flow.enter(flow, width, mutating) else await self._flow.wait(flow, width, mutating)
         try:
             return await self._dispatch(info, context)
         finally:
-            self._flow.leave(mutating=mutating)
+            self._flow.leave(flow, width, mutating, waited)
 
 
 def _metric_key(info: RequestInfo, resource: Resource | None) -> RequestKey:

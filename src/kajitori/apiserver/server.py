@@ -17,7 +17,8 @@ from kajitori.apiserver.compaction import COMPACTION_S, Compactor
 from kajitori.apiserver.discovery import Discovery
 from kajitori.apiserver.expiry import EVENTS_KEPT_S, Expiry
 from kajitori.apiserver.extension import Extension
-from kajitori.apiserver.flow_control import FlowControl
+from kajitori.apiserver.flow.conditions import DanglingConditions
+from kajitori.apiserver.flow.control import FlowControl
 from kajitori.apiserver.health import Health
 from kajitori.apiserver.http.limits import Limits
 from kajitori.apiserver.http.listener import HttpServer
@@ -44,7 +45,7 @@ _PATHS = ("/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/op
 class ApiServerConfig:
     limits: Limits = field(default_factory=Limits)
     reading_max: int = 400
-    """Reads under way at once (upstream's max-requests-inflight)."""
+    """Upstream's max-requests-inflight; what priority and fairness divides is this and the next together."""
     mutating_max: int = 200
     compaction_s: float = COMPACTION_S
     events_kept_s: float = EVENTS_KEPT_S
@@ -74,7 +75,12 @@ class ApiServer:
         self.health = Health()
         self.metrics = Metrics()
         self._openapi = OpenApi(registry, self.config.version)
-        self._flow = FlowControl(self.config.reading_max, self.config.mutating_max)
+        self._flow = FlowControl(
+            clock,
+            self.config.reading_max + self.config.mutating_max,
+            lambda resource: len(self.cache.kind(resource)),
+            lambda callback: asyncio.get_running_loop().call_soon(callback),
+        )
         self._pipeline = Pipeline(registry, clock, self.metrics, self._flow, self._dispatch)
         self._http = HttpServer(self._pipeline, clock, self.config.limits)
         self._compactor = Compactor(storage, clock, self.config.compaction_s)
@@ -84,13 +90,13 @@ class ApiServer:
         self._measure()
 
     def _measure(self) -> None:
-        flow = self._flow.in_flight
+        flow = self._flow
         size = self._store_size.gauge
         self.metrics.gauge("apiserver_storage_size_bytes", "What the store takes on its disk.", size)
         self.metrics.gauge(
             "apiserver_current_inflight_requests",
             "Requests under way.",
-            lambda: [({"request_kind": "mutating"}, flow[True]), ({"request_kind": "readOnly"}, flow[False])],
+            lambda: [({"request_kind": "mutating"}, flow.mutating), ({"request_kind": "readOnly"}, flow.reading)],
         )
         self.metrics.gauge(
             "apiserver_storage_objects",
@@ -126,6 +132,9 @@ class ApiServer:
         """Fill the cache. Raises StorageError."""
         self.cache.on_change = self._compactor.poke
         await self.cache.start()
+        self._flow.start(self.objects)
+        conditions = DanglingConditions(self.objects, self.clock)
+        self._tasks.append(asyncio.create_task(conditions.run(), name="conditions of flow schemas"))
         self._tasks.append(asyncio.create_task(self._compactor.run(), name="compaction"))
         events = self.registry.by_path("", "v1", "events")
         if events is not None:
@@ -139,6 +148,7 @@ class ApiServer:
     async def stop(self) -> None:
         """Finish what is under way, end the watches, let go of the cache. The storage stays open: it was given."""
         await self._http.drain(self.config.drain_s)
+        self._flow.stop()
         for kind in self.cache.kinds():
             for watcher in kind.watchers():
                 watcher.close()

@@ -5,10 +5,12 @@ from collections import Counter
 
 import pytest
 
+from kajitori.api.core import POD
 from kajitori.api.errors import TooManyRequests
 from kajitori.api.flowcontrol import FLOW_SCHEMA, PRIORITY_LEVEL_CONFIGURATION
 from kajitori.apiserver.bootstrap.flowcontrol import flow_control
 from kajitori.apiserver.flow.control import WAIT_S_MAX, FlowControl
+from kajitori.apiserver.http_types import Query
 from kajitori.apiserver.interfaces import Attributes, User
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.objects import FakeObjects
@@ -275,9 +277,36 @@ def test_without_any_objects_the_mandatory_ones_hold():
     run(scenario, defaults=False)
 
 
-def test_wide_lists_take_more_seats_but_never_a_whole_level():
-    async def scenario(world):
-        flow = world.flow.flow_of(creating(tenant("a")))
-        assert [world.flow.width_of(flow, count) for count in (0, 100, 101, 10_000)] == [1, 1, 2, 7]
+@pytest.mark.parametrize(
+    ("objects", "query", "expected"),
+    [
+        (0, "", 1),
+        (100, "", 1),
+        (101, "", 2),
+        (10_000, "", 7),
+        (10_000, "limit=500", 5),
+        (10_000, "limit=999999999999999", 7),
+        (10_000, "watch=1&resourceVersion=0", 7),
+        (10_000, "watch=1&resourceVersion=77", 1),
+        (10_000, "watch=1&resourceVersion=77&sendInitialEvents=true", 7),
+    ],
+)
+def test_wide_lists_take_more_seats_but_never_a_whole_level(objects, query, expected):
+    flow = FlowControl(VirtualClock(), 600, count_of=lambda resource: objects)
+    shop = FakeObjects()
+    for resource, obj in flow_control():
+        shop.put(resource, obj)
+    flow.start(shop)
+    assert flow.width_of(flow.flow_of(creating(tenant("a"))), POD, Query(query)) == expected
 
-    run(scenario, total=600)
+
+def test_the_seats_of_a_list_are_returned_in_the_next_turn():
+    later = []
+    control = FlowControl(VirtualClock(), 10, next_turn=later.append)
+    flow = control.flow_of(creating(tenant("a")))
+    assert control.enter(flow, 4, False) and control.enter(flow, 6, False)
+    control.leave(flow, 4, False, None)
+    assert not control.enter(flow, 1, False)
+    [give_back] = later
+    give_back()
+    assert control.enter(flow, 4, False) and not control.enter(flow, 1, False)

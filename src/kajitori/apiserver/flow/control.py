@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from kajitori.api.errors import TooManyRequests
 from kajitori.api.meta import name_of
+from kajitori.api.resource import Resource
 from kajitori.apiserver.flow.configuration import Configuration, level_name
 from kajitori.apiserver.flow.level import Level
 from kajitori.apiserver.flow.limits import Wish, allocate
@@ -22,6 +23,7 @@ from kajitori.apiserver.flow.matching import distinguisher
 from kajitori.apiserver.flow.queues import Waiting, deal
 from kajitori.apiserver.flow.retry_after import RetryAfter
 from kajitori.apiserver.flow.tally import Tally
+from kajitori.apiserver.http_types import Query
 from kajitori.apiserver.interfaces import Attributes, Objects
 from kajitori.kit.clock import Clock, Timer
 
@@ -54,17 +56,25 @@ class Flow:
 
 
 class FlowControl:
-    """`total` is upstream's max-requests-inflight and max-mutating-requests-inflight together."""
+    """`total` is upstream's max-requests-inflight and max-mutating-requests-inflight together. `count_of` a kind says
+    how many objects there are; `next_turn` calls back in the event loop's next turn."""
 
-    def __init__(self, clock: Clock, total: int = 600, loop_turn: Callable[[Callable[[], None]], object] | None = None):
+    def __init__(
+        self,
+        clock: Clock,
+        total: int = 600,
+        count_of: Callable[[Resource], int] = lambda resource: 0,
+        next_turn: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         self._clock = clock
         self._total = total
+        self._count_of = count_of
         self._flows: dict[tuple[object, ...], Flow] = {}
         self._retry: dict[str, RetryAfter] = {}
         self._stops: list[Callable[[], None]] = []
         self._divided_s = -math.inf
         self._timer: Timer | None = None
-        self._turn = loop_turn
+        self._next_turn = next_turn
         self.tallies: dict[tuple[str, str], Tally] = {}
         """By names of level and schema."""
         self.reading = self.mutating = 0
@@ -102,10 +112,18 @@ class FlowControl:
         identity = f"{name}\0{distinguisher(schema['spec'], asked)}"
         return Flow(level, tally, identity, schema["metadata"].get("uid", ""))
 
-    def width_of(self, flow: Flow, objects: int) -> int:
-        """Seats of a LIST that reads so many objects."""
-        seats = -(-objects // OBJECTS_A_SEAT)
-        return max(1, min(seats, LIST_WIDTH_MAX, flow.level.width_max))
+    def width_of(self, flow: Flow, resource: Resource, query: Query) -> int:
+        """Seats of a LIST, or of a WATCH that begins with one: by the number of objects of the kind."""
+        objects = self._count_of(resource)
+        if objects <= OBJECTS_A_SEAT:
+            return 1
+        limit = query.get("limit")
+        if limit.isdigit() and 0 < int(limit[:9]) < objects:
+            objects = int(limit[:9])
+        begins_here = query.flag("sendInitialEvents") or query.get("resourceVersion") in ("", "0")
+        if query.flag("watch") and not begins_here:
+            return 1
+        return max(1, min(-(-objects // OBJECTS_A_SEAT), LIST_WIDTH_MAX, flow.level.width_max))
 
     def enter(self, flow: Flow, width: int, mutating: bool) -> bool:
         """Whether there was a seat. When there was, a `leave` follows."""
@@ -172,10 +190,10 @@ class FlowControl:
         level = flow.level
         if waited is not None and waited.queue >= 0:
             level.queues.finished(waited, self._clock.monotonic() - waited.started_s)
-        if width > 1 and self._turn is not None:
+        if width > 1 and self._next_turn is not None:
             # A LIST is answered without a pause: its seats are returned in the loop's next turn, so that not every
             # LIST that has arrived is served before anything else is.
-            self._turn(lambda: self._release(level, width))
+            self._next_turn(lambda: self._release(level, width))
             return
         level.in_use -= width
         if level.queues.waiting:

@@ -43,7 +43,7 @@ class DateHeader:
 
 def head(response: Response, date: bytes, framing: bytes, *, close: bool) -> bytes:
     """Status line and headers up to the empty line; `framing` is Content-Length or Transfer-Encoding."""
-    top = _opening(response.status, response.content_type) + date
+    top = _opening(response.status, response.content_type) + date + response.lines
     for name, value in response.headers:
         clean = value.replace("\r", " ").replace("\n", " ")
         top += f"{name}: {clean}\r\n".encode("latin-1", "replace")
@@ -66,7 +66,7 @@ def gzipped(response: Response) -> Response:
     """Slow for large bodies: belongs in a thread."""
     headers = (*response.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
     body = gzip.compress(response.body, GZIP_LEVEL, mtime=0)
-    return Response(response.status, body, response.content_type, headers)
+    return Response(response.status, body, response.content_type, headers, lines=response.lines)
 
 
 def failure(status: int, reason: str, message: str) -> Response:
