@@ -17,6 +17,9 @@ from kajitori.apiserver.admission.default_plugins import default_plugins
 from kajitori.apiserver.admission.privileged import PrivilegedContainers
 from kajitori.apiserver.admission.quota_status import QuotaStatus
 from kajitori.apiserver.admission.quotas import QuotaLedger
+from kajitori.apiserver.admission.scene import Surroundings
+from kajitori.apiserver.admission.special_requests import SpecialRequests
+from kajitori.apiserver.admission.versions import Versions
 from kajitori.apiserver.audit.auditor import Auditor
 from kajitori.apiserver.authn.chain import AuthenticatorChain, OpaqueTokens, TokenAuthenticator
 from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
@@ -154,24 +157,27 @@ def build(
     kubelets, endpoints = Kubelets(objects, config.pki.directory), ServiceEndpoints(objects, rng)
     webhooks = WebhookCaller(objects, endpoints, clock)
     custom = definitions.CustomResourceDefinitions(objects, registry, clock, webhooks.call, rng)
-    plugins = default_plugins(objects, authorizer, ledger, webhooks, clock, rng)
+    around = Surroundings(objects, authorizer, registry, Versions(registry), clock)
+    plugins = default_plugins(around, ledger, webhooks, rng)
     more = () if config.allow_privileged else (PrivilegedContainers(),)
+    plugins = plugins.configured(config.plugins_on, config.plugins_off, more)
     for resource in (NODE_METRICS, POD_METRICS):
         registry.add(resource)
+    handlers = {
+        **IdentityReviews(authenticator).handlers(),
+        **AccessReviews(authorizer, roles, incomplete=config.authorization.incomplete).handlers(),
+        **Bindings(objects, clock).handlers(),
+        **Evictions(objects, clock).handlers(),
+        **TokenRequests(objects, issuer, config.audiences, clock, config.token_lifetime_max_s).handlers(),
+        **PodStreams(objects, kubelets, authorizer).handlers(),
+        **Proxies(objects, kubelets, endpoints).handlers(),
+        **ResourceMetrics(objects, kubelets, clock).handlers(),
+    }
     return Security(
         authenticator,
         authorizer,
-        (plugins.configured(config.plugins_on, config.plugins_off, more),),
-        {
-            **IdentityReviews(authenticator).handlers(),
-            **AccessReviews(authorizer, roles, incomplete=config.authorization.incomplete).handlers(),
-            **Bindings(objects, clock).handlers(),
-            **Evictions(objects, clock).handlers(),
-            **TokenRequests(objects, issuer, config.audiences, clock, config.token_lifetime_max_s).handlers(),
-            **PodStreams(objects, kubelets, authorizer).handlers(),
-            **Proxies(objects, kubelets, endpoints).handlers(),
-            **ResourceMetrics(objects, kubelets, clock).handlers(),
-        },
+        (plugins,),
+        SpecialRequests(plugins.by_users).before(handlers),
         IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
         {},
         {
@@ -190,7 +196,7 @@ def build(
             "certificate signing": CertificateSigner(objects, authorizer, config.pki.authority, clock).run,
             "token secrets": LegacyTokens(objects, issuer, config.pki.authority.certificate).run,
         },
-        [roles.stop, graph.stop, services.stop, custom.stop, ledger.stop],
+        [roles.stop, graph.stop, services.stop, custom.stop, ledger.stop, webhooks.close],
     )
 
 

@@ -11,7 +11,9 @@ from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.admission.default_plugins import default_plugins
 from kajitori.apiserver.admission.quotas import QuotaLedger
-from kajitori.apiserver.admission.webhooks import CallFailed
+from kajitori.apiserver.admission.scene import Surroundings
+from kajitori.apiserver.admission.versions import Versions
+from kajitori.apiserver.admission.webhook_calls import CallFailed
 from kajitori.apiserver.authz.union import PrivilegedGroup
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation, User
 from kajitori.kit.clock import VirtualClock
@@ -34,10 +36,10 @@ class World:
         self.objects = FakeObjects(self.clock.now())
         self.objects.put(core.NAMESPACE, {"metadata": {"name": "default"}, "status": {"phase": "Active"}})
         self.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}})
-        ledger = QuotaLedger(self.objects, Registry(), self.clock)
-        self.chain = default_plugins(
-            self.objects, PrivilegedGroup(), ledger, Unreachable(), self.clock, random.Random(1)
-        )
+        registry = Registry()
+        ledger = QuotaLedger(self.objects, registry, self.clock)
+        around = Surroundings(self.objects, PrivilegedGroup(), registry, Versions(registry), self.clock)
+        self.chain = default_plugins(around, ledger, Unreachable(), random.Random(1))
 
     def admit(
         self,

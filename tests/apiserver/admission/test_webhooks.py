@@ -8,8 +8,16 @@ import pytest
 
 from kajitori.api import core
 from kajitori.api.errors import BadRequest, InternalError, StatusError
-from kajitori.apiserver.admission.webhooks import MUTATING, VALIDATING, CallFailed, MutatingWebhooks, ValidatingWebhooks
+from kajitori.api.registry import Registry
+from kajitori.apiserver.admission.plugin import run_mutating
+from kajitori.apiserver.admission.scene import Surroundings
+from kajitori.apiserver.admission.versions import Versions
+from kajitori.apiserver.admission.webhook_calls import CallFailed
+from kajitori.apiserver.admission.webhook_configurations import MUTATING, VALIDATING
+from kajitori.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
+from kajitori.apiserver.extension import EverythingIsAllowed
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.kit.clock import VirtualClock
 from kajitori.testing.objects import FakeObjects
 from kajitori.testing.requests import ADMIN
 
@@ -23,6 +31,8 @@ class World:
     def __init__(self) -> None:
         self.objects = FakeObjects()
         self.objects.put(core.NAMESPACE, {"metadata": {"name": "default", "labels": {"team": "a"}}})
+        registry = Registry()
+        self.around = Surroundings(self.objects, EverythingIsAllowed(), registry, Versions(registry), VirtualClock())
         self.asked: list[str] = []
         self._answers: dict[str, Answer] = {}
 
@@ -34,6 +44,7 @@ class World:
             "clientConfig": {"url": name},
             "sideEffects": "None",
             "failurePolicy": "Fail",
+            "admissionReviewVersions": ["v1"],
             **fields,
         }
         self.objects.put(MUTATING if mutating else VALIDATING, {"metadata": {"name": name}, "webhooks": [webhook]})
@@ -49,8 +60,8 @@ class World:
         request = AdmissionRequest(ADMIN, Operation.CREATE, core.CONFIG_MAP, "default", "c", obj, dry_run=dry_run)
 
         async def run() -> None:
-            await MutatingWebhooks(self.objects, self).mutate(request)
-            await ValidatingWebhooks(self.objects, self).validate(request)
+            await run_mutating([MutatingWebhooks(self.around, self)], request)
+            await ValidatingWebhooks(self.around, self).validate(request)
 
         asyncio.run(run())
         return request
@@ -97,7 +108,7 @@ def test_a_denial_carries_the_webhooks_words_and_code() -> None:
     world.webhook("no.example.com", lambda _: {"allowed": False})
     with pytest.raises(StatusError, match="denied the request without explanation") as refused:
         world.admit()
-    assert refused.value.status_code == 403
+    assert refused.value.status_code == 400
 
 
 def test_what_it_is_asked_and_what_it_warns_of() -> None:

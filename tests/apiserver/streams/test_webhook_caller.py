@@ -9,7 +9,7 @@ import pytest
 
 from kajitori.api import core, discovery
 from kajitori.apiserver import pki
-from kajitori.apiserver.admission.webhooks import CallFailed
+from kajitori.apiserver.admission.webhook_calls import CallFailed
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.apiserver.streams.webhook_caller import WebhookCaller
 from kajitori.kit.clock import SystemClock

@@ -15,25 +15,19 @@ from kajitori.apiserver.admission.plugin import Chain
 from kajitori.apiserver.admission.pod_security import PodSecurity
 from kajitori.apiserver.admission.pods import DefaultTolerationSeconds, Priority, RuntimeClass
 from kajitori.apiserver.admission.quotas import QuotaLedger, ResourceQuota
+from kajitori.apiserver.admission.scene import Surroundings
 from kajitori.apiserver.admission.service_accounts import ServiceAccount
 from kajitori.apiserver.admission.volumes import (
     DefaultStorageClass,
     PersistentVolumeClaimResize,
     StorageObjectInUseProtection,
 )
-from kajitori.apiserver.admission.webhooks import Caller, MutatingWebhooks, ValidatingWebhooks
-from kajitori.apiserver.interfaces import Authorizer, Objects
-from kajitori.kit.clock import Clock
+from kajitori.apiserver.admission.webhook_calls import Caller
+from kajitori.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
 
 
-def default_plugins(
-    objects: Objects,
-    authorizer: Authorizer,
-    ledger: QuotaLedger,
-    webhooks: Caller,
-    clock: Clock,
-    rng: random.Random,
-) -> Chain:
+def default_plugins(around: Surroundings, ledger: QuotaLedger, webhooks: Caller, rng: random.Random) -> Chain:
+    objects, authorizer, clock = around.objects, around.authorizer, around.clock
     return Chain(
         [
             NamespaceLifecycle(objects),
@@ -52,8 +46,8 @@ def default_plugins(
             CertificateSigning(authorizer),
             CertificateSubjectRestriction(),
             DefaultIngressClass(objects),
-            MutatingWebhooks(objects, webhooks),
-            ValidatingWebhooks(objects, webhooks),
+            MutatingWebhooks(around, webhooks),
+            ValidatingWebhooks(around, webhooks),
             ResourceQuota(objects, ledger),
         ]
     )

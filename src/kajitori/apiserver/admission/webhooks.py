@@ -1,134 +1,170 @@
 """MutatingAdmissionWebhook and ValidatingAdmissionWebhook: admission that somebody else's service decides.
 
 Mutating webhooks are asked one after the other, in the order of their configurations' names; validating ones all at
-once. Not evaluated: `matchConditions` (CEL); a webhook that has them is asked more often than it wishes.
+once. What is called, how often and in which version of the object follows "Dynamic Admission Control".
 """
 
 import asyncio
-import uuid
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+import logging
 
 import orjson
 
-from kajitori.api import admissionregistration, core
-from kajitori.api.errors import BadRequest, InternalError, StatusError
-from kajitori.api.meta import Object, name_of
+from kajitori.api.errors import InternalError, StatusError, Timeout
+from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform
-from kajitori.apiserver.admission.plugin import Plugin
-from kajitori.apiserver.admission.webhook_review import BadAnswer, denial, patch_of, question, read_answer
-from kajitori.apiserver.admission.webhook_rules import concerns
-from kajitori.apiserver.interfaces import AdmissionRequest, Objects
+from kajitori.apiserver.admission.matching import is_configuration
+from kajitori.apiserver.admission.plugin import Configured, refusal
+from kajitori.apiserver.admission.rounds import Rounds, state_of
+from kajitori.apiserver.admission.scene import Scene, Surroundings, namespace_of, scene_of
+from kajitori.apiserver.admission.versions import converted, kind_of_document
+from kajitori.apiserver.admission.webhook_calls import Caller, CallFailed, Deadline, Unanswered, ask
+from kajitori.apiserver.admission.webhook_configurations import MUTATING, VALIDATING, Hook, WebhookConfigurations
+from kajitori.apiserver.interfaces import AdmissionRequest
 
-MUTATING = admissionregistration.MUTATING_WEBHOOK_CONFIGURATION
-VALIDATING = admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION
-_TIMEOUT_S = 10
+__all__ = ["MUTATING", "VALIDATING", "CallFailed", "Caller", "MutatingWebhooks", "ValidatingWebhooks"]
+
+log = logging.getLogger(__name__)
+
+_LATE = "Timeout: request did not complete within requested timeout - context deadline exceeded"
+_MUTATION = "mutation.webhook.admission.k8s.io/"
+_VALIDATION = "validating.webhook.admission.k8s.io/"
 
 
-class CallFailed(Exception):
-    """The webhook could not be asked; the message names the address and the reason."""
-
-
-class Caller(Protocol):
-    async def call(self, client_config: Object, body: bytes, timeout_s: float) -> bytes:
-        """Post to a webhook and return its answer's body. Raises CallFailed."""
-
-
-class _Hook(NamedTuple):
-    configuration: str
-    webhook: Object
+class _Webhooks(Configured):
+    def __init__(self, surroundings: Surroundings, caller: Caller, resource: Resource) -> None:
+        self._around = surroundings
+        self._caller = caller
+        self._configured = WebhookConfigurations(surroundings, resource)
+        self.stop = self._configured.stop
 
     @property
-    def name(self) -> str:
-        return str(self.webhook["name"])
+    def idle(self) -> bool:
+        return not self._configured.hooks
 
-
-class _Webhooks(Plugin):
-    def __init__(self, objects: Objects, caller: Caller, resource: Resource) -> None:
-        self._objects = objects
-        self._caller = caller
-        self._resource = resource
-
-    def _concerned(self, request: AdmissionRequest) -> Iterator[_Hook]:
-        configurations = list(self._objects.cached_list(self._resource))
-        if not configurations:
-            return
-        namespace = self._objects.cached(core.NAMESPACE, request.namespace) if request.namespace else None
-        for configuration in sorted(configurations, key=name_of):
-            for webhook in configuration.get("webhooks") or ():
-                if concerns(webhook, request, namespace):
-                    yield _Hook(name_of(configuration), webhook)
-
-    async def _ask(self, hook: _Hook, request: AdmissionRequest) -> Object | None:
-        """The answer; None when the webhook failed and may be ignored. Raises what refuses the request."""
-        webhook = hook.webhook
-        if request.dry_run and webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
-            raise BadRequest(f'admission webhook "{hook.name}" does not support dry run')
-        uid = str(uuid.uuid4())
-        body = orjson.dumps(question(request, uid))
-        timeout_s = webhook.get("timeoutSeconds") or _TIMEOUT_S
-        try:
-            response = read_answer(await self._caller.call(webhook["clientConfig"], body, timeout_s), uid)
-            patch_of(response)
-        except (CallFailed, BadAnswer) as error:
-            if webhook.get("failurePolicy") == "Ignore":
+    async def _scene(self, hook: Hook, request: AdmissionRequest, namespace: Object | None) -> Scene | None:
+        """The request as the webhook is to see it; None when it is not concerned. Raises StatusError."""
+        version = hook.criteria.version_of(request, namespace)
+        if version is None:
+            return None
+        scene = await scene_of(request, version, namespace, self._around.authorizer)
+        if hook.conditions is not None:
+            verdict = await hook.conditions.judge(scene)
+            if verdict.error:
+                raise refusal(request, verdict.error)
+            if not verdict.holds:
                 return None
-            why = f'failed calling webhook "{hook.name}": failed to call webhook: {error}'
-            raise InternalError(f"Internal error occurred: {why}") from error
-        request.warnings += [str(warning) for warning in response.get("warnings") or ()]
-        for key, value in (response.get("auditAnnotations") or {}).items():
-            request.annotations[f"{hook.name}/{key}"] = value
-        if not response.get("allowed"):
-            raise denial(hook.name, response)
-        return response
+        return scene
+
+    def _rounds(self, request: AdmissionRequest) -> Rounds:
+        if request.rounds is None:
+            request.rounds = Rounds()
+        return request.rounds
+
+    def _deadline(self, request: AdmissionRequest) -> Deadline:
+        rounds = self._rounds(request)
+        deadline = Deadline(self._around.clock, request.timeout, rounds.ends_s)
+        rounds.ends_s = deadline.ends_s
+        return deadline
+
+    def _failed(self, hook: Hook, request: AdmissionRequest, error: Unanswered, mark: str, late: bool) -> None:
+        """Let it pass, or raise what refuses the request."""
+        if late:
+            raise Timeout(_LATE) from error
+        if not hook.may_fail:
+            why = f'failed calling webhook "{hook.name}": {error}'
+            raise InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]}) from error
+        log.warning("webhook %s failed and is ignored: %s", hook.name, error)
+        request.annotations[f"failed-open.{mark}"] = hook.name
 
 
 class MutatingWebhooks(_Webhooks):
-    def __init__(self, objects: Objects, caller: Caller) -> None:
-        super().__init__(objects, caller, MUTATING)
+    def __init__(self, surroundings: Surroundings, caller: Caller) -> None:
+        super().__init__(surroundings, caller, MUTATING)
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        """One round; a second one for those that want to see what later webhooks changed."""
-        asked: list[tuple[_Hook, bytes]] = []
-        for hook in self._concerned(request):
-            await self._apply(hook, request)
-            asked.append((hook, _state(request)))
-        for hook, seen in asked:
-            if hook.webhook.get("reinvocationPolicy") == "IfNeeded" and _state(request) != seen:
-                await self._apply(hook, request)
-
-    async def _apply(self, hook: _Hook, request: AdmissionRequest) -> None:
-        response = await self._ask(hook, request)
-        patch = patch_of(response) if response else []
-        if not patch or request.object is None:
+        """One round. `Rounds` says who is asked in a second."""
+        if not self._configured.hooks or is_configuration(request):
             return
+        rounds = self._rounds(request)
+        memory = rounds.webhooks
+        if rounds.second:
+            memory.begin(request.object)
+        namespace = await namespace_of(self._around.objects, request)
+        for index, hook in enumerate(self._configured.hooks):
+            scene = await self._scene(hook, request, namespace)
+            if scene is None or (rounds.second and hook.uid not in memory.due):
+                continue
+            mark = f"round_{int(rounds.second)}_index_{index}"
+            changed = await self._apply(hook, scene, mark)
+            noted = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
+            request.annotations[_MUTATION + mark] = orjson.dumps(noted).decode()
+            if changed:
+                memory.changed()
+                rounds.again = True
+            if hook.wants_changes:
+                memory.eligible.add(hook.uid)
+        memory.end(request.object)
+
+    async def _apply(self, hook: Hook, scene: Scene, mark: str) -> bool:
+        """Whether the webhook changed the object. Raises StatusError."""
+        request, deadline = scene.request, self._deadline(scene.request)
         try:
-            patched = json_patch.apply(request.object, patch)
-            conform(request.resource, patched)
-        except StatusError as error:
-            why = f'failed calling webhook "{hook.name}": its patch does not apply: {error.message}'
-            raise InternalError(f"Internal error occurred: {why}") from error
-        if request.resource.default is not None:
-            request.resource.default(patched)
+            answer = await ask(hook, scene, self._caller, deadline, mutating=True)
+        except Unanswered as error:
+            self._failed(hook, request, error, _MUTATION + mark, deadline.passed)
+            return False
+        if not answer.patch:
+            return False
+        if scene.object is None or request.object is None:
+            why = f'admission webhook "{hook.name}" attempted to modify the object'
+            raise InternalError(f"Internal error occurred: {why}, which is not supported for this operation")
+        patched = await self._patched(scene, scene.object, answer.patch)
+        before = state_of(request.object)
         request.object.clear()
         request.object.update(patched)
+        return state_of(request.object) != before
+
+    async def _patched(self, scene: Scene, obj: Object, patch: list[Object]) -> Object:
+        """The object in the request's version, defaulted. Raises InternalError."""
+        request, kind = scene.request, kind_of_document(scene.request, scene.version)
+        try:
+            patched = json_patch.apply(obj, patch)
+            if kind.definition or kind.schema is not None:
+                conform(kind, patched)
+            if kind.default is not None:
+                kind.default(patched)
+        except StatusError as error:
+            raise InternalError(f"Internal error occurred: {error.message}") from error
+        back = patched if request.document else await converted(patched, scene.version, request.resource)
+        assert back is not None
+        return back
 
 
 class ValidatingWebhooks(_Webhooks):
-    def __init__(self, objects: Objects, caller: Caller) -> None:
-        super().__init__(objects, caller, VALIDATING)
+    def __init__(self, surroundings: Surroundings, caller: Caller) -> None:
+        super().__init__(surroundings, caller, VALIDATING)
 
     async def validate(self, request: AdmissionRequest) -> None:
-        hooks = list(self._concerned(request))
-        if not hooks:
+        if not self._configured.hooks or is_configuration(request):
             return
-        answers = await asyncio.gather(*(self._ask(hook, request) for hook in hooks), return_exceptions=True)
-        for answer in answers:
+        namespace = await namespace_of(self._around.objects, request)
+        concerned = [
+            (hook, scene)
+            for hook in self._configured.hooks
+            if (scene := await self._scene(hook, request, namespace)) is not None
+        ]
+        if not concerned:
+            return
+        asked = (self._ask(hook, scene, index) for index, (hook, scene) in enumerate(concerned))
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(answer, BaseException):
                 raise answer
 
-
-def _state(request: AdmissionRequest) -> bytes:
-    return orjson.dumps(request.object, option=orjson.OPT_SORT_KEYS)
+    async def _ask(self, hook: Hook, scene: Scene, index: int) -> None:
+        deadline = self._deadline(scene.request)
+        try:
+            await ask(hook, scene, self._caller, deadline, mutating=False)
+        except Unanswered as error:
+            self._failed(hook, scene.request, error, f"{_VALIDATION}round_0_index_{index}", late=False)

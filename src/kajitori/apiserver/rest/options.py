@@ -15,12 +15,14 @@ _POLICIES = ("Foreground", "Background", "Orphan")
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """`manager` is who will own the fields that this write sets."""
+    """`manager` is who will own the fields that this write sets; `validation_asked` is "" where the client left it to
+    the server how unknown fields are answered."""
 
     dry_run: bool = False
     field_validation: str = WARN
     manager: str = ""
     force: bool = False
+    validation_asked: str = ""
 
     def document(self, kind: str) -> Object:
         """As admission webhooks see it."""
@@ -29,8 +31,8 @@ class WriteOptions:
             options["dryRun"] = ["All"]
         if self.manager:
             options["fieldManager"] = self.manager
-        if self.field_validation:
-            options["fieldValidation"] = self.field_validation
+        if self.validation_asked:
+            options["fieldValidation"] = self.validation_asked
         return options
 
 
@@ -52,7 +54,7 @@ def write_options(query: Query, kind: str = "CreateOptions") -> WriteOptions:
         errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
     if errors:
         raise Invalid.of("meta.k8s.io", kind, "", errors)
-    return WriteOptions(bool(query.all("dryRun")), validation or WARN, manager, query.flag("force"))
+    return WriteOptions(bool(query.all("dryRun")), validation or WARN, manager, query.flag("force"), validation)
 
 
 def _dry_run_errors(values: list[str]) -> list[FieldError]:

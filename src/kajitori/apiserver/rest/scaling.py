@@ -20,7 +20,7 @@ from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.patching import decode_patch, merged_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.rendering import object_response
-from kajitori.apiserver.rest.updating import change_object, check_preconditions
+from kajitori.apiserver.rest.updating import Facade, change_object, check_preconditions
 
 _DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -138,7 +138,14 @@ async def _write(
         return current
 
     manager = manager_of(context, options.manager)
-    body = await change_object(backend, resource, context, change, options, manager, subresource="scale")
+    facade = Facade(
+        SCALE,
+        lambda obj: scale_of(paths, obj),
+        lambda scale, obj: _with(obj, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0)),
+    )
+    body = await change_object(
+        backend, resource, context, change, options, manager, subresource="scale", facade=facade
+    )
     return _shown(backend, context, scale_of(paths, orjson.loads(body)))
 
 

@@ -15,7 +15,7 @@ import orjson
 from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object
 from kajitori.api.schema import structural
-from kajitori.apiserver.admission.webhooks import CallFailed
+from kajitori.apiserver.admission.webhook_calls import CallFailed
 from kajitori.apiserver.special.conversion_review import (
     BadConversion,
     UnfitObject,
