@@ -66,6 +66,10 @@ def with_table(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
+AS_RECORDED = ("--disable-admission-plugins", "ServiceAccount", "--allow-privileged=false")
+"""How upstream's server was started when its answers were recorded (the facts' README)."""
+
+
 @contextmanager
 def control_plane() -> Iterator[tuple[str, str]]:
     """URL and an administrator's token of a control plane that lasts as long as the block."""
@@ -76,7 +80,8 @@ def control_plane() -> Iterator[tuple[str, str]]:
         data_dir = f"{folder}/data"
         create = ("kubectl", "--namespace", "kube-system", "create")
         try:
-            _kajitori(data_dir, "up", "--nodes", "0", "--store", "memory", "--port", port, "--detach", "--wait")
+            up = ("up", "--nodes", "0", "--store", "memory", "--port", port, "--detach", "--wait")
+            _kajitori(data_dir, *up, *AS_RECORDED)
             _kajitori(data_dir, *create, "serviceaccount", "agreement")
             account = "--serviceaccount=kube-system:agreement"
             _kajitori(data_dir, *create, "clusterrolebinding", "agreement", "--clusterrole=cluster-admin", account)
