@@ -58,6 +58,7 @@ from kajitori.apiserver.streams.resource_metrics import NODE_METRICS, POD_METRIC
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.apiserver.streams.webhook_caller import WebhookCaller
 from kajitori.kit.clock import Clock
+from kajitori.kit.randomness import BlockRandom
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def build(
     config: SecurityConfig, objects: Objects, registry: Registry, clock: Clock, rng: random.Random | None = None
 ) -> Security:
     """Wire everything; reads nothing but `objects`' memory, writes nothing before `start`. Raises BadConfiguration."""
-    rng = rng or random.SystemRandom()
+    rng = rng or BlockRandom()
     own_key = SigningKey(config.pki.service_account_key)
     key = config.signing_key or own_key
     keys = Keyring([key, own_key, *config.verifying_keys])

@@ -35,6 +35,7 @@ from kajitori.apiserver.store_size import StoreSize
 from kajitori.apiserver.verbs import verb_of
 from kajitori.apiserver.watch_cache.cache import WatchCache
 from kajitori.kit.clock import Clock
+from kajitori.kit.randomness import BlockRandom
 from kajitori.storage.interface import Storage
 
 VERSION = "v1.36.2+kajitori"
@@ -69,7 +70,7 @@ class ApiServer:
         self.registry = registry
         self.clock = clock
         self.cache = WatchCache(storage, clock)
-        self.backend = Backend(storage, self.cache, registry, clock, rng or random.SystemRandom())
+        self.backend = Backend(storage, self.cache, registry, clock, rng or BlockRandom())
         self.objects = ObjectStore(self.backend)
         self.discovery = Discovery(registry)
         self.health = Health()

@@ -15,6 +15,7 @@ from kajitori.apiserver.http_types import RestHooks
 from kajitori.apiserver.interfaces import AdmissionPlugin
 from kajitori.apiserver.watch_cache.cache import WatchCache
 from kajitori.kit.clock import Clock
+from kajitori.kit.randomness import BlockRandom
 from kajitori.storage.interface import Storage
 
 HookTable = Mapping[tuple[str, str], Sequence[RestHooks]]
@@ -27,7 +28,7 @@ class Backend:
     cache: WatchCache
     registry: Registry
     clock: Clock
-    rng: random.Random = field(default_factory=random.SystemRandom)
+    rng: random.Random = field(default_factory=BlockRandom)
     admission: Sequence[AdmissionPlugin] = ()
     hooks: HookTable = field(default_factory=dict)
     stale: Collection[str] = ()
