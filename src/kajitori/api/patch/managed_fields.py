@@ -5,11 +5,14 @@ and subresource. An object that exists without entries is not tracked until it i
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, holds, to_fields_v1
-from kajitori.api.patch.typed import Comparison, changed_fields, compare
+from kajitori.api.patch.typed import MISSING, Comparison, changed_fields, child_of, compare
 from kajitori.api.resource import Resource
 from kajitori.api.schema.conform import empty_object
 from kajitori.api.schema.structural import resource_node
@@ -38,6 +41,7 @@ STRIPPED: FieldSet = frozenset(
     }
 )
 """What nobody owns: the system sets it."""
+_STRIPPED_METADATA = frozenset(path[1].removeprefix("f:") for path in STRIPPED if len(path) == 2)
 
 
 class Owner(NamedTuple):
@@ -146,8 +150,9 @@ def update(
         return
     owner = Owner(manager, UPDATE, resource.api_version, subresource)
     if old is None and not managers:
-        managers[owner] = Owned(None, now, _fields_of_new(resource, unmanaged(new)))
-        write_managers(new, managers)
+        fields = _fields_of_new(resource, new)
+        if fields:
+            new["metadata"]["managedFields"] = [_entry(owner, Owned(None, now, fields))]
         return
     live = empty_object(resource) if old is None else unmanaged(old)
     changes = compare(resource_node(resource), live, unmanaged(new))
@@ -158,19 +163,45 @@ def update(
 
 def _fields_of_new(resource: Resource, new: Object) -> Object:
     """All that a create set, without what nobody owns."""
-    fields = changed_fields(resource_node(resource), empty_object(resource), new) or {}
-    for path in STRIPPED:
-        if len(path) == 1:
-            inner = fields.get(path[0])
-            if inner is not None:
-                inner.pop(".", None)
-                if not inner:
-                    del fields[path[0]]
-        elif (metadata := fields.get(path[0])) is not None:
-            metadata.pop(path[1], None)
-            if not metadata:
-                del fields[path[0]]
+    root, empty = resource_node(resource), _empty(resource)
+    fields: Object = {}
+    for name in sorted(new):
+        if name in ("apiVersion", "kind"):
+            continue
+        if name == "metadata":
+            metadata = {key: value for key, value in new[name].items() if key not in _STRIPPED_METADATA}
+            below = changed_fields(child_of(root, name), empty.get(name, MISSING), metadata) or {}
+            below.pop(".", None)
+            found = below or None
+        else:
+            found = _fields_below(resource, name, new[name])
+        if found is not None:
+            fields[f"f:{name}"] = found
     return fields
+
+
+_REMEMBERED, _REMEMBERED_BYTES_MAX = 512, 8192
+_empty = lru_cache(maxsize=_REMEMBERED)(empty_object)
+
+
+def _fields_below(resource: Resource, name: str, value: Any) -> Object | None:
+    """What a create set in one field of the object. Remembered by the value's bytes, so that for the second of a
+    thousand equal pod specs nothing is walked; shared between them, so read only."""
+    encoded = orjson.dumps(value)
+    if len(encoded) > _REMEMBERED_BYTES_MAX:
+        return _walk_below(resource, name, value)
+    return _remembered_below(resource, name, encoded)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered_below(resource: Resource, name: str, encoded: bytes) -> Object | None:
+    return _walk_below(resource, name, orjson.loads(encoded))
+
+
+def _walk_below(resource: Resource, name: str, value: Any) -> Object | None:
+    root = resource_node(resource)
+    absent = None if name in root.nulls else MISSING
+    return changed_fields(child_of(root, name), _empty(resource).get(name, absent), value)
 
 
 def _starting_point(new: Object, old: Object | None, subresource: str) -> Managers:

@@ -39,7 +39,8 @@ def _atomic_list(node: Node) -> bool:
     return node.kind != LIST or node.list_type not in ("map", "set")
 
 
-def _child(node: Node, name: str) -> Node:
+def child_of(node: Node, name: str) -> Node:
+    """The type of a field or of a map's value."""
     return node.child(name) or _DEDUCED
 
 
@@ -86,7 +87,7 @@ def _collect(node: Node, value: Any, path: Path, found: set[Path]) -> None:
             if child is None or child == {} or name not in node.fields:
                 found.add(below)
             if child is not None:
-                _collect(_child(node, name), child, below, found)
+                _collect(child_of(node, name), child, below, found)
     elif _is_list(node, value) and not _atomic_list(node):
         for item in value:
             below = (*path, element_of(node, item))
@@ -118,7 +119,7 @@ def _compare(node: Node, old: Any, new: Any, path: Path, found: Comparison) -> N
     both_empty = not _has_items(old) and not _has_items(new)
     if _is_map(node, one) and not node.atomic and not both_empty:
         for name, before, after in _pairs(node, old, new):
-            _compare(_child(node, name), before, after, (*path, field_element(name)), found)
+            _compare(child_of(node, name), before, after, (*path, field_element(name)), found)
     elif _is_list(node, one) and not _atomic_list(node) and not both_empty:
         before_items, after_items = _items(node, old), _items(node, new)
         for name in before_items | after_items:
@@ -163,7 +164,7 @@ def changed_fields(node: Node, old: Any, new: Any) -> Object | None:
     one = new if old is None else old
     if filled and _is_map(node, one) and not node.atomic:
         for name, before, after in _pairs(node, old, new):
-            if after is not MISSING and (below := changed_fields(_child(node, name), before, after)) is not None:
+            if after is not MISSING and (below := changed_fields(child_of(node, name), before, after)) is not None:
                 found[field_element(name)] = below
     elif filled and _is_list(node, one) and not _atomic_list(node):
         before_items = _items(node, old)
@@ -204,7 +205,7 @@ def merge(node: Node, live: Any, config: Any) -> Any:
     if _is_map(node, config) and isinstance(live, dict) and not node.atomic and (live or config):
         merged = dict(live)
         for name, value in config.items():
-            merged[name] = merge(_child(node, name), live.get(name, MISSING), value)
+            merged[name] = merge(child_of(node, name), live.get(name, MISSING), value)
         return merged
     if _is_list(node, config) and isinstance(live, list) and not _atomic_list(node) and (live or config):
         return _merge_lists(node, live, config)
@@ -261,7 +262,7 @@ def _remove(node: Node, value: Any, trie: Object) -> Any:
             if below is None:
                 left[name] = child
             elif "." not in below:
-                left[name] = _remove(_child(node, name), child, below)
+                left[name] = _remove(child_of(node, name), child, below)
         return left or None
     if _is_list(node, value):
         if _atomic_list(node):
