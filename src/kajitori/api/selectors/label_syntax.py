@@ -2,6 +2,9 @@
 
 import re
 
+from kajitori.kit.text_cache import text_cache
+
+_PREFIX_MAX, _NAME_MAX = 253, 63
 _NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME_RULE = (
@@ -23,6 +26,16 @@ _VALUE_RULE = (
 
 def label_key_errors(key: str) -> list[str]:
     """What is wrong with a qualified name (`prefix/name`), in upstream's words."""
+    return [] if _is_label_key(key) else _label_key_errors(key)
+
+
+@text_cache(entries_max=4096, length_max=_PREFIX_MAX + 1 + _NAME_MAX)
+def _is_label_key(key: str) -> bool:
+    """The same few keys come again and again."""
+    return not _label_key_errors(key)
+
+
+def _label_key_errors(key: str) -> list[str]:
     prefix, slash, name = key.rpartition("/")
     if slash and "/" in prefix:
         return [
@@ -32,13 +45,13 @@ def label_key_errors(key: str) -> list[str]:
     if slash and not prefix:
         errors.append("prefix part must be non-empty")
     elif slash:
-        if len(prefix) > 253:
+        if len(prefix) > _PREFIX_MAX:
             errors.append("prefix part must be no more than 253 bytes")
         if not _SUBDOMAIN.fullmatch(prefix):
             errors.append(f"prefix part {_PREFIX_RULE}")
     if not name:
         errors.append("name part must be non-empty")
-    elif len(name) > 63:
+    elif len(name) > _NAME_MAX:
         errors.append("name part must be no more than 63 bytes")
     if not _NAME.fullmatch(name):
         errors.append(f"name part {_NAME_RULE}")
@@ -47,7 +60,7 @@ def label_key_errors(key: str) -> list[str]:
 
 def label_value_errors(value: str) -> list[str]:
     """What is wrong with a label's value, in upstream's words."""
-    errors = ["must be no more than 63 bytes"] if len(value) > 63 else []
+    errors = ["must be no more than 63 bytes"] if len(value) > _NAME_MAX else []
     if value and not _NAME.fullmatch(value):
         errors.append(_VALUE_RULE)
     return errors

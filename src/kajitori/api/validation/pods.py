@@ -27,6 +27,7 @@ from kajitori.api.validation.containers import (
 )
 from kajitori.api.validation.formats import is_ip, label_errors, subdomain_errors
 from kajitori.api.validation.placement import affinity, scheduling_gates, spreading, tolerations
+from kajitori.api.validation.remembering import remembering_valid
 from kajitori.api.validation.resources import pod_level, resource_amount
 from kajitori.api.validation.volumes import pod_volumes
 
@@ -37,7 +38,11 @@ _INT32_MAX = 2**31 - 1
 
 
 def validate_pod(pod: Object) -> list[FieldError]:
-    spec = pod.get("spec") or {}
+    return _of_pod(pod.get("spec") or {})
+
+
+@remembering_valid(entries_max=4096, bytes_max=64 * 1024)
+def _of_pod(spec: Object) -> list[FieldError]:
     errors = list(pod_spec("spec", spec))
     if not spec.get("serviceAccountName"):
         errors += _tokens_without_account(spec)

@@ -30,7 +30,8 @@ def new_uid(rng: random.Random) -> str:
 
 
 def generated_name(base: str, rng: random.Random) -> str:
-    return base[: _GENERATED_MAX - _SUFFIX_LENGTH] + "".join(rng.choices(_SUFFIX_LETTERS, k=_SUFFIX_LENGTH))
+    suffix = [_SUFFIX_LETTERS[byte % len(_SUFFIX_LETTERS)] for byte in rng.randbytes(_SUFFIX_LENGTH)]
+    return base[: _GENERATED_MAX - _SUFFIX_LENGTH] + "".join(suffix)
 
 
 def fill_in(metadata: Object, namespace: str, uid: str, now: str) -> Object:
@@ -83,11 +84,15 @@ def validate(resource: Resource, metadata: Object) -> list[FieldError]:
             errors += [invalid("metadata.namespace", namespace, e) for e in label_errors(namespace, False)]
     elif namespace:
         errors.append(forbidden("metadata.namespace", "not allowed on this type"))
-    errors += validate_labels(metadata.get("labels") or {}, "metadata.labels")
-    errors += validate_annotations(metadata.get("annotations") or {}, "metadata.annotations")
-    errors += _validate_owners(metadata.get("ownerReferences") or [], "metadata.ownerReferences")
-    well_known = resource.schema is None and (resource.group, resource.plural) not in _ANY_FINALIZER
-    errors += _validate_finalizers(metadata.get("finalizers") or [], "metadata.finalizers", well_known)
+    if labels := metadata.get("labels"):
+        errors += validate_labels(labels, "metadata.labels")
+    if annotations := metadata.get("annotations"):
+        errors += validate_annotations(annotations, "metadata.annotations")
+    if owners := metadata.get("ownerReferences"):
+        errors += _validate_owners(owners, "metadata.ownerReferences")
+    if finalizers := metadata.get("finalizers"):
+        well_known = resource.schema is None and (resource.group, resource.plural) not in _ANY_FINALIZER
+        errors += _validate_finalizers(finalizers, "metadata.finalizers", well_known)
     return errors
 
 
