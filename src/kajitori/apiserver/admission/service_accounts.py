@@ -28,7 +28,9 @@ class ServiceAccount(Plugin):
     def __init__(self, objects: Objects, clock: Clock, rng: random.Random) -> None:
         self._objects = objects
         self._clock = clock
-        self._rng = rng
+        # It need be nobody else's in its pod only. One for all pods: those of one template stay equal, which is what
+        # everything that remembers documents lives on.
+        self._volume_name = _PREFIX + "".join(rng.choice(_ALPHABET) for _ in range(5))
 
     async def mutate(self, request: AdmissionRequest) -> None:
         if request.operation is not Operation.CREATE or request.subresource:
@@ -64,7 +66,7 @@ class ServiceAccount(Plugin):
         """Add the volume and its mounts wherever nothing is mounted at that path."""
         volumes = spec.get("volumes") or []
         present = next((v["name"] for v in volumes if v["name"].startswith(_PREFIX)), "")
-        name = present or _PREFIX + "".join(self._rng.choice(_ALPHABET) for _ in range(5))
+        name = present or self._volume_name
         mounted = False
         for field in ("initContainers", "containers"):
             for container in spec.get(field) or ():
