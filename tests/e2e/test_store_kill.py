@@ -46,7 +46,9 @@ async def one_round(
     server: ApiProcess, client: HttpClient, ledger: Ledger, onlooker: Onlooker, rng: random.Random, newest: int
 ) -> int:
     writers = [asyncio.create_task(write(client, ledger, rng, f"w{n}")) for n in range(WRITERS)]
-    await asyncio.sleep(rng.uniform(0.0, 0.5))
+    enough, deadline_s = ledger.acknowledged + int(rng.triangular(0, 300, 20)), time.monotonic() + 10
+    while ledger.acknowledged < enough and time.monotonic() < deadline_s:
+        await asyncio.sleep(0)
     server.kill()
     await asyncio.gather(*writers)
     server.start()

@@ -48,7 +48,8 @@ from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.certificate_signer import CertificateSigner
 from kajitori.apiserver.special.evictions import Evictions
 from kajitori.apiserver.special.legacy_tokens import LegacyTokens
-from kajitori.apiserver.special.services import ServiceHooks
+from kajitori.apiserver.special.service_claims import ServiceClaims
+from kajitori.apiserver.special.services import ServiceHooks, numbers_of
 from kajitori.apiserver.special.signing_requests import SigningRequestHooks
 from kajitori.apiserver.special.token_requests import TokenRequests
 from kajitori.apiserver.streams.kubelets import Kubelets
@@ -152,7 +153,8 @@ def build(
     roles, graph = RbacAuthorizer(objects), NodeGraph(objects)
     in_memory: dict[str, Authorizer] = {NODE: NodeAuthorizer(graph, node_rules()), RBAC: roles}
     authorizer = build_authorizer(config.authorization, in_memory, clock)
-    services = ServiceHooks(objects, config.service_cidr, rng)
+    claims = ServiceClaims(objects, clock, numbers_of)
+    services = ServiceHooks(objects, config.service_cidr, rng, claims)
     ledger = QuotaLedger(objects, registry, clock)
     issuer = TokenIssuer(key, config.issuers[0])
     kubelets, endpoints = Kubelets(objects, config.pki.directory), ServiceEndpoints(objects, rng)
@@ -193,6 +195,7 @@ def build(
         {
             "cluster role aggregation": Aggregator(objects, clock).run,
             "custom resource definitions": custom.run,
+            "service claims": claims.run,
             "resource quotas": QuotaStatus(objects, ledger, clock).run,
             "certificate signing": CertificateSigner(objects, authorizer, config.pki.authority, clock).run,
             "token secrets": LegacyTokens(objects, issuer, config.pki.authority.certificate).run,

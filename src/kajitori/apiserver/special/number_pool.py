@@ -17,6 +17,9 @@ class Taken(Exception):
     """Someone else has this number."""
 
 
+_FOREIGN = "another server"
+
+
 class NumberPool:
     """Numbers `first` to `first + size - 1`, each with the uid of whom it belongs to."""
 
@@ -60,10 +63,19 @@ class NumberPool:
         else:
             self._committed.pop(owner, None)
 
-    def roll_back(self, owner: str, numbers: Iterable[int]) -> None:
-        """Return those numbers that the stored object does not hold."""
-        for number in set(numbers) - self._committed.get(owner, frozenset()):
+    def roll_back(self, owner: str, numbers: Iterable[int]) -> set[int]:
+        """Return those numbers that the stored object does not hold; which they are."""
+        returned = set(numbers) - self._committed.get(owner, frozenset())
+        for number in returned:
             self._release(number, owner)
+        return returned
+
+    def hold_foreign(self, number: int) -> None:
+        """Not to be given out for now: somebody has it of whom memory has not heard."""
+        self._owner.setdefault(number, _FOREIGN)
+
+    def release_foreign(self, number: int) -> None:
+        self._release(number, _FOREIGN)
 
     def _release(self, number: int, owner: str) -> None:
         if self._owner.get(number) == owner:

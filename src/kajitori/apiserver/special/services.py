@@ -1,9 +1,13 @@
 """What a Service gets from the cluster: its cluster IP, its node ports, its IP families.
 
-Ranges and bands: KEP-3070 (IPs), KEP-3668 (ports). This cluster has one family, IPv4.
+Ranges and bands: KEP-3070 (IPs), KEP-3668 (ports). This cluster has one family, IPv4. What memory holds free is
+claimed in the store before the Service is written (`service_claims`), because another server may have been faster.
 """
 
+import copy
 import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from kajitori.api import core
@@ -13,6 +17,7 @@ from kajitori.api.meta import Object, name_of, uid_of
 from kajitori.apiserver.http_types import RestHooks, WriteContext
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.number_pool import Exhausted, NumberPool, Taken
+from kajitori.apiserver.special.service_claims import SERVICE_NODE_PORT, Claim, Lost, Numbers, ServiceClaims
 
 NODE_PORTS = (30000, 2768)
 _NONE = "None"
@@ -26,7 +31,9 @@ def _band(size: int, divisor: int, least: int, most: int) -> int:
 class ServiceHooks(RestHooks):
     """Reserves before the write and follows the stored services; so a restart repairs, and a failed write returns."""
 
-    def __init__(self, objects: Objects, service_cidr: str, rng: random.Random) -> None:
+    def __init__(
+        self, objects: Objects, service_cidr: str, rng: random.Random, claims: ServiceClaims | None = None
+    ) -> None:
         self._network = IPv4Network(service_cidr)
         # Neither the network's own address nor the broadcast address is given out.
         addresses = self._network.num_addresses - 2
@@ -35,13 +42,14 @@ class ServiceHooks(RestHooks):
         self._ports = NumberPool(*NODE_PORTS, _band(NODE_PORTS[1], 32, 16, 128), rng)
         # Deleted here, while memory has yet to hear of it.
         self._gone: set[str] = set()
+        self._claims = claims
         self._unsubscribe = objects.subscribe(core.SERVICE, self._stored)
 
     def stop(self) -> None:
         self._unsubscribe()
 
     async def before_create(self, obj: Object, context: WriteContext) -> None:
-        self._allocate(obj, None, context.dry_run)
+        await self._reserve(obj, None, context.dry_run)
 
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if context.subresource:
@@ -49,12 +57,53 @@ class ServiceHooks(RestHooks):
         _keep_allocated(new["spec"], old["spec"])
         _drop_of_former_type(new["spec"], old["spec"])
         _check_immutable(new, old)
-        self._allocate(new, old, context.dry_run)
+        await self._reserve(new, old, context.dry_run)
+
+    async def _reserve(self, service: Object, old: Object | None, dry_run: bool) -> None:
+        if self._claims is None or dry_run:
+            self._allocate(service, old, dry_run)
+            return
+        asked, lost = copy.deepcopy(service["spec"]), set[Claim]()
+        before = numbers_of(old) if old is not None else Numbers()
+        while True:
+            with self._withheld(lost):
+                self._allocate(service, old, dry_run)
+            try:
+                await self._claims.take(service, numbers_of(service) - before)
+                return
+            except Lost as somebody_has:
+                # The next turn refuses it, if it was asked for, or finds another.
+                self.rollback(service)
+                lost.add(somebody_has.claim)
+                service["spec"] = copy.deepcopy(asked)
+            except BaseException:
+                self.rollback(service)
+                raise
+
+    @contextmanager
+    def _withheld(self, claims: Iterable[Claim]) -> Iterator[None]:
+        """Other servers gave these out, of which memory has not heard yet. Nothing is awaited meanwhile."""
+        held = [(self._ports if claim.resource is SERVICE_NODE_PORT else self._ips, claim.number) for claim in claims]
+        for pool, number in held:
+            pool.hold_foreign(number)
+        try:
+            yield
+        finally:
+            for pool, number in held:
+                pool.release_foreign(number)
 
     def rollback(self, obj: Object) -> None:
         spec = obj.get("spec") or {}
-        self._ips.roll_back(uid_of(obj), _addresses(spec))
-        self._ports.roll_back(uid_of(obj), _node_ports(spec))
+        returned = Numbers(
+            frozenset(self._ips.roll_back(uid_of(obj), _addresses(spec))),
+            frozenset(self._ports.roll_back(uid_of(obj), _node_ports(spec))),
+        )
+        if self._claims is not None:
+            self._claims.give_back(obj, returned)
+
+    def after_update(self, new: Object, old: Object) -> None:
+        if self._claims is not None and (dropped := numbers_of(old) - numbers_of(new)) != Numbers():
+            self._claims.give_back(new, dropped)
 
     def after_delete(self, obj: Object) -> None:
         """At once, without waiting for memory to follow: the next request may ask for the same address."""
@@ -165,6 +214,11 @@ class ServiceHooks(RestHooks):
             return self._ports.take_any(owner, besides=besides)
         except Exhausted:
             raise InternalError("failed to allocate a nodePort: range is full") from None
+
+
+def numbers_of(service: Object) -> Numbers:
+    """What a Service holds."""
+    return Numbers(_addresses(service["spec"]), _node_ports(service["spec"]))
 
 
 def _invalid(service: Object, errors: list[FieldError]) -> Invalid:
