@@ -36,7 +36,8 @@ class Ident(Node):
 @dataclass(slots=True, eq=False)
 class Select(Node):
     """`operand.name`; `test` for has(), `optional` for `operand.?name`. The checker writes the document's name
-    of the field into `key`, and into `constant` the type that a qualified name (`a.b`) is."""
+    of the field into `key`, and what a qualified name (`a.b`) is: into `constant` a type, into `variable` a variable
+    of that name (`authorizer.requestResource`)."""
 
     operand: Node
     name: str
@@ -44,6 +45,7 @@ class Select(Node):
     optional: bool = False
     key: str = field(default="", init=False)
     constant: Type | None = field(default=None, init=False)
+    variable: str = field(default="", init=False)
 
 
 @dataclass(slots=True, eq=False)

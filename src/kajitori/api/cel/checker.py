@@ -111,8 +111,9 @@ class _Checker:
     def _select(self, node: Select) -> Type:
         if not node.test and not node.optional:
             name = _qualified(node)
-            if name is not None and "." in name and not self._begins_with_variable(name):
+            if name is not None and "." in name and (name in self._scope or not self._begins_with_variable(name)):
                 found = self._named(node, name)
+                node.variable = name if name in self._scope else ""
                 if found is not None:
                     return found
         result = self._field_of(node)

@@ -32,8 +32,10 @@ def _literal(node: Literal) -> Plan:
 def _ident(node: Ident) -> Plan:
     if node.constant is not None:
         return _constant(node.constant)
-    name = node.name.removeprefix(".")
+    return _variable(node.name.removeprefix("."))
 
+
+def _variable(name: str) -> Plan:
     def read(frame: Frame) -> Any:
         frame.cost += 1
         try:
@@ -55,6 +57,8 @@ def _constant(value: Any) -> Plan:
 def _select(node: Select) -> Plan:
     if node.constant is not None:
         return _constant(node.constant)
+    if node.variable:
+        return _variable(node.variable)
     operand, key = plan(node.operand), node.key or node.name
     if node.test:
         return lambda frame: _has(operand(frame), key)
