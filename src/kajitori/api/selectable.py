@@ -25,8 +25,25 @@ def _at(*path: str, absent: str = "") -> Callable[[Object], str]:
     return read
 
 
+def _below(part: str, key: str, absent: str) -> Callable[[Object], str]:
+    """`_at` for two steps: what nearly all paths are, read at every write of a pod."""
+
+    def read(obj: Object) -> str:
+        holder = obj.get(part)
+        found = holder.get(key) if isinstance(holder, dict) else None
+        if isinstance(found, str):
+            return found
+        return absent if found is None else _text(found)
+
+    return read
+
+
 def _paths(*paths: str, absent: str = "") -> Fields:
-    return {path: _at(*path.split("."), absent=absent) for path in paths}
+    return {path: _reader(path.split("."), absent) for path in paths}
+
+
+def _reader(steps: list[str], absent: str) -> Callable[[Object], str]:
+    return _below(steps[0], steps[1], absent) if len(steps) == 2 else _at(*steps, absent=absent)
 
 
 def _pod_ip(pod: Object) -> str:

@@ -1,7 +1,6 @@
 """The objects of one kind, their recent history, and their watchers."""
 
 import logging
-from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -9,6 +8,7 @@ from typing import Protocol
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
+from kajitori.apiserver.watch_cache.key_order import KeyOrder
 from kajitori.apiserver.watch_cache.selection import TRIGGER_FIELDS, Selection, Trigger
 from kajitori.storage.interface import Record
 
@@ -47,7 +47,7 @@ class KindCache:
         self.prefix = prefix
         self.resource: Resource | None = None
         self._entries: dict[str, Entry] = {}
-        self._order: list[str] = []
+        self._order = KeyOrder()
         self._history: deque[CachedEvent] = deque()
         self._oldest = revision
         self._broad: dict[Watcher, None] = {}
@@ -55,7 +55,7 @@ class KindCache:
         self._subscribers: list[Subscriber] = []
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._entries)
 
     def bind(self, resource: Resource) -> None:
         """Index by what this declaration says is selectable."""
@@ -73,13 +73,8 @@ class KindCache:
     def range(self, namespace: str = "", start: str = "") -> Iterator[Entry]:
         """In key order, of one namespace or all, from a key on. Do not change the cache while iterating."""
         prefix = f"{namespace}/" if namespace else ""
-        position = bisect_left(self._order, max(start, prefix))
-        for key in self._order[position:] if not prefix else self._within(prefix, position):
-            yield self._entries[key]
-
-    def _within(self, prefix: str, position: int) -> list[str]:
-        end = bisect_left(self._order, prefix[:-1] + "0")  # "0" follows "/"
-        return self._order[position:end]
+        end = f"{namespace}0" if namespace else None  # "0" follows "/"
+        return (self._entries[key] for key in self._order.between(max(start, prefix), end))
 
     def since(self, revision: int) -> list[CachedEvent]:
         """Events after a revision, oldest first. Raises TooOld."""
@@ -99,9 +94,9 @@ class KindCache:
         """Take in a record while starting, without telling anyone. Records come in key order."""
         key = record.key[len(self.prefix) :]
         self._entries[key], _ = self._entry(key, record)
-        insort(self._order, key)
+        self._order.add(key)
 
-    def _entry(self, key: str, record: Record) -> tuple[Entry, Object]:
+    def _entry(self, key: str, record: Record) -> tuple[Entry, Object | None]:
         namespace, _, name = key.rpartition("/")
         entry = Entry(namespace, name, record.value, record.modified)
         return entry, entry.index(self.resource)
@@ -115,12 +110,12 @@ class KindCache:
                 return None
             entry = None
             del self._entries[key]
-            del self._order[bisect_left(self._order, key)]
+            self._order.remove(key)
         else:
             entry, document = self._entry(key, record)
             self._entries[key] = entry
             if previous is None:
-                insort(self._order, key)
+                self._order.add(key)
         event = CachedEvent(revision, entry, previous, now_s)
         self._remember(event, now_s)
         if self._subscribers:
@@ -153,9 +148,11 @@ class KindCache:
             self._oldest = history.popleft().revision
 
     def _call_subscribers(self, event: CachedEvent, document: Object | None) -> None:
+        """`document` where it has been decoded already."""
         if document is None:
-            assert event.previous is not None
-            document = event.previous.copy()
+            entry = event.entry or event.previous
+            assert entry is not None, "an event has one of the two"
+            document = entry.copy()
         for subscriber in list(self._subscribers):
             try:
                 subscriber(event.type, document)
@@ -170,7 +167,7 @@ class KindCache:
             watcher.expire(f"too old resource version: the watch cache was rebuilt at {revision}")
 
     def held_keys(self) -> list[str]:
-        return list(self._order)
+        return list(self._order.between())
 
     # watching
 
