@@ -2,44 +2,19 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
+from kajitori.apiserver.aggregation.priorities import Priority, default_priority
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import Accepted, Form, accepted, encode_document
 
-PREFERRED = {"autoscaling": "v2"}
-"""Where the preferred version is not the first that is registered."""
-
-_ORDER = (
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-)
-"""The order in which kubectl meets the groups: the first to know a short name wins."""
-
-ExtraGroups = Callable[[], Iterable[Object]]
-"""APIGroupDiscovery documents of aggregated API servers."""
+Versions = Callable[[], Mapping[tuple[str, str], Object]]
+"""By group and version: APIVersionDiscovery documents of what other servers serve. They win over our own."""
 
 
 def version_rank(version: str) -> tuple[int, int, int]:
@@ -58,28 +33,28 @@ class Discovery:
     def __init__(self, registry: Registry, server_address: Callable[[], str] = lambda: "") -> None:
         self._registry = registry
         self._server_address = server_address
-        self.extra_groups: list[ExtraGroups] = []
+        self.others: Versions = dict
+        self.priority: Callable[[str, str], Priority] = default_priority
 
     def groups(self) -> dict[str, list[str]]:
-        """Versions by group, the preferred first; the core group "" apart from the others."""
-        found: dict[str, list[str]] = {}
+        """Versions by group, the preferred first; the core group "" apart from the others. The order matters: kubectl
+        takes the first group that knows a short name."""
+        found: dict[str, dict[str, None]] = {}
         for resource in self._registry:
-            versions = found.setdefault(resource.group, [])
-            if resource.version not in versions:
-                versions.append(resource.version)
-        for group, versions in found.items():
-            versions.sort(key=version_rank, reverse=True)
-            if (preferred := PREFERRED.get(group)) in versions:
-                versions.remove(preferred)
-                versions.insert(0, preferred)
-        ranks = {group: rank for rank, group in enumerate(_ORDER)}
-        return dict(sorted(found.items(), key=lambda item: (ranks.get(item[0], len(ranks)), item[0])))
+            found.setdefault(resource.group, {})[resource.version] = None
+        for group, version in self.others():
+            found.setdefault(group, {})[version] = None
+        ordered: dict[str, list[str]] = {}
+        for group in sorted(found, key=lambda group: (-max(self.priority(group, v)[0] for v in found[group]), group)):
+            rank = partial(self._rank, group)
+            ordered[group] = sorted(found[group], key=rank, reverse=True)
+        return ordered
+
+    def _rank(self, group: str, version: str) -> tuple[int, tuple[int, int, int]]:
+        return self.priority(group, version)[1], version_rank(version)
 
     def _resources(self, group: str, version: str) -> list[Resource]:
         return [r for r in self._registry if r.group == group and r.version == version]
-
-    def _extra(self) -> list[Object]:
-        return [document for source in self.extra_groups for document in source()]
 
     # the documents
 
@@ -94,7 +69,7 @@ class Discovery:
     def group(self, group: str) -> Object | None:
         versions = self.groups().get(group)
         if versions is None or not group:
-            return next((self._group_of(e) for e in self._extra() if e["metadata"]["name"] == group), None)
+            return None
         listed = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
         return {
             "kind": "APIGroup",
@@ -104,16 +79,9 @@ class Discovery:
             "preferredVersion": listed[0],
         }
 
-    @staticmethod
-    def _group_of(document: Object) -> Object:
-        name = document["metadata"]["name"]
-        listed = [{"groupVersion": f"{name}/{v['version']}", "version": v["version"]} for v in document["versions"]]
-        return {"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": listed, "preferredVersion": listed[0]}
-
     def group_list(self) -> Object:
-        names = [*(g for g in self.groups() if g), *(e["metadata"]["name"] for e in self._extra())]
         groups = []
-        for name in dict.fromkeys(names):
+        for name in filter(None, self.groups()):
             document = self.group(name)
             assert document is not None
             groups.append({key: value for key, value in document.items() if key not in ("kind", "apiVersion")})
@@ -146,8 +114,6 @@ class Discovery:
 
     def aggregated(self, version: str, *, core: bool) -> Object:
         items = [self._aggregated_group(g, vs) for g, vs in self.groups().items() if (g == "") is core]
-        if not core:
-            items += self._extra()
         return {
             "kind": "APIGroupDiscoveryList",
             "apiVersion": f"apidiscovery.k8s.io/{version}",
@@ -158,18 +124,14 @@ class Discovery:
     def _aggregated_group(self, group: str, versions: list[str]) -> Object:
         return {
             "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
-            "versions": [
-                {
-                    "version": version,
-                    "freshness": "Current",
-                    "resources": [
-                        _aggregated_resource(resource)
-                        for resource in sorted(self._resources(group, version), key=lambda r: r.plural)
-                    ],
-                }
-                for version in versions
-            ],
+            "versions": [self._aggregated_version(group, version) for version in versions],
         }
+
+    def _aggregated_version(self, group: str, version: str) -> Object:
+        if (other := self.others().get((group, version))) is not None:
+            return other
+        resources = sorted(self._resources(group, version), key=lambda r: r.plural)
+        return {"version": version, "freshness": "Current", "resources": [_aggregated_resource(r) for r in resources]}
 
     # serving
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kajitori.apiserver.aggregation.aggregator import Aggregation
 from kajitori.apiserver.audit.auditor import Auditor
 from kajitori.apiserver.health import Check
 from kajitori.apiserver.http_types import Handler, HandlerKey
@@ -46,7 +47,9 @@ class Extension:
     handlers: Mapping[HandlerKey, Handler] = field(default_factory=dict)
     path_handlers: Mapping[str, Handler] = field(default_factory=dict)
     group_handlers: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
-    """By (group, version); looked at for every request of a group that the registry does not have. May be live."""
+    """By (group, version); they win over the registry. May be live: looked at for every request, unless empty."""
+    aggregation: Aggregation | None = None
+    """What discovery and OpenAPI say of those."""
     hooks: HookTable = field(default_factory=dict)
     anonymous_paths: frozenset[str] | None = None
     """The only paths that are open to requests without credentials; None leaves all to authorization."""

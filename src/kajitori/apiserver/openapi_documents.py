@@ -4,9 +4,13 @@ Version 2 is also given in protobuf, because client-go asks for nothing else the
 accepts no JSON is told so (406).
 """
 
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
 import orjson
 
-from kajitori.api.openapi import Document
+from kajitori.api.meta import Object
+from kajitori.api.openapi import Document, binary
 from kajitori.api.openapi import OpenApi as Documents
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import JSON, RequestContext, Response
@@ -22,18 +26,39 @@ class OpenApi:
 
     def __init__(self, registry: Registry, version: str) -> None:
         self._documents = Documents(registry, version)
+        self._merged: tuple[str, Document] | None = None
+        self.others: Callable[[], Sequence[tuple[str, Object]]] = list
+        """Tags and version 2 documents of other servers."""
+        self.others_v3: Callable[[], Mapping[str, Object]] = dict
+        """By path, what the version 3 index says of other servers' versions."""
 
     def respond(self, context: RequestContext) -> Response | None:
         """None for a path that names no document."""
         path = context.path.strip("/")
         if path == "openapi/v3":
-            return Response(200, orjson.dumps(self._documents.v3_index()), JSON)
+            paths = self._documents.v3_index()["paths"] | self.others_v3()
+            return Response(200, orjson.dumps({"paths": dict(sorted(paths.items()))}), JSON)
         if path == "openapi/v2":
+            document = self._v2()
             if _chosen(context, _PROTOBUF_NAMES):
-                return _answer(context, self._documents.v2_binary(), PROTOBUF)
-            return _answer(context, self._documents.v2())
-        document = self._documents.v3(path.removeprefix("openapi/v3/"))
-        return None if document is None else _answer(context, document)
+                return _answer(context, binary(document), PROTOBUF)
+            return _answer(context, document)
+        found = self._documents.v3(path.removeprefix("openapi/v3/"))
+        return None if found is None else _answer(context, found)
+
+    def _v2(self) -> Document:
+        """Our own, or one with those of other servers, of which the last is kept."""
+        own, others = self._documents.v2(), self.others()
+        if not others:
+            self._merged = None
+            return own
+        key = " ".join((own.etag, *(tag for tag, _ in others)))
+        if self._merged is None or self._merged[0] != key:
+            from kajitori.apiserver.aggregation.openapi_merge import merged
+
+            body = orjson.dumps(merged(orjson.loads(own.body), [document for _, document in others]))
+            self._merged = (key, Document(body, hashlib.sha512(body).hexdigest().upper()))
+        return self._merged[1]
 
 
 def _chosen(context: RequestContext, names: tuple[str, ...]) -> bool:

@@ -20,6 +20,7 @@ from kajitori.apiserver.admission.quotas import QuotaLedger
 from kajitori.apiserver.admission.scene import Surroundings
 from kajitori.apiserver.admission.special_requests import SpecialRequests
 from kajitori.apiserver.admission.versions import Versions
+from kajitori.apiserver.aggregation.aggregator import Aggregation
 from kajitori.apiserver.audit.auditor import Auditor
 from kajitori.apiserver.authn.chain import AuthenticatorChain, OpaqueTokens, TokenAuthenticator
 from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
@@ -102,7 +103,7 @@ class Security:
     plugins: Sequence[AdmissionPlugin]
     handlers: Mapping[HandlerKey, Handler]
     path_handlers: Mapping[str, Handler]
-    group_handlers: Mapping[tuple[str, str], Handler]
+    aggregation: Aggregation
     hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
     anonymous_paths: frozenset[str] | None
     auditor: Auditor | None
@@ -120,7 +121,8 @@ class Security:
             admission=self.plugins,
             handlers=self.handlers,
             path_handlers=self.path_handlers,
-            group_handlers=self.group_handlers,
+            group_handlers=self.aggregation.handlers,
+            aggregation=self.aggregation,
             hooks=self.hooks,
             anonymous_paths=self.anonymous_paths,
             auditor=self.auditor,
@@ -166,6 +168,7 @@ def build(
     plugins = plugins.configured(config.plugins_on, config.plugins_off, more)
     for resource in (NODE_METRICS, POD_METRICS):
         registry.add(resource)
+    aggregation = Aggregation(objects, registry, clock, endpoints, config.pki.directory)
     handlers = {
         **IdentityReviews(authenticator).handlers(),
         **AccessReviews(authorizer, roles, incomplete=config.authorization.incomplete).handlers(),
@@ -182,7 +185,7 @@ def build(
         (plugins,),
         SpecialRequests(plugins.by_users).before(handlers),
         IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
-        {},
+        aggregation,
         {
             **_hooks_of(authorizer, roles),
             (core.SERVICE.group, core.SERVICE.plural): [services],
@@ -195,12 +198,13 @@ def build(
         {
             "cluster role aggregation": Aggregator(objects, clock).run,
             "custom resource definitions": custom.run,
+            "aggregation": aggregation.run,
             "service claims": claims.run,
             "resource quotas": QuotaStatus(objects, ledger, clock).run,
             "certificate signing": CertificateSigner(objects, authorizer, config.pki.authority, clock).run,
             "token secrets": LegacyTokens(objects, issuer, config.pki.authority.certificate).run,
         },
-        [roles.stop, graph.stop, services.stop, custom.stop, ledger.stop, webhooks.close],
+        [roles.stop, graph.stop, services.stop, custom.stop, aggregation.stop, ledger.stop, webhooks.close],
     )
 
 

@@ -10,6 +10,7 @@ await server.stop()
 import asyncio
 import random
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kajitori.api.registry import Registry
@@ -87,6 +88,8 @@ class ApiServer:
         self._compactor = Compactor(storage, clock, self.config.compaction_s)
         self._tasks: list[asyncio.Task[None]] = []
         self._paths: list[tuple[str, Handler]] = []
+        self._remote: Mapping[tuple[str, str], Handler] = {}
+        """By group and version, live: what other API servers answer."""
         self._store_size = StoreSize(storage, clock)
         self._measure()
 
@@ -127,6 +130,10 @@ class ApiServer:
         self.backend.hooks = extension.hooks
         self.health.live.update(extension.live_checks)
         self.health.ready.update(extension.ready_checks)
+        self._remote = extension.group_handlers
+        if (aggregation := extension.aggregation) is not None:
+            self.discovery.others, self.discovery.priority = aggregation.versions, aggregation.priority
+            self._openapi.others, self._openapi.others_v3 = aggregation.openapi, aggregation.openapi_v3
         self._paths = sorted(extension.path_handlers.items(), key=lambda item: -len(item[0]))
 
     async def start(self) -> None:
@@ -165,11 +172,12 @@ class ApiServer:
     async def _dispatch(self, info: RequestInfo, context: RequestContext) -> Response:
         if not info.resource:
             return await self._non_resource(context)
+        if self._remote and (remote := self._remote.get((info.group, info.version))) is not None:
+            return await remote(context)
         resource = context.resource
         extension = self._pipeline.extension
         if resource is None:
-            handler = extension.group_handlers.get((info.group, info.version))
-            return await handler(context) if handler is not None else NOT_A_PATH
+            return NOT_A_PATH
         if not resource.namespaced and info.namespace and info.resource != "namespaces":
             return NOT_A_PATH
         if resource.deprecation:
@@ -193,15 +201,20 @@ class ApiServer:
             return self.metrics.render()
         if path == "/":
             return json_response({"paths": sorted({*_PATHS, *(prefix for prefix, _ in self._paths)})})
+        if self._remote and (remote := self._remote_of(path)) is not None:
+            return await remote(context)
         if path.startswith("/openapi/"):
             return self._openapi.respond(context) or NOT_A_PATH
         if path.startswith("/api"):
-            found = self.discovery.respond(context)
-            if found is None and (parts := path.strip("/").split("/"))[0] == "apis" and len(parts) > 2:
-                aggregated = self._pipeline.extension.group_handlers.get((parts[1], parts[2]))
-                return await aggregated(context) if aggregated is not None else NOT_A_PATH
-            return found or NOT_A_PATH
+            return self.discovery.respond(context) or NOT_A_PATH
         return self.health.respond(context) or NOT_A_PATH
+
+    def _remote_of(self, path: str) -> Handler | None:
+        """Who answers `/apis/<group>/<version>` and that version's OpenAPI, when it is not this server."""
+        match path.removeprefix("/openapi/v3").strip("/").split("/"):
+            case ["apis", group, version]:
+                return self._remote.get((group, version))
+        return None
 
     def _version(self) -> dict[str, str]:
         major, minor = self.config.version.lstrip("v").split(".")[:2]

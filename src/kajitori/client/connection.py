@@ -195,6 +195,9 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
 
 
-def encode_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    return "\r\n".join(lines).encode("latin-1")
+def encode_head(method: str, target: str, headers: Mapping[str, str | tuple[str, ...]]) -> bytes:
+    """A header of several values gets a line for each."""
+    lines = [f"{method} {target} HTTP/1.1"]
+    for name, value in headers.items():
+        lines += [f"{name}: {value}"] if isinstance(value, str) else [f"{name}: {each}" for each in value]
+    return "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -30,6 +30,13 @@ def _subresources(resource: Resource) -> list[tuple[str, tuple[str, ...], str]]:
     return [(s.name, s.verbs, s.kind) for s in resource.subresources]
 
 
+def binary(document: Document) -> Document:
+    """A version 2 document in protobuf; not kept, because a client that wants it asks once."""
+    from kajitori.api.openapi.binary import encoded
+
+    return Document(encoded(orjson.loads(document.body)), f"{document.etag}-PB")
+
+
 class OpenApi:
     """The documents of a registry's kinds. `version` is what the server calls itself."""
 
@@ -55,13 +62,6 @@ class OpenApi:
 
     def v2(self) -> Document:
         return self._document("v2", list(self._registry), version=2)
-
-    def v2_binary(self) -> Document:
-        """The same document in protobuf; not kept, because a client that wants it asks once."""
-        from kajitori.api.openapi.binary import encoded
-
-        document = self.v2()
-        return Document(encoded(orjson.loads(document.body)), f"{document.etag}-PB")
 
     def _groups(self) -> dict[str, list[Resource]]:
         found: dict[str, list[Resource]] = {}

@@ -12,7 +12,9 @@ from kajitori.client.wire import read_all
 _HOP = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "date", "content-type"))
 
 
-async def relay(address: Address, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
+async def relay(
+    address: Address, method: str, target: str, headers: Mapping[str, str | tuple[str, ...]], body: bytes = b""
+) -> Response:
     """Raises ServiceUnavailable when the backend cannot be reached."""
     connection: Connection | None = None
     sent = {"host": str(address), **headers, "connection": "close", "content-length": str(len(body))}

@@ -40,12 +40,18 @@ def forwarded_headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
     return {"host": host, **kept}
 
 
-async def pass_through(context: RequestContext, address: Address, target: str) -> Response:
-    """Ask the backend for the same upgrade; when it agrees, join the two connections until either ends."""
+async def pass_through(
+    context: RequestContext,
+    address: Address,
+    target: str,
+    headers: Mapping[str, str | tuple[str, ...]] | None = None,
+) -> Response:
+    """Ask the backend for the same upgrade; when it agrees, join the two connections until either ends. `headers` are
+    sent in place of the client's own without its credentials."""
     reader, writer = await _open(address)
     try:
-        head = encode_head(context.method, target, forwarded_headers(context.headers, str(address)))
-        writer.write(head)
+        sent = headers if headers is not None else forwarded_headers(context.headers, str(address))
+        writer.write(encode_head(context.method, target, sent))
         await writer.drain()
         answer = await _read_head(reader, address)
         if _status(answer) != 101:
