@@ -65,6 +65,7 @@ class Resource:
     - `default(obj)`: fill in what the user left out.
     - `validate(obj)`: every semantic error of a new object (the schema has been checked before).
     - `validate_update(new, old)`: errors of a change, immutability included; `validate` has been run on `new` before.
+    - `revalidate(new, old)`: where given, instead of `validate` on a change: what was wrong before may be tolerated.
     - `stored_field_names`: where it is stored under another version: the selectable fields, and how that calls them.
       Of a custom resource, always: what its version declares, while the index has the fields of all versions.
     - `prepare_create(obj)`: reset what a client may not set (status).
@@ -90,6 +91,7 @@ class Resource:
     default: Callable[[Object], None] | None = None
     validate: Callable[[Object], list[FieldError]] | None = None
     validate_update: Callable[[Object, Object], list[FieldError]] | None = None
+    revalidate: Callable[[Object, Object], list[FieldError]] | None = None
     prepare_create: Callable[[Object], None] | None = None
     prepare_update: Callable[[Object, Object], None] | None = None
     definition: str = ""

@@ -77,12 +77,13 @@ class Field:
 class Declared:
     """A type with what its schema says about sizes, and how a JSON value becomes a value of it.
 
-    `elements_max` bounds the length of a string, list or map; `size_min` is the least JSON text in bytes. `convert`
-    is None where the JSON value is the CEL value already. An `open` object has every field, of type dyn.
+    `elements_max` bounds the length of a string, list or map (0 for all else); `size_min` is the least JSON text in
+    bytes. `convert` is None where the JSON value is the CEL value already. An `open` object has every field, of type
+    dyn.
     """
 
     type: Type
-    elements_max: int = 2**64 - 1
+    elements_max: int = 0
     size_min: int = 1
     key: "Declared | None" = None
     element: "Declared | None" = None

@@ -8,6 +8,8 @@ from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _FORBIDDEN_KEYWORDS = ("definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "$ref")
+_RULES = "x-kubernetes-validations"
+_RULE_REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 _COLUMN_TYPES = ("integer", "number", "string", "boolean", "date")
 _COLUMN_FORMATS = ("int32", "int64", "float", "double", "byte", "date", "date-time", "password")
 
@@ -200,7 +202,17 @@ def _root_schema(path: str, schema: Object) -> Errors:
         yield invalid(f"{path}.type", kind, "must be object at the root")
     if schema.get("nullable"):
         yield forbidden(f"{path}.nullable", "nullable cannot be true at the root")
-    yield from _schema(path, schema, "")
+    errors = list(_schema(path, schema, ""))
+    yield from errors
+    if not errors and _has_rules(schema):
+        from kajitori.api.cel.definition_rules import rule_errors
+
+        yield from rule_errors(schema, path)
+
+
+def _has_rules(schema: Object) -> bool:
+    children = [*(schema.get("properties") or {}).values(), schema.get("additionalProperties"), schema.get("items")]
+    return bool(schema.get(_RULES)) or any(_has_rules(child) for child in children if isinstance(child, dict))
 
 
 def _schema(path: str, schema: Object, where: str) -> Errors:
@@ -235,13 +247,44 @@ def _schema(path: str, schema: Object, where: str) -> Errors:
         yield forbidden(f"{path}.items", "items must be a schema object and not an array")
     yield from _list_type(path, schema)
     seen: set[str] = set()
-    for rule, at in each(schema, "x-kubernetes-validations", path):
+    for rule, at in each(schema, _RULES, path):
+        yield from _rule(rule, at)
         text = (rule.get("rule") or "").strip()
-        if not text:
-            yield required(f"{at}.rule", "rule is not specified")
-        elif text in seen:
+        if text in seen:
             yield duplicate(f"{at}.rule", text)
         seen.add(text)
+        field_path = rule.get("fieldPath") or ""
+        if field_path and not _leads_somewhere(field_path, schema):
+            yield invalid(f"{at}.fieldPath", field_path, "must be a valid path")
+
+
+def _leads_somewhere(field_path: str, schema: Object) -> bool:
+    from kajitori.api.cel.field_paths import normalized
+
+    return normalized(field_path, schema) is not None
+
+
+def _rule(rule: Object, at: str) -> Errors:
+    """What can be said without compiling it."""
+    text, given = (rule.get("rule") or "").strip(), rule.get("message") or ""
+    message, computed = given.strip(), rule.get("messageExpression") or ""
+    if not text:
+        yield required(f"{at}.rule", "rule is not specified")
+    elif given and not message:
+        yield invalid(f"{at}.message", given, "must be non-empty if specified")
+    elif "\n" in message:
+        yield invalid(f"{at}.message", given, "must not contain line breaks")
+    elif "\n" in text and not message:
+        yield required(f"{at}.message", "message must be specified if rule contains line breaks")
+    if computed and not computed.strip():
+        yield required(f"{at}.messageExpression", "messageExpression must be non-empty if specified")
+    if (reason := rule.get("reason")) is not None:
+        yield from one_of(f"{at}.reason", reason, _RULE_REASONS)
+    field_path = rule.get("fieldPath") or ""
+    if field_path and not field_path.strip():
+        yield invalid(f"{at}.fieldPath", field_path, "must be non-empty if specified")
+    if "\n" in field_path:
+        yield invalid(f"{at}.fieldPath", field_path, "must not contain line breaks")
 
 
 def _list_type(path: str, schema: Object) -> Errors:

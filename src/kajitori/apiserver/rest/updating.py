@@ -246,7 +246,9 @@ def _spec_changed(new: Object, old: Object) -> bool:
 def check_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> None:
     errors = object_meta.validate(resource, new["metadata"])
     errors += object_meta.validate_update(resource, new["metadata"], old["metadata"])
-    if resource.validate is not None:
+    if resource.revalidate is not None:
+        errors += resource.revalidate(new, old)
+    elif resource.validate is not None:
         errors += resource.validate(new)
     if (validate_update := resource.validate_update_of(subresource)) is not None:
         errors += validate_update(new, old)

@@ -12,8 +12,9 @@ import orjson
 from kajitori.api.durations import time_since
 from kajitori.api.meta import Object
 from kajitori.api.resource import ALL_VERBS, Column, Conversion, Resource, ScalePaths, Subresource
-from kajitori.api.schema import structural, structural_validation
+from kajitori.api.schema import structural
 from kajitori.apiserver.discovery import version_rank
+from kajitori.apiserver.special.custom_validation import CustomValidation
 from kajitori.apiserver.special.json_path import compile_path
 
 _NAME_HELP = "Name must be unique within a namespace."
@@ -63,6 +64,7 @@ def _resource(
     parts = version.get("subresources") or {}
     leaving = definition["metadata"].get("deletionTimestamp") is not None
     own = _selectable([version])
+    validation = CustomValidation(schema)
     return Resource(
         group=spec["group"],
         version=version["name"],
@@ -82,7 +84,8 @@ def _resource(
         selectable_fields=own if stored_as is not None or conversion is not None else _selectable(spec["versions"]),
         stored_field_names={field: field for field in own},
         default=lambda obj: structural.default(schema, obj),
-        validate=lambda obj: structural_validation.validate(schema, obj),
+        validate=validation.validate,
+        revalidate=validation.revalidate,
         definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
         schema=schema,
         stored_as=stored_as,
