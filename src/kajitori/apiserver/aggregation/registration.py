@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from kajitori.api.apiregistration import API_SERVICE
 from kajitori.api.meta import Object, is_deleting
 from kajitori.apiserver.aggregation.priorities import (
     ALWAYS,
@@ -35,11 +36,14 @@ class Step(NamedTuple):
 
 
 def built_in(versions: Iterable[GroupVersion]) -> dict[str, Object]:
-    """What is wanted when the server starts. Metrics, which an installation of metrics-server may take over, get an
-    APIService without a label: made once, and from then on whoever changes it owns it."""
+    """What is wanted when the server starts; the group of APIServices itself is never behind one.
+
+    Metrics, which an installation of metrics-server may take over, get an APIService without a label: made once, and
+    from then on whoever changes it owns it.
+    """
     found = {}
     for group, version in versions:
-        if is_built_in(group):
+        if is_built_in(group) and group != API_SERVICE.group:
             found[name_of_version(group, version)] = local_service(group, version, ON_START)
         elif group == METRICS_GROUP:
             found[name_of_version(group, version)] = local_service(group, version, "")
