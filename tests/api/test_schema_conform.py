@@ -214,6 +214,10 @@ def test_schemas_inside_custom_resource_definitions_recurse() -> None:
 def test_repeated_keys_are_found() -> None:
     assert duplicate_fields(b'{"a":1,"b":{"c":[{"d":1}]}}\n') == []
     assert duplicate_fields(b'{ "a" : 1, "b" : {"a": "x\\u003c"} }') == []
+    assert duplicate_fields(b'{"a": 1, "b": {"c\\\\": "\\":"}, "d": 1e20}') == []
+    assert duplicate_fields(b'{"a": 1, "a" : 2, "b": "\\u0022:"}') == ["a"]
+    assert duplicate_fields(b'{"a":1,"a":2,"b":1e20}') == ["a"]
+    assert duplicate_fields(b"a: 1\n", {"a": 1}) == []
     assert duplicate_fields(b'{"a":1,"b":{"c":[{"d":1,"d":2,"d":3}]},"a":2}') == ["b.c[0].d", "a"]
 
 
