@@ -181,13 +181,18 @@ def _sync_last_applied(merged: Object, config: Object) -> None:
 
 
 def _check_declared(resource: Resource, node: Node, config: Mapping[str, Any]) -> None:
-    problems = list(_undeclared(node, config, ""))
+    problems = undeclared(node, dict(config))
     if problems:
         metadata = config.get("metadata") or {}
         name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
         what = f"{name}; {resource.api_version}, Kind={resource.kind}"
         listed = problems[0] if len(problems) == 1 else "errors:\n" + "".join(f"  {p}\n" for p in problems)
         raise StatusError(f"failed to create typed patch object ({what}): {listed}")
+
+
+def undeclared(node: Node, config: Object) -> list[str]:
+    """What of a configuration its schema does not know, and list items that cannot be told apart."""
+    return list(_undeclared(node, config, ""))
 
 
 def _undeclared(node: Node, value: Any, path: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from kajitori.api.errors import BadRequest, RequestEntityTooLarge
+from kajitori.api.errors import BadRequest, Invalid, RequestEntityTooLarge
 from kajitori.api.meta import Object
 from kajitori.api.patch.refusals import not_applicable
 
@@ -20,8 +20,18 @@ class _Inapplicable(Exception):
     """An operation that cannot be carried out. Users are told no more than that, as upstream has it."""
 
 
+class TestFailed(_Inapplicable, Invalid):
+    """A `test` that does not hold; to most, an operation that fails."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        refusal = not_applicable()
+        Invalid.__init__(self, refusal.message, refusal.details)
+
+
 def apply(obj: Object, operations: Any) -> Object:
-    """Raises BadRequest for what is no list of operations, Invalid for an operation that fails."""
+    """Raises BadRequest for what is no list of operations, Invalid (TestFailed) for an operation that fails."""
     if not isinstance(operations, list):
         kind = "object" if isinstance(operations, dict) else type(operations).__name__
         raise BadRequest(f"json: cannot unmarshal {kind} into Go value of type jsonpatch.Patch")
@@ -35,6 +45,8 @@ def apply(obj: Object, operations: Any) -> Object:
     try:
         for operation in operations:
             _OPERATIONS.get(str(operation.get("op")), _unknown)(document, operation)
+    except TestFailed:
+        raise
     except _Inapplicable:
         raise not_applicable() from None
     return document
@@ -115,7 +127,7 @@ def _test(document: Object, operation: Object) -> None:
     found, wanted = _get(*_parent(document, operation.get("path"))), operation.get("value")
     # Compared as text: to JSON, 1 and true differ.
     if orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS):
-        raise _Inapplicable
+        raise TestFailed
 
 
 def _unknown(document: Object, operation: Object) -> None:

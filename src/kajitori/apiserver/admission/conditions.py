@@ -32,12 +32,12 @@ class Conditions:
         """A condition that is false counts more than one that fails."""
         from kajitori.api.cel.costs import MATCH_CONDITIONS_LIMIT
         from kajitori.api.expressions.evaluation import OutOfBudget
-        from kajitori.apiserver.admission.evaluating import evaluating
+        from kajitori.apiserver.admission.evaluating import Asking
 
         expressions, own = self._expressions(), self._composition.compiled if self._composition else {}
+        evaluation = Asking(scene, own, MATCH_CONDITIONS_LIMIT)
         try:
-            async with evaluating(scene, own, MATCH_CONDITIONS_LIMIT) as evaluation:
-                outcomes = [await evaluation.of(expression) for expression in expressions]
+            outcomes = [await evaluation.of(expression) for expression in expressions]
         except OutOfBudget as error:
             return self._failed([str(error)])
         if any(outcome.value is False for outcome in outcomes if not outcome.error):

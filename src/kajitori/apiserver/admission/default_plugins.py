@@ -9,6 +9,7 @@ from kajitori.apiserver.admission.certificates import (
 )
 from kajitori.apiserver.admission.ingresses import DefaultIngressClass
 from kajitori.apiserver.admission.limit_ranges import LimitRanger
+from kajitori.apiserver.admission.mutating_policies import MutatingPolicies
 from kajitori.apiserver.admission.namespaces import NamespaceLifecycle
 from kajitori.apiserver.admission.nodes import NodeRestriction, TaintNodesByCondition
 from kajitori.apiserver.admission.plugin import Chain
@@ -17,6 +18,7 @@ from kajitori.apiserver.admission.pods import DefaultTolerationSeconds, Priority
 from kajitori.apiserver.admission.quotas import QuotaLedger, ResourceQuota
 from kajitori.apiserver.admission.scene import Surroundings
 from kajitori.apiserver.admission.service_accounts import ServiceAccount
+from kajitori.apiserver.admission.validating_policies import ValidatingPolicies
 from kajitori.apiserver.admission.volumes import (
     DefaultStorageClass,
     PersistentVolumeClaimResize,
@@ -46,7 +48,9 @@ def default_plugins(around: Surroundings, ledger: QuotaLedger, webhooks: Caller,
             CertificateSigning(authorizer),
             CertificateSubjectRestriction(),
             DefaultIngressClass(objects),
+            MutatingPolicies(around),
             MutatingWebhooks(around, webhooks),
+            ValidatingPolicies(around),
             ValidatingWebhooks(around, webhooks),
             ResourceQuota(objects, ledger),
         ]

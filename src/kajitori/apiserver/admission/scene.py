@@ -1,6 +1,7 @@
 """What expressions see of a request: the request in the version that the rule names, and what surrounds it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from kajitori.api import core
 from kajitori.api.errors import NotFound
@@ -36,6 +37,8 @@ class Scene:
     old: Object | None
     namespace: Object | None
     authorizer: Authorizer
+    answers: dict[Any, Any]
+    """What the authorizer has been asked so far."""
     params: Object | None = None
 
 
@@ -44,7 +47,7 @@ async def scene_of(
 ) -> Scene:
     """Raises StatusError when the objects cannot be converted to this version."""
     obj, old = await shown_in(request, version)
-    return Scene(request, version, admission_request(request, version), obj, old, namespace, authorizer)
+    return Scene(request, version, admission_request(request, version), obj, old, namespace, authorizer, {})
 
 
 async def namespace_of(objects: Objects, request: AdmissionRequest) -> Object | None:

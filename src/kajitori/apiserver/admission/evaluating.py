@@ -1,0 +1,109 @@
+"""A scene before expressions: the values of their variables, and an authorizer that may have to be asked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kajitori.api.cel.library.authorizer import Answer, Answers, Query, decided
+from kajitori.api.cel.library.authorizer import Authorizer as AuthorizerValue
+from kajitori.api.expressions.compiled import Expression
+from kajitori.api.expressions.declarations import (
+    AUTHORIZER,
+    NAMESPACE,
+    OBJECT,
+    OLD_OBJECT,
+    PARAMS,
+    REQUEST,
+    REQUEST_RESOURCE,
+)
+from kajitori.api.expressions.evaluation import Evaluation, Outcome
+from kajitori.api.meta import Object
+from kajitori.apiserver.admission.scene import Scene
+from kajitori.apiserver.interfaces import Attributes, User, Verdict
+from kajitori.apiserver.interfaces import decided as verdict_of
+
+_NAMESPACE_METADATA = (
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "finalizers",
+)
+
+
+class Asking:
+    """Evaluates within a budget, and asks the authorizer between two attempts; answers are remembered in the scene."""
+
+    def __init__(self, scene: Scene, own: Mapping[str, Expression], budget: int) -> None:
+        self._scene = scene
+        self._answers: Answers = scene.answers
+        self._evaluation = Evaluation(_seen(scene), own, budget)
+
+    async def of(self, expression: Expression) -> Outcome:
+        """Raises OutOfBudget."""
+        return await decided(lambda: self._evaluation.of(expression), self._answers, self._ask)
+
+    async def _ask(self, query: Query) -> Answer:
+        verdict, reason = await verdict_of(self._scene.authorizer, _attributes(self._scene.request.user, query))
+        return Answer(verdict is Verdict.ALLOW, reason)
+
+
+def _seen(scene: Scene) -> dict[str, Any]:
+    authorizer = AuthorizerValue(scene.answers)
+    return {
+        OBJECT: scene.object,
+        OLD_OBJECT: scene.old,
+        REQUEST: scene.asked,
+        PARAMS: scene.params,
+        NAMESPACE: _shown(scene.namespace) if scene.request.namespace else None,
+        AUTHORIZER: authorizer,
+        REQUEST_RESOURCE: authorizer.resource(_query(scene)),
+    }
+
+
+def _shown(namespace: Object | None) -> Object | None:
+    """What of a Namespace expressions see."""
+    if namespace is None:
+        return None
+    metadata = namespace["metadata"]
+    kept = {name: metadata[name] for name in _NAMESPACE_METADATA if name in metadata}
+    return {"metadata": kept, "spec": namespace.get("spec") or {}, "status": namespace.get("status") or {}}
+
+
+def _query(scene: Scene) -> Query:
+    request = scene.request
+    resource = request.resource
+    return Query(
+        group=resource.group,
+        resource=resource.plural,
+        subresource=request.subresource,
+        namespace=request.namespace,
+        name=request.name,
+    )
+
+
+def _attributes(user: User, query: Query) -> Attributes:
+    if query.service_account is not None:
+        namespace, name = query.service_account
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+        user = User(f"system:serviceaccount:{namespace}:{name}", groups)
+    if query.path:
+        return Attributes(user, query.verb, path=query.path)
+    return Attributes(
+        user,
+        query.verb,
+        query.group,
+        "*",
+        query.resource,
+        query.subresource,
+        query.namespace,
+        query.name,
+        label_selector=query.label_selector,
+        field_selector=query.field_selector,
+    )
