@@ -97,8 +97,8 @@ class NodeAuthorizer:
         return _no("can only create tokens for individual service accounts")
 
     def _node(self, node: str, asked: Attributes) -> _Answer:
-        if asked.subresource not in ("", "status"):
-            return self._by_rules(asked)
+        if asked.subresource:
+            return _no("") if asked.verb == "get" else self._by_rules(asked)
         if asked.verb in ("get", "list", "watch"):
             name = asked.name or _required(asked, "metadata.name")
             return _ALLOW if name == node else _no(f"node '{node}' cannot read '{name}', only its own Node object")
@@ -106,6 +106,10 @@ class NodeAuthorizer:
         return self._by_rules(asked)
 
     def _pod(self, node: str, asked: Attributes) -> _Answer:
+        if asked.subresource:
+            # status and eviction; a node reads no log and runs no command through here, not even of its own pods.
+            reads = asked.verb in ("get", "list", "watch")
+            return _no("") if reads else self._by_rules(asked)
         if asked.verb == "get" and asked.name:
             return self._related(node, asked, asked.name)
         if asked.verb in ("list", "watch"):
