@@ -35,6 +35,11 @@ def test_certificates_that_are_missing_are_named(tmp_path):
         Members(EtcdAddress(("a:1",), ca=f"{tmp_path}/nowhere/ca.pem"))
 
 
+def test_a_certificate_without_its_key_is_refused(tmp_path):
+    with pytest.raises(CannotOpen, match="give both, or neither"):
+        Members(EtcdAddress(("a:1",), certificate=f"{tmp_path}/cert.pem"))
+
+
 def test_the_next_member_is_used_after_one_failed():
     members = Members(EtcdAddress(("a:1", "b:1", "c:1")))
     members.turn_from("a:1")

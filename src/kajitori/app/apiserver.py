@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
 
 from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
@@ -10,7 +12,7 @@ from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.encryption.storage import EncryptedStorage
 from kajitori.apiserver.http.tls import server_context
 from kajitori.apiserver.server import ApiServer
-from kajitori.app.apiserver_settings import ServerSettings, read_settings
+from kajitori.app.apiserver_settings import Flags, ServerSettings, read_settings
 from kajitori.app.layout import Layout
 from kajitori.app.notify import notify_ready
 from kajitori.app.prepare import alternative_names
@@ -29,13 +31,25 @@ async def run_apiserver(options: PartOptions, stopping: asyncio.Event) -> None:
     settings = read_settings(renewed(record.apiserver, options.apiserver))
     clock = SystemClock()
     try:
-        storage = await open_storage(layout.store if record.store == "sqlite" else record.store, clock)
+        storage = await open_storage(_where(layout, record, options), clock)
         try:
             await _serve(layout, record, settings, storage, clock, stopping)
         finally:
             await storage.close()
     except (StorageError, pki.PkiError, BadConfiguration) as error:
         raise CommandError(str(error)) from error
+
+
+def _where(layout: Layout, record: ClusterRecord, options: PartOptions) -> str | Path:
+    """The store's address, with the files for TLS to etcd."""
+    if record.store == "sqlite":
+        return layout.store
+    flags = Flags(renewed(record.apiserver, options.apiserver))
+    files = {"ca": flags.text("etcd-cafile"), "cert": flags.text("etcd-certfile"), "key": flags.text("etcd-keyfile")}
+    query = urlencode({name: file for name, file in files.items() if file})
+    if not query or not record.store.startswith("etcd://"):
+        return record.store
+    return f"{record.store}{'&' if '?' in record.store else '?'}{query}"
 
 
 async def _serve(

@@ -64,6 +64,9 @@ _AUDIT = (
 )
 
 _KEPT = (
+    Option("etcd-cafile", "Authorities that signed etcd's certificate (of --store etcd://...).", "file"),
+    Option("etcd-certfile", "Our certificate for etcd.", "file"),
+    Option("etcd-keyfile", "Its private key.", "file"),
     Option("encryption-provider-config", "EncryptionConfiguration: what is encrypted in the store.", "file"),
     Option("event-ttl", "How long events are kept. [default: 1h]", metavar="DURATION"),
 )

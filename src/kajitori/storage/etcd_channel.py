@@ -34,7 +34,8 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class EtcdAddress:
-    """`etcd://host:port,host:port[/prefix][?ca=FILE&cert=FILE&key=FILE]`; TLS when a CA is given."""
+    """`etcd://host:port,host:port[/prefix][?ca=FILE&cert=FILE&key=FILE]`; TLS when any of these is given; without
+    a CA, the system's."""
 
     members: tuple[str, ...]
     prefix: str = DEFAULT_PREFIX
@@ -104,8 +105,10 @@ class Members:
 
 
 def _credentials(address: EtcdAddress) -> Any:
-    if not address.ca:
+    if not (address.ca or address.certificate or address.key):
         return None
+    if bool(address.certificate) != bool(address.key):
+        raise CannotOpen("the etcd connection needs a certificate and its key: give both, or neither")
     ca, key, certificate = (_read(path) for path in (address.ca, address.key, address.certificate))
     return grpc.ssl_channel_credentials(ca, key, certificate)
 
