@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from kajitori.api.errors import Invalid
-from kajitori.api.meta import condition_is
+from kajitori.api.meta import condition_is, condition_of
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import WriteContext
 from kajitori.apiserver.special.custom_resources import kinds_of
+from kajitori.apiserver.special.definition_status import status_of
 from kajitori.apiserver.special.definitions import CRD, FINALIZER, CustomResourceDefinitions
 from kajitori.apiserver.special.json_path import compile_path
 from kajitori.kit.clock import VirtualClock
@@ -107,6 +108,49 @@ def test_names_in_use_are_refused_until_they_are_free() -> None:
         task.cancel()
 
     asyncio.run(scenario())
+
+
+def test_a_short_name_that_is_refused_is_left_out_and_comes_when_it_is_free() -> None:
+    async def scenario() -> None:
+        world = World()
+        task = asyncio.ensure_future(world.custom.run())
+        first, second = definition(), definition("gadgets", "Gadget")
+        first["spec"]["names"]["shortNames"] = ["x"]
+        first = await world.create(first)
+        await world.create(second)
+        changed = copy.deepcopy(world.objects.cached(CRD, "gadgets.example.com"))
+        assert changed is not None
+        before = copy.deepcopy(changed)
+        changed["spec"]["names"] |= {"shortNames": ["x", "g"], "categories": ["all"]}
+        await world.custom.before_update(changed, before, WriteContext(ADMIN))
+        world.objects.put(CRD, changed)
+        assert not condition_is(changed, "NamesAccepted")
+        assert condition_is(changed, "Established")
+        served = world.registry.by_path("example.com", "v1", "gadgets")
+        assert served is not None
+        assert (served.short_names, served.categories) == ((), ("all",))
+        freed = copy.deepcopy(first)
+        freed["spec"]["names"]["shortNames"] = ["y"]
+        await world.custom.before_update(freed, first, WriteContext(ADMIN))
+        world.objects.put(CRD, freed)
+        await world.clock.settle()
+        served = world.registry.by_path("example.com", "v1", "gadgets")
+        assert served is not None
+        assert served.short_names == ("x", "g")
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_approval_of_a_protected_group_is_a_condition() -> None:
+    crd = definition()
+    crd["spec"]["group"] = "example.k8s.io"
+    crd["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
+    status = status_of(crd, (), "2027-01-15T08:00:00Z")
+    conformant = condition_of({"status": status}, "KubernetesAPIApprovalPolicyConformant")
+    assert conformant is not None
+    assert (conformant["status"], conformant["reason"]) == ("False", "UnapprovedAnnotation")
+    assert conformant["message"] == 'not approved: "unapproved, a test"'
 
 
 def test_a_definition_goes_after_its_instances() -> None:

@@ -1,6 +1,8 @@
 """CustomResourceDefinitions and their structural schemas (KEP-95, KEP-2337)."""
 
-from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required
+from urllib.parse import urlsplit
+
+from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_many
 from kajitori.api.meta import Object
 from kajitori.api.validation.admission import client_config
 from kajitori.api.validation.checks import Errors, each, one_of, same_as_before
@@ -10,6 +12,9 @@ _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _FORBIDDEN_KEYWORDS = ("definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "$ref")
 _RULES = "x-kubernetes-validations"
 _RULE_REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+_WARNING_BYTES_MAX = 256
+_SELECTABLE_TYPES = ("string", "boolean", "integer")
+_SELECTABLE_MAX = 8
 _COLUMN_TYPES = ("integer", "number", "string", "boolean", "date")
 _COLUMN_FORMATS = ("int32", "int64", "float", "double", "byte", "date", "date-time", "password")
 
@@ -25,23 +30,43 @@ def _definition(definition: Object) -> Errors:
     if name and name != f"{names.get('plural') or ''}.{group}":
         yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
     yield from _spec(spec, names, group)
-    yield from _approval(definition, group)
+    yield from _without_approval(definition)
     yield from _stored_versions(spec, status)
+    if spec.get("preserveUnknownFields"):
+        yield invalid("spec.preserveUnknownFields", True, _PRESERVE)
 
 
+_PRESERVE = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
 _APPROVAL = "api-approved.kubernetes.io"
 _PROTECTED = ("k8s.io", "kubernetes.io")
 
 
-def _approval(definition: Object, group: str) -> Errors:
-    """Groups of the Kubernetes project need its approval (KEP-1111)."""
-    protected = any(group == domain or group.endswith(f".{domain}") for domain in _PROTECTED)
-    if protected and not (definition["metadata"].get("annotations") or {}).get(_APPROVAL):
-        detail = (
-            f'protected groups must have approval annotation "{_APPROVAL}", see '
-            "https://github.com/kubernetes/enhancements/pull/1111"
-        )
-        yield required(f"metadata.annotations[{_APPROVAL}]", detail)
+def approval(definition: Object) -> tuple[str, str, str] | None:
+    """Groups of the Kubernetes project need its approval (KEP-1111): status, reason and message of the condition
+    KubernetesAPIApprovalPolicyConformant. None for all other groups."""
+    group = (definition.get("spec") or {}).get("group") or ""
+    if not any(group == domain or group.endswith(f".{domain}") for domain in _PROTECTED):
+        return None
+    text = (definition["metadata"].get("annotations") or {}).get(_APPROVAL) or ""
+    more = "see https://github.com/kubernetes/enhancements/pull/1111"
+    if not text:
+        return "False", "MissingAnnotation", f'protected groups must have approval annotation "{_APPROVAL}", {more}'
+    if text.startswith("unapproved"):
+        return "False", "UnapprovedAnnotation", f'not approved: "{text}"'
+    url = urlsplit(text)
+    if url.scheme and url.netloc:
+        return "True", "ApprovedAnnotation", f"approved in {text}"
+    either = 'with either a URL or a reason starting with "unapproved"'
+    message = f'protected groups must have approval annotation "{_APPROVAL}" {either}, {more}'
+    return "False", "InvalidAnnotation", message
+
+
+def _without_approval(definition: Object) -> Errors:
+    found, path = approval(definition), f"metadata.annotations[{_APPROVAL}]"
+    if found is not None and found[1] == "MissingAnnotation":
+        yield required(path, found[2])
+    elif found is not None and found[1] == "InvalidAnnotation":
+        yield invalid(path, definition["metadata"]["annotations"][_APPROVAL], found[2])
 
 
 def _spec(spec: Object, names: Object, group: str) -> Errors:
@@ -94,7 +119,10 @@ def _versions(spec: Object) -> Errors:
             yield required(f"{path}.schema.openAPIV3Schema")
         elif not shared:
             yield from _root_schema(f"{path}.schema.openAPIV3Schema", schemas[index] or {})
-        yield from _version_parts(path, version)
+        yield from _deprecation(f"{path}.deprecationWarning", version)
+        for key, check in _PARTS.items():
+            if not _same_in_all(versions, key):
+                yield from check(path, version)
     if len(set(names)) != len(names):
         yield invalid("spec.versions", shown, "must contain unique version names")
     if versions and (problems := dns_1035_errors(names[0])):
@@ -103,9 +131,36 @@ def _versions(spec: Object) -> Errors:
         yield invalid("spec.versions", shown, "must have exactly one version marked as storage version")
     if shared:
         yield from _root_schema("spec.validation.openAPIV3Schema", schemas[0] or {})
+    for key, check in _PARTS.items():
+        if versions and _same_in_all(versions, key):
+            yield from check("spec", versions[0])
 
 
-def _version_parts(path: str, version: Object) -> Errors:
+def _same_in_all(versions: list[Object], key: str) -> bool:
+    """What all versions say alike, upstream reports once, at the spec."""
+    return all(version.get(key) == versions[0].get(key) for version in versions)
+
+
+def _deprecation(path: str, version: Object) -> Errors:
+    text = version.get("deprecationWarning")
+    if text is None:
+        return
+    if not version.get("deprecated"):
+        yield invalid(path, text, "can only be set for deprecated versions")
+        return
+    if len(text.encode()) > _WARNING_BYTES_MAX:
+        yield invalid(path, text, f"must be <= {_WARNING_BYTES_MAX} characters long")
+    if not text:
+        yield invalid(path, text, "must not be an empty string")
+    for index, character in enumerate(text):
+        if not character.isprintable():
+            at = len(text[:index].encode())
+            detail = f"must only contain printable UTF-8 characters; non-printable character found at index {at}"
+            yield invalid(path, text, detail)
+            return
+
+
+def _columns(path: str, version: Object) -> Errors:
     for column, at in each(version, "additionalPrinterColumns", path):
         if not column.get("name"):
             yield required(f"{at}.name")
@@ -119,6 +174,9 @@ def _version_parts(path: str, version: Object) -> Errors:
             yield invalid(f"{at}.format", form, f"must be one of {', '.join(_COLUMN_FORMATS)}")
         if not column.get("jsonPath"):
             yield required(f"{at}.JSONPath")
+
+
+def _scale(path: str, version: Object) -> Errors:
     scale = (version.get("subresources") or {}).get("scale")
     if scale is None:
         return
@@ -132,6 +190,52 @@ def _version_parts(path: str, version: Object) -> Errors:
     if selector and not selector.startswith((".spec.", ".status.")):
         at = f"{path}.subresources.scale.labelSelectorPath"
         yield invalid(at, selector, "should be a json path under either .spec or .status")
+
+
+def _selectable(path: str, version: Object) -> Errors:
+    """Scalar fields outside metadata, each named once (KEP-4358)."""
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    seen: set[str] = set()
+    for field, at in each(version, "selectableFields", path):
+        text = field.get("jsonPath") or ""
+        if not text:
+            yield required(f"{at}.jsonPath")
+            continue
+        in_metadata = text.startswith(".metadata")
+        found, problem = ({"type": "string"}, "") if in_metadata else _schema_at(schema, text)
+        if problem:
+            yield invalid(f"{at}.jsonPath", text, f"is an invalid path: {problem}")
+            continue
+        if in_metadata:
+            yield invalid(f"{at}.jsonPath", text, "must not point to fields in metadata")
+        if found.get("type") not in _SELECTABLE_TYPES:
+            detail = (
+                "must point to a field of type string, boolean or integer. Enum string fields and strings with formats "
+                "are allowed."
+            )
+            yield invalid(f"{at}.jsonPath", text, detail)
+        if text in seen:
+            yield duplicate(f"{at}.jsonPath", text)
+        seen.add(text)
+    if len(seen) > _SELECTABLE_MAX:
+        yield too_many(f"{path}.selectableFields", len(seen), _SELECTABLE_MAX)
+
+
+def _schema_at(schema: Object, text: str) -> tuple[Object, str]:
+    """What a path of fields leads to, or why it leads nowhere."""
+    if not text.startswith("."):
+        return {}, f"expected [ or . but got: {text.split('.')[0]}"
+    if "[" in text:
+        return {}, "array notation is not allowed"
+    for name in text[1:].split("."):
+        properties = schema.get("properties") or {}
+        if name not in properties:
+            return {}, "does not refer to a valid field"
+        schema = properties[name]
+    return schema, ""
+
+
+_PARTS = {"subresources": _scale, "additionalPrinterColumns": _columns, "selectableFields": _selectable}
 
 
 def _names(names: Object) -> Errors:

@@ -59,7 +59,7 @@ def _resource(
     definition: Object, version: Object, stored_as: Resource | None, conversion: Conversion | None
 ) -> Resource:
     spec = definition["spec"]
-    names = spec["names"]
+    names = _names(definition)
     schema = _schema(version)
     parts = version.get("subresources") or {}
     leaving = definition["metadata"].get("deletionTimestamp") is not None
@@ -94,6 +94,12 @@ def _resource(
         deprecation=_deprecation(spec, version),
         counts_generation=True,
     )
+
+
+def _names(definition: Object) -> Object:
+    """Those that were accepted: what is asked for may be another definition's."""
+    accepted: Object = (definition.get("status") or {}).get("acceptedNames") or {}
+    return accepted if accepted.get("kind") else definition["spec"]["names"]
 
 
 def _reader(definition: Object, schema: Object, is_stored: bool) -> Callable[[Object], Object] | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from kajitori.api import apiextensions
 from kajitori.api.errors import Invalid, NotFound, StatusError
-from kajitori.api.meta import Object, condition_is, is_deleting, name_of, namespace_of, set_condition
+from kajitori.api.meta import Object, condition_is, condition_of, is_deleting, name_of, namespace_of, set_condition
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
@@ -16,7 +16,8 @@ from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.rest.metadata import new_uid
 from kajitori.apiserver.special.conversion_webhooks import Call, WebhookConversion
 from kajitori.apiserver.special.custom_resources import Kinds, kinds_of, schemas_of
-from kajitori.apiserver.special.definition_checks import name_conflict, path_errors
+from kajitori.apiserver.special.definition_checks import path_errors
+from kajitori.apiserver.special.definition_status import status_of
 from kajitori.kit.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -92,12 +93,9 @@ class CustomResourceDefinitions(RestHooks):
         meta = definition["metadata"]
         if FINALIZER not in (meta.get("finalizers") or ()):
             meta["finalizers"] = [*(meta.get("finalizers") or ()), FINALIZER]
-        others = self._objects.cached_list(CRD)
-        definition["status"] = accepted_status(
-            definition, others_conflict := name_conflict(definition, others), self._now()
-        )
-        if others_conflict:
-            log.info("CustomResourceDefinition %s: %s", name_of(definition), others_conflict[1])
+        definition["status"] = status_of(definition, self._objects.cached_list(CRD), self._now())
+        if (refused := condition_of(definition, "NamesAccepted")) is not None and refused["status"] != "True":
+            log.info("CustomResourceDefinition %s: %s", name_of(definition), refused["message"])
 
     def _changed(self, event: str, definition: Object) -> None:
         name = name_of(definition)
@@ -109,6 +107,10 @@ class CustomResourceDefinitions(RestHooks):
             if self._refused:
                 self._work.set()
             return
+        if condition_is(definition, "NamesAccepted"):
+            self._refused.discard(name)
+        else:
+            self._refused.add(name)
         self._serve(definition)
         if is_deleting(definition) and name not in self._leaving:
             resource = self._stored_kind(definition)
@@ -118,17 +120,18 @@ class CustomResourceDefinitions(RestHooks):
     def _serve(self, definition: Object) -> None:
         name = name_of(definition)
         established = condition_is(definition, "Established")
-        state = (definition["metadata"]["uid"], definition["spec"], is_deleting(definition), established)
+        names = (definition.get("status") or {}).get("acceptedNames")
+        state = (definition["metadata"]["uid"], definition["spec"], is_deleting(definition), established, names)
         served = self._served.get(name)
         if served is not None and served[0] == state:
             return
         if served is not None:
             _, spec, *_ = served[0]
             self._withdraw(name, ends=spec != definition["spec"])
+            if self._refused:
+                self._work.set()  # names may have become free
         if not established:
-            self._refused.add(name)
             return
-        self._refused.discard(name)
         kinds = self._kinds(definition)
         for resource in kinds.served:
             self._registry.add(resource)
@@ -208,46 +211,18 @@ class CustomResourceDefinitions(RestHooks):
         definition = self._objects.cached(CRD, name)
         if definition is None or is_deleting(definition):
             return
-        if name_conflict(definition, self._objects.cached_list(CRD)) is not None:
+        others = list(self._objects.cached_list(CRD))
+        if status_of(definition, others, self._now()) == definition.get("status"):
             return
 
         def change(found: Object) -> Object:
-            found["status"] = accepted_status(found, None, self._now())
+            found["status"] = status_of(found, others, self._now())
             return found
 
         await self._objects.update(CRD, name, "", change)
 
     def _now(self) -> str:
         return timestamp(self._clock.now())
-
-
-def accepted_status(definition: Object, conflict: tuple[str, str] | None, now: str) -> Object:
-    """The status by upstream's naming and establishing controllers: both conditions at once."""
-    before = definition.get("status") or {}
-    conditions = [dict(condition) for condition in before.get("conditions") or ()]
-    established = any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-    if conflict is None:
-        names = {"status": "True", "reason": "NoConflicts", "message": "no conflicts found"}
-        stands = {
-            "status": "True",
-            "reason": "InitialNamesAccepted",
-            "message": "the initial names have been accepted",
-        }
-    else:
-        names = {"status": "False", "reason": conflict[0], "message": conflict[1]}
-        stands = {"status": "False", "reason": "NotAccepted", "message": "not all names are accepted"}
-    set_condition(conditions, {"type": "NamesAccepted", **names}, now)
-    if not established:
-        set_condition(conditions, {"type": "Established", **stands}, now)
-    stored = list(before.get("storedVersions") or ())
-    stored += [v["name"] for v in definition["spec"]["versions"] if v.get("storage") and v["name"] not in stored]
-    accepted = definition["spec"]["names"] if conflict is None else before.get("acceptedNames")
-    return {
-        **before,
-        "conditions": conditions,
-        "acceptedNames": accepted or {"plural": "", "kind": ""},
-        "storedVersions": stored,
-    }
 
 
 def _check_paths(definition: Object) -> None:
