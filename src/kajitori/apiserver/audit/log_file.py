@@ -11,6 +11,7 @@ from kajitori.apiserver.configuration import BadConfiguration
 
 _MEGABYTE = 1 << 20
 _DAY_S = 86400.0
+_STAMP = "%Y-%m-%dT%H-%M-%S.%f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,23 @@ class LogFile:
 
     def _set_aside(self, path: Path, now_s: float) -> None:
         self._file.close()
-        stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
+        stamp = datetime.fromtimestamp(now_s, UTC).strftime(_STAMP)
         path.replace(path.with_name(f"{path.stem}-{stamp}{path.suffix}"))
         self._file = self._open()
         self._size = 0
         self._delete_old(path, now_s)
 
     def _delete_old(self, path: Path, now_s: float) -> None:
-        aside = sorted(path.parent.glob(f"{path.stem}-????-??-??T??-??-??.*{path.suffix}"), reverse=True)
-        rotation = self._rotation
-        for number, old in enumerate(aside):
+        rotation, aside = self._rotation, []
+        for found in path.parent.glob(f"{path.stem}-*{path.suffix}"):
+            try:
+                stamp = found.name.removeprefix(f"{path.stem}-").removesuffix(path.suffix)
+                aside.append((datetime.strptime(f"{stamp}+0000", f"{_STAMP}%z").timestamp(), found))
+            except ValueError:
+                continue  # somebody else's
+        for number, (written_s, old) in enumerate(sorted(aside, reverse=True)):
             too_many = rotation.backups and number >= rotation.backups
-            too_old = rotation.days and now_s - old.stat().st_mtime > rotation.days * _DAY_S
+            too_old = rotation.days and now_s - written_s > rotation.days * _DAY_S
             if too_many or too_old:
                 old.unlink(missing_ok=True)
 
