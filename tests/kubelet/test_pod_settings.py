@@ -228,6 +228,10 @@ def test_a_node_refuses_what_it_cannot_hold():
     assert message == "Node didn't have enough resource: cpu, requested: 1500, used: 1500, capacity: 2000"
     assert refusal(pod(), [pod(), pod()], allocatable, {})[0] == "OutOfpods"
     assert refusal(pod(nodeSelector={"disk": "ssd"}), [], allocatable, {})[0] == "NodeAffinity"
+    here, there = (pod([{"name": "c", "ports": [{"hostPort": 80, "hostIP": ip}]}]) for ip in ("10.0.0.1", "10.0.0.2"))
+    assert refusal(here, [there], allocatable, {}) is None
+    anywhere = pod([{"name": "c", "ports": [{"hostPort": 80}]}])
+    assert refusal(anywhere, [there], allocatable, {})[0] == "NodePorts"
 
 
 WHOLE = Resources(cpu_shares=1024, cpu_quota=50_000, cpu_period=100_000, memory_limit_bytes=GIB)

@@ -4,12 +4,17 @@ Amounts are whole numbers: `cpu` in thousandths of a core, everything else in it
 up, as the scheduler counts them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from kajitori.api.meta import Object, condition_is, is_deleting
 from kajitori.api.quantity import milli, value
 
 Amounts = dict[str, int]
+
+HostPort = tuple[str, str, int]
+"""Protocol, host IP, port."""
+
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104
 
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 
@@ -67,6 +72,27 @@ def containers_of(pod_spec: Object) -> Iterable[Object]:
     """Every container that may run: init, main and ephemeral, in that order."""
     for field in ("initContainers", "containers", "ephemeralContainers"):
         yield from pod_spec.get(field) or ()
+
+
+def host_ports(pod_spec: Object) -> frozenset[HostPort]:
+    """What the containers that last take of the node's own ports."""
+    lasting = list(pod_spec.get("containers") or ())
+    lasting += [c for c in pod_spec.get("initContainers") or () if is_sidecar(c)]
+    return frozenset(
+        (port.get("protocol") or "TCP", port.get("hostIP") or _ANY_ADDRESS, port["hostPort"])
+        for container in lasting
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    )
+
+
+def host_ports_clash(wanted: Iterable[HostPort], taken: Collection[HostPort]) -> bool:
+    """A port on every address clashes with that port on any."""
+    return any(
+        protocol == other and port == number and (_ANY_ADDRESS in (address, at) or address == at)
+        for protocol, address, port in wanted
+        for other, at, number in taken
+    )
 
 
 def amount(resource: str, quantity: str | int | float) -> int:

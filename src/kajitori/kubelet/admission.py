@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from kajitori.api.meta import Object, labels_of
-from kajitori.api.pods import SAFE_SYSCTLS, amount, pod_requests
+from kajitori.api.pods import SAFE_SYSCTLS, amount, host_ports, host_ports_clash, pod_requests
 
 _REASONS = {"cpu": "OutOfcpu", "memory": "OutOfmemory", "ephemeral-storage": "OutOfephemeral-storage"}
 
@@ -38,6 +38,9 @@ def refusal(
     selector = pod["spec"].get("nodeSelector") or {}
     if any(node_labels.get(key) != value for key, value in selector.items()):
         return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+    ports = host_ports(pod["spec"])
+    if ports and host_ports_clash(ports, [port for other in held for port in host_ports(other["spec"])]):
+        return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
     return None
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kajitori.api.meta import Object, ObjectKey, labels_of, name_of
-from kajitori.api.pods import amounts
+from kajitori.api.pods import HostPort, amounts
 from kajitori.scheduler.changes import Answer, Answers, ChangeLog, Rows
-from kajitori.scheduler.pod_view import HostPort, PodView
+from kajitori.scheduler.pod_view import PodView
 
 Mask = NDArray[np.bool_]
 Column = NDArray[np.int64]

@@ -8,14 +8,11 @@ from typing import Any
 import orjson
 
 from kajitori.api.meta import Object, is_deleting, labels_of, name_of, namespace_of, uid_of
-from kajitori.api.pods import Amounts, is_sidecar, pod_requests
+from kajitori.api.pods import Amounts, HostPort, host_ports, pod_requests
 from kajitori.api.selectors import LabelSelector, from_label_selector
 
 # What a container that asks for nothing counts as in scores, so that such pods spread too (upstream's util.non_zero).
 SMALL_CONTAINER = {"cpu": "100m", "memory": "200Mi"}
-
-HostPort = tuple[str, str, int]
-"""Protocol, host IP, port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +96,7 @@ class PodView:
 
     @cached_property
     def host_ports(self) -> frozenset[HostPort]:
-        lasting = list(self.spec.get("containers") or ())
-        lasting += [c for c in self.spec.get("initContainers") or () if is_sidecar(c)]
-        return frozenset(
-            (port.get("protocol") or "TCP", port.get("hostIP") or "0.0.0.0", port["hostPort"])  # noqa: S104
-            for container in lasting
-            for port in container.get("ports") or ()
-            if port.get("hostPort")
-        )
+        return host_ports(self.spec)
 
     @cached_property
     def images(self) -> tuple[str, ...]:
