@@ -50,6 +50,8 @@ def check(source: str, tree: Node, environment: Environment) -> frozenset[str]:
     if checker.issues:
         raise CompileError(source, checker.issues)
     checker.finish()
+    if checker.issues:
+        raise CompileError(source, checker.issues)
     return frozenset(checker.used)
 
 
@@ -60,6 +62,8 @@ class _Checker:
         self._bindings = Bindings()
         self._scope: Mapping[str, Type] = environment.variables
         self._seen: list[Node] = []
+        self._uniform: list[ListOf | MapOf] = []
+        self._in_format = False
         self.issues: list[Issue] = []
         self.used: set[str] = set()
 
@@ -67,6 +71,25 @@ class _Checker:
         """Parameters that nothing has bound are dyn."""
         for node in self._seen:
             node.type = self._bindings.resolve(node.type, free_is_dyn=True)
+        for literal in self._uniform:
+            self._check_uniform(literal)
+
+    def _check_uniform(self, literal: ListOf | MapOf) -> None:
+        """Elements of different types may only be written as arguments of format()."""
+        if isinstance(literal, ListOf):
+            optional = [number in literal.optional for number in range(len(literal.elements))]
+            columns = [(literal.elements, optional)]
+        else:
+            entries = literal.entries
+            columns = [
+                ([each.key for each in entries], [False] * len(entries)),
+                ([each.value for each in entries], [each.optional for each in entries]),
+            ]
+        for nodes, are_optional in columns:
+            kinds = [_inside(node.type, optional) for node, optional in zip(nodes, are_optional, strict=True)]
+            different = next((number for number, kind in enumerate(kinds) if kind != kinds[0]), None)
+            if different is not None:
+                self._mismatch(nodes[different].at, kinds[0], kinds[different])
 
     def check(self, node: Node) -> Type:
         self._seen.append(node)
@@ -146,7 +169,8 @@ class _Checker:
         node.key = name
         if declared is None:
             return self._wrong(at, f"unexpected failed resolution of '{type_name}'")
-        field = declared.fields.get(name)
+        # Words of the language are escaped in the schema's names, but may be selected as they are.
+        field = declared.fields.get(name) or declared.fields.get(f"__{name}__")
         if field is not None:
             node.key = field.key
             return field.type.type
@@ -155,7 +179,7 @@ class _Checker:
     # Calls
 
     def _call(self, node: Call) -> Type:
-        arguments = tuple(self.check(arg) for arg in node.args)
+        arguments = self._arguments(node)
         if node.target is not None:
             qualified = self._namespaced(node)
             if qualified is not None:
@@ -167,6 +191,13 @@ class _Checker:
             return self._wrong(node.at, f"undeclared reference to '{node.function}' (in container '')")
         node.function = node.function.removeprefix(".")
         return self._resolved(node, overloads, arguments)
+
+    def _arguments(self, node: Call) -> tuple[Type, ...]:
+        outer = self._in_format
+        self._in_format = outer or node.function == "format"
+        arguments = tuple(self.check(arg) for arg in node.args)
+        self._in_format = outer
+        return arguments
 
     def _namespaced(self, node: Call) -> str | None:
         """`ip.isCanonical` and the like are functions, not methods of a variable."""
@@ -230,19 +261,23 @@ class _Checker:
     # Literals of several
 
     def _list(self, node: ListOf) -> Type:
+        if not self._in_format:
+            self._uniform.append(node)
         element: Type | None = None
         for number, each in enumerate(node.elements):
             found = self._unwrapped(each, self.check(each), number in node.optional)
-            element = self._joined(each, element, found)
+            element = self._joined(element, found)
         return list_of(self._bindings.fresh() if element is None else element)
 
     def _map(self, node: MapOf) -> Type:
+        if not self._in_format:
+            self._uniform.append(node)
         keys: Type | None = None
         values: Type | None = None
         for entry in node.entries:
-            keys = self._joined(entry.key, keys, self.check(entry.key))
+            keys = self._joined(keys, self.check(entry.key))
             found = self._unwrapped(entry.value, self.check(entry.value), entry.optional)
-            values = self._joined(entry.value, values, found)
+            values = self._joined(values, found)
         if keys is None or values is None:
             return map_of(self._bindings.fresh(), self._bindings.fresh())
         return map_of(keys, values)
@@ -255,12 +290,10 @@ class _Checker:
             return self._mismatch(node.at, optional_of(given), given)
         return given if inside is None else inside
 
-    def _joined(self, node: Node, previous: Type | None, current: Type) -> Type:
+    def _joined(self, previous: Type | None, current: Type) -> Type:
         if previous is None:
             return current
-        if self._bindings.assignable(previous, current):
-            return most_general(previous, current)
-        return self._mismatch(node.at, previous, current)
+        return most_general(previous, current) if self._bindings.assignable(previous, current) else DYN
 
     def _struct(self, node: Struct) -> Type:
         name = node.name.removeprefix(".")
@@ -344,6 +377,11 @@ class _Checker:
         Fold: _fold,
         Bind: _bind,
     }
+
+
+def _inside(given: Type, is_optional: bool) -> Type:
+    inside = optional_inside(given) if is_optional else None
+    return given if inside is None else inside
 
 
 def _qualified(node: Node | None) -> str | None:

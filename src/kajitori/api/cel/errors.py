@@ -2,6 +2,7 @@
 
 CelError
 ├── CompileError       the expression is no expression of its environment; `issues` say where and why
+│   └── InstantiationError    it is one, but cannot be evaluated: a literal pattern that is none
 └── EvaluationError    no such key, division by zero, no such overload ...
     └── CostExceeded   the evaluation was ended, because it went beyond its limit
 """
@@ -45,6 +46,12 @@ class CompileError(CelError):
         if len(issues) > _ISSUES_MAX:
             shown.append(f"{len(issues) - _ISSUES_MAX} more errors were truncated")
         super().__init__("\n".join(shown))
+
+
+class InstantiationError(CompileError):
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, [])
+        self.args = (f"program instantiation failed: {reason}",)
 
 
 class EvaluationError(CelError):

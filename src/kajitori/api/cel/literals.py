@@ -3,7 +3,7 @@
 from kajitori.api.cel.ast import Call, Literal
 from kajitori.api.cel.errors import EvaluationError
 from kajitori.api.cel.regexes import compiled
-from kajitori.api.cel.times import parse_duration, parse_timestamp
+from kajitori.api.cel.times import parse_duration, parse_timestamp, timestamp
 
 _PARSERS = {"duration": parse_duration, "timestamp": parse_timestamp}
 
@@ -16,13 +16,18 @@ def wrong_literal(node: Call) -> tuple[int, str] | None:
         argument = node.args[0]
     else:
         return None
-    if not isinstance(argument, Literal) or not isinstance(argument.value, str):
+    if not isinstance(argument, Literal):
         return None
+    value = argument.value
     try:
-        if node.function == "matches":
-            compiled(argument.value)
+        if type(value) is int and node.function == "timestamp":
+            timestamp(value * 10**9)
+        elif not isinstance(value, str):
+            return None
+        elif node.function == "matches":
+            compiled(value)
         else:
-            _PARSERS[node.function](argument.value)
+            _PARSERS[node.function](value)
     except (ValueError, EvaluationError):
         return argument.at, f"invalid {node.function} argument"
     return None

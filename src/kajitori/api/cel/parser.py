@@ -206,9 +206,7 @@ class _Parser:
         optional = self._skip("?")
         name = self._take()
         if name.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
-            self._fail(
-                name.at, f"Syntax error: no viable alternative at input '.{'' if name.kind == END else name.text}'"
-            )
+            self._fail(name.at, f"Syntax error: mismatched input '{name.text}' expecting IDENTIFIER")
         opened = self._peek()
         if opened.kind == "(" and not optional and name.kind == "IDENTIFIER":
             self._next += 1

@@ -14,6 +14,7 @@ from kajitori.api.cel.costs import runtime_cost
 from kajitori.api.cel.errors import CostExceeded, EvaluationError, no_overload
 from kajitori.api.cel.frames import ABSENT, Frame, Plan, restore
 from kajitori.api.cel.functions import Overload
+from kajitori.api.cel.regexes import compiled
 from kajitori.api.cel.values import NONE, Optional, StructValue, UInt
 
 _LIST_COST, _MAP_COST, _STRUCT_COST = 10, 30, 40
@@ -60,8 +61,9 @@ def _select(node: Select) -> Plan:
     if node.variable:
         return _variable(node.variable)
     operand, key = plan(node.operand), node.key or node.name
+    of_schema = node.operand.type.kind == "object"
     if node.test:
-        return lambda frame: _has(operand(frame), key)
+        return lambda frame: _has(operand(frame), key, of_schema)
     if node.optional:
         return lambda frame: _optionally(_charged(frame, operand), key)
 
@@ -70,9 +72,12 @@ def _select(node: Select) -> Plan:
         frame.cost += 1
         if type(value) is dict:
             try:
-                return value[key]
+                found = value[key]
             except KeyError:
                 raise EvaluationError(f"no such key: {key}") from None
+            if found is None and of_schema:
+                raise EvaluationError(f"no such key: {key}")
+            return found
         return _selected(value, key)
 
     return select
@@ -95,11 +100,12 @@ def _selected(value: Any, key: Any) -> Any:
     raise no_overload()
 
 
-def _has(value: Any, key: str) -> bool:
+def _has(value: Any, key: str, of_schema: bool) -> bool:
+    """A field of a schema that is null is as good as absent."""
     if isinstance(value, Mapping):
-        return key in value
+        return key in value and not (of_schema and value[key] is None)
     if type(value) is Optional:
-        return value.present and _has(value.value, key)
+        return value.present and _has(value.value, key, of_schema)
     raise no_overload()
 
 
@@ -150,6 +156,8 @@ def _shown(key: Any) -> str:
 def _call(node: Call) -> Plan:
     special = _SPECIAL.get(node.function)
     plans = [plan(operand) for operand in node.operands]
+    if node.function in ("find", "findAll") and isinstance(node.args[0], Literal):
+        compiled(node.args[0].value)
     if special is not None:
         return special(plans)
     cost = runtime_cost(node)

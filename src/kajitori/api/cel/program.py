@@ -13,7 +13,7 @@ from kajitori.api.cel.ast import Node
 from kajitori.api.cel.checker import check
 from kajitori.api.cel.costs import CALL_LIMIT
 from kajitori.api.cel.environment import Environment
-from kajitori.api.cel.errors import CompileError, CostExceeded, EvaluationError, Issue
+from kajitori.api.cel.errors import CompileError, CostExceeded, EvaluationError, InstantiationError, Issue
 from kajitori.api.cel.frames import Frame, Plan
 from kajitori.api.cel.parser import parse
 from kajitori.api.cel.planner import plan
@@ -67,5 +67,7 @@ def compile(source: str, environment: Environment) -> Program:
     uses = check(source, tree, environment)
     try:
         return Program(source, tree.type, uses, tree, environment, plan(tree))
+    except EvaluationError as error:
+        raise InstantiationError(source, str(error)) from None
     except RecursionError:
         raise CompileError(source, [Issue(-1, 0, "expression recursion limit exceeded")]) from None

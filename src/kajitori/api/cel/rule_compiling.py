@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kajitori.api.cel.environment import Environment
-from kajitori.api.cel.errors import CompileError
+from kajitori.api.cel.errors import CompileError, InstantiationError
 from kajitori.api.cel.estimates import estimate
 from kajitori.api.cel.field_paths import normalized
 from kajitori.api.cel.kubernetes import kubernetes_environment
@@ -60,6 +60,8 @@ def _compile(rule: Object, schema: Object, environment: Environment, declared: D
         return Rule(rule)
     try:
         program = compile(text, environment)
+    except InstantiationError as error:
+        return Rule(rule, error=str(error))
     except CompileError as error:
         return Rule(rule, error=f"compilation failed: {error}")
     if program.type != BOOL:

@@ -61,15 +61,13 @@ def declare(schema: Object, *, root: bool, name: str) -> Declared | None:
 
 
 _TEXT: Object = {"type": "string"}
-_IDENTITY: Object = {
-    "apiVersion": _TEXT,
-    "kind": _TEXT,
-    "metadata": {"type": "object", "properties": {"name": _TEXT, "generateName": _TEXT}},
-}
 
 
 def _with_identity(schema: Object) -> Object:
-    return {**schema, "properties": {**(schema.get("properties") or {}), **_IDENTITY}}
+    given = schema.get("properties") or {}
+    own = (given.get("metadata") or {}).get("properties") or {}
+    metadata = {"type": "object", "properties": {**own, "name": _TEXT, "generateName": _TEXT}}
+    return {**schema, "properties": {**given, "apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata}}
 
 
 def _length(schema: Object, otherwise: int) -> int:

@@ -53,7 +53,7 @@ def parse_timestamp(text: str) -> Timestamp:
     seconds = _whole_seconds(base) - offset_s
     if not _FIRST_S <= seconds <= _LAST_S:
         raise ValueError("timestamp overflow")
-    return Timestamp(seconds * _SECOND + fraction)
+    return Timestamp(seconds * _SECOND + fraction, offset_s)
 
 
 def parse_date(text: str) -> Timestamp:
@@ -71,8 +71,16 @@ def _whole_seconds(moment: datetime) -> int:
 
 def timestamp_text(moment: Timestamp) -> str:
     seconds, fraction = divmod(moment.ns, _SECOND)
-    whole = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
-    return f"{whole}{_fraction(fraction)}Z"
+    shifted = max(_FIRST_S, min(_LAST_S, seconds + moment.offset_s))
+    whole = (_EPOCH + timedelta(seconds=shifted)).replace(tzinfo=None).isoformat()
+    return f"{whole}{_fraction(fraction)}{_zone_text(moment.offset_s)}"
+
+
+def _zone_text(offset_s: int) -> str:
+    if not offset_s:
+        return "Z"
+    hours, minutes = divmod(abs(offset_s) // 60, 60)
+    return f"{'-' if offset_s < 0 else '+'}{hours:02d}:{minutes:02d}"
 
 
 def _fraction(ns: int) -> str:

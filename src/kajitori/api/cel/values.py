@@ -11,7 +11,7 @@ Lists and maps are never changed once made: they may be parts of stored objects.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from kajitori.api.cel import types
@@ -35,9 +35,10 @@ class UInt(int):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timestamp:
-    """Nanoseconds since 1970 in UTC."""
+    """Nanoseconds since 1970 in UTC. `offset_s` is the zone that it was written in, and is written in again."""
 
     ns: int
+    offset_s: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -174,8 +174,8 @@ class Url(Opaque):
     __slots__ = ("parts", "text")
     cel_type = opaque("kubernetes.URL")
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, shown: str | None = None) -> None:
+        self.text = shown or text
         self.parts = urlsplit(text)
         # Raises ValueError for a port that is none.
         _ = self.parts.port
@@ -220,7 +220,8 @@ def parse_url(text: str) -> Url:
     if not absolute and not text.startswith("/"):
         raise _no_url(text, "invalid URI for request")
     if absolute and not text[absolute.end() :].startswith("/"):
-        raise _no_url(text, "invalid URI for request")
+        # What follows the scheme is opaque: no host, no path.
+        return Url(f"{absolute[0]}{'?'.join(['', *text.split('?')[1:]])}", text)
     try:
         url = Url(text)
     except ValueError as error:

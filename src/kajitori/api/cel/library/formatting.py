@@ -10,9 +10,28 @@ from kajitori.api.cel.errors import EvaluationError
 from kajitori.api.cel.types import Type
 from kajitori.api.cel.values import Duration, Timestamp, bounded_text, type_of
 
+_QUOTED = str.maketrans(
+    {
+        "\a": "\\a",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\v": "\\v",
+        "\\": "\\\\",
+        '"': '\\"',
+    }
+)
 _CLAUSE = re.compile(r"%(?:(%)|(?:\.(\d*))?(.)?)", re.DOTALL)
 _PRECISION, _PRECISION_MAX = 6, 100
 _DEPTH_MAX = 32
+
+
+def quote(text: str) -> str:
+    """As a literal."""
+    bounded_text(len(text) * 2)
+    return f'"{text.translate(_QUOTED)}"'
 
 
 def format_text(template: str, values: list[Any]) -> str:
@@ -80,15 +99,33 @@ def _text(value: Any, depth: int) -> str:
         case Type():
             return str(value)
         case list():
-            return _joined("[", [_text(each, depth + 1) for each in value], "]")
+            return _joined("[", [_nested(each, depth + 1) for each in value], "]")
         case Mapping():
-            pairs = sorted((_text(key, depth + 1), _text(each, depth + 1)) for key, each in value.items())
-            return _joined("{", [f"{key}: {each}" for key, each in pairs], "}")
+            pairs = sorted((_nested(key, depth + 1), _nested(each, depth + 1)) for key, each in value.items())
+            return _joined("{", [f"{key}:{each}" for key, each in pairs], "}")
     raise _error(
         "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, "
         "and timestamps",
         value,
     )
+
+
+def _nested(value: Any, depth: int) -> str:
+    """Inside a list or map, in a form that shows the type."""
+    match value:
+        case str():
+            return quote(value)
+        case bytes():
+            return f"b{quote(value.decode(errors='replace'))}"
+        case float():
+            return _special(value) or f"{value:.{_PRECISION}f}"
+        case Timestamp():
+            return f'timestamp("{_text(value, depth)}")'
+        case Duration():
+            return f'duration("{_text(value, depth)}")'
+        case Type():
+            return f"type({value})"
+    return _text(value, depth)
 
 
 def _joined(before: str, parts: list[str], after: str) -> str:
@@ -122,12 +159,17 @@ def _number(value: Any, what: str) -> float:
 
 def _fixed(value: Any, places: int) -> str:
     number = _number(value, "fixed-point")
-    return _special(number) or f"{number:.{places}f}"
+    return _special(number) or f"{number:,.{places}f}"
+
+
+_RAISED = str.maketrans("-+0123456789", "\u207b\u207a\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
 
 def _scientific(value: Any, places: int) -> str:
+    """With a raised exponent, as upstream's library writes English: 3.14, times ten, to the power of zero."""
     number = _number(value, "scientific")
-    return _special(number) or f"{number:.{places}e}"
+    mantissa, _, exponent = f"{number:.{places}e}".partition("e")
+    return _special(number) or f"{mantissa}\u00d710{exponent.removeprefix('+').translate(_RAISED)}"
 
 
 def _binary(value: Any, places: int) -> str:

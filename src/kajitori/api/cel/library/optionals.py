@@ -6,7 +6,10 @@ from typing import Any
 from kajitori.api.cel.ast import MAP_INSERT
 from kajitori.api.cel.errors import EvaluationError
 from kajitori.api.cel.functions import Overload, member, plain
-from kajitori.api.cel.values import NONE, Duration, Optional
+from kajitori.api.cel.values import NONE, Duration, Optional, Timestamp
+
+_ZERO_TIME = Timestamp(-62135596800 * 10**9)
+"""The first second of year 1."""
 
 
 def _value(optional: Optional) -> Any:
@@ -18,6 +21,8 @@ def _value(optional: Optional) -> Any:
 def _non_zero(value: Any) -> Optional:
     if isinstance(value, list | Mapping | str | bytes):
         return Optional(value) if len(value) else NONE
+    if value == _ZERO_TIME:
+        return NONE
     zero = value is None or value is False or value == Duration(0) or (isinstance(value, int | float) and value == 0)
     return NONE if zero else Optional(value)
 

@@ -355,10 +355,6 @@ def _length(unit_ns: int) -> Callable[[Duration], int]:
     return lambda length: _truncated(length.ns, unit_ns)
 
 
-def _milliseconds(length: Duration) -> int:
-    return _truncated(length.ns, 10**6) % 1000 if length.ns >= 0 else -(_truncated(-length.ns, 10**6) % 1000)
-
-
 def _operators(mark: str, run: Callable[..., Any], *signatures: str) -> list[Overload]:
     return [plain(mark, signature, run, open=True) for signature in signatures]
 
@@ -424,8 +420,5 @@ STANDARD: tuple[Overload, ...] = (
     member("endsWith", "string, string -> bool", lambda text, part: text.endswith(part)),
     *(member(name, "timestamp -> int", _part(read)) for name, read in _PARTS.items()),
     *(member(name, "timestamp, string -> int", _part(read)) for name, read in _PARTS.items()),
-    *(
-        member(name, "duration -> int", _milliseconds if name == "getMilliseconds" else _length(unit))
-        for name, unit in _LENGTHS_NS.items()
-    ),
+    *(member(name, "duration -> int", _length(unit)) for name, unit in _LENGTHS_NS.items()),
 )

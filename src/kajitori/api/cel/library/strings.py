@@ -4,24 +4,11 @@ from typing import Any
 
 from kajitori.api.cel.errors import EvaluationError
 from kajitori.api.cel.functions import Overload, member, plain
-from kajitori.api.cel.library.formatting import format_text
+from kajitori.api.cel.library.formatting import format_text, quote
 from kajitori.api.cel.values import bounded, bounded_text
 
 _UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-_QUOTED = str.maketrans(
-    {
-        "\a": "\\a",
-        "\b": "\\b",
-        "\f": "\\f",
-        "\n": "\\n",
-        "\r": "\\r",
-        "\t": "\\t",
-        "\v": "\\v",
-        "\\": "\\\\",
-        '"': '\\"',
-    }
-)
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     chr(code) for code in range(0x2000, 0x200B)
 )
@@ -102,11 +89,6 @@ def _trim(text: str) -> str:
     return text.strip(_SPACE)
 
 
-def _quote(text: str) -> str:
-    bounded_text(len(text) * 2)
-    return f'"{text.translate(_QUOTED)}"'
-
-
 def _lower(text: str) -> str:
     return text.translate(_LOWER)
 
@@ -133,5 +115,5 @@ STRINGS: tuple[Overload, ...] = (
     member("join", "list(string) -> string", _join),
     member("join", "list(string), string -> string", _join),
     member("format", "string, list(dyn) -> string", format_text),
-    plain("strings.quote", "string -> string", _quote),
+    plain("strings.quote", "string -> string", quote),
 )
