@@ -225,3 +225,24 @@ def test_every_manager_gets_what_it_forces_and_nothing_unowned_remains(steps: li
         } - {"."}
         assert set(present) == owned
         assert applied(live, config_map(**data), manager) == live, "applying again changes nothing"
+
+
+def test_who_applies_in_another_version_has_one_entry_and_loses_what_is_not_said_any_more() -> None:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "additionalProperties": {"type": "string"}}}}
+
+    def thing(version: str, **spec: str) -> tuple[Resource, Object]:
+        resource = Resource(group="example.com", version=version, kind="Thing", plural="things", schema=schema)
+        return resource, {
+            "apiVersion": resource.api_version,
+            "kind": "Thing",
+            "metadata": {"name": "t"},
+            "spec": {**spec},
+        }
+
+    first, config = thing("v1", a="1", b="2")
+    live = apply(first, None, config, "me", T1)
+    second, config = thing("v2", a="1")
+    live = apply(second, live, config, "me", T2)
+    (entry,) = live["metadata"]["managedFields"]
+    assert (entry["apiVersion"], entry["time"]) == ("example.com/v2", T2)
+    assert live["spec"] == {"a": "1"}

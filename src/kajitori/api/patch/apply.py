@@ -68,7 +68,7 @@ def apply(
     if live is not None and not managers:
         first_apply(resource, live, managers, now)
     owner = Owner(manager, APPLY, resource.api_version, subresource)
-    before, last = unmanaged(base), managers.get(owner)
+    before, last, same_version = unmanaged(base), _last_applied(managers, owner), owner in managers
     fields = without_below(field_set(node, config), _ignored(resource, subresource))
     managers[owner] = Owned(fields, last.time if last else now)
     said: Object = _pruned(node, merge(node, before, config), managers, last.fields if last else EMPTY)
@@ -83,13 +83,24 @@ def apply(
     if conflicts and not force and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
         raise _conflict(conflicts)
     release(managers, changed | frozenset(changes.removed), keep=owner)
-    if last is not None and (changed or changes.removed):
+    if last is not None and (changed or changes.removed or not same_version):
         managers[owner].time = now
     managers[owner].fields -= STRIPPED
     if manager == KUBECTL:
         _sync_last_applied(merged, config)
     write_managers(merged, managers)
     return merged
+
+
+def _last_applied(managers: Managers, owner: Owner) -> Owned | None:
+    """What this manager applied before. It has one entry, whatever version it applies in: others are taken out."""
+    earlier = [
+        o for o in managers if (o.manager, o.operation, o.subresource) == (owner.manager, APPLY, owner.subresource)
+    ]
+    found = [managers[each] if each == owner else managers.pop(each) for each in earlier]
+    if len(found) < 2:
+        return found[0] if found else None
+    return Owned(frozenset().union(*(owned.fields for owned in found)), max(owned.time for owned in found))
 
 
 def _ignored(resource: Resource, subresource: str) -> list[Path]:
