@@ -4,7 +4,7 @@ from kajitori.api.columns import extensions as extensions_columns
 from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
-from kajitori.api.validation import admission as admission_validation
+from kajitori.api.validation import admission, admission_policies
 
 MUTATING_ADMISSION_POLICY = Resource(
     group="admissionregistration.k8s.io",
@@ -16,7 +16,7 @@ MUTATING_ADMISSION_POLICY = Resource(
     definition="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
     columns=extensions_columns.MUTATING_POLICY,
     default=extensions.default_admission_policy,
-    validate=admission_validation.validate_mutating_policy,
+    validate=admission_policies.validate_mutating_policy,
     counts_generation=True,
 )
 
@@ -30,7 +30,7 @@ MUTATING_ADMISSION_POLICY_BINDING = Resource(
     definition="io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding",
     columns=extensions_columns.POLICY_BINDING,
     default=extensions.default_admission_policy_binding,
-    validate=admission_validation.validate_mutating_policy_binding,
+    validate=admission_policies.validate_mutating_policy_binding,
     counts_generation=True,
 )
 
@@ -44,7 +44,7 @@ MUTATING_WEBHOOK_CONFIGURATION = Resource(
     definition="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
     columns=extensions_columns.WEBHOOKS,
     default=extensions.default_mutating_webhooks,
-    validate=admission_validation.validate_webhooks,
+    validate=admission.validate_webhooks,
     counts_generation=True,
 )
 
@@ -59,7 +59,7 @@ VALIDATING_ADMISSION_POLICY = Resource(
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
     columns=extensions_columns.VALIDATING_POLICY,
     default=extensions.default_admission_policy,
-    validate=admission_validation.validate_validating_policy,
+    validate=admission_policies.validate_validating_policy,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -75,7 +75,7 @@ VALIDATING_ADMISSION_POLICY_BINDING = Resource(
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
     columns=extensions_columns.POLICY_BINDING,
     default=extensions.default_admission_policy_binding,
-    validate=admission_validation.validate_policy_binding,
+    validate=admission_policies.validate_policy_binding,
     counts_generation=True,
 )
 
@@ -89,7 +89,7 @@ VALIDATING_WEBHOOK_CONFIGURATION = Resource(
     definition="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
     columns=extensions_columns.WEBHOOKS,
     default=extensions.default_validating_webhooks,
-    validate=admission_validation.validate_webhooks,
+    validate=admission.validate_webhooks,
     counts_generation=True,
 )
 

@@ -1,9 +1,9 @@
-"""Webhook configurations, and admission policies with their bindings."""
+"""Webhook configurations, and what they share with admission policies: rules and match conditions."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, duplicate, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
@@ -11,13 +11,11 @@ from kajitori.api.validation.checks import (
     each,
     label_selector,
     must,
-    must_be_given,
     one_of,
     optional_one_of,
     port_number,
-    unsupported,
 )
-from kajitori.api.validation.formats import c_identifier, dns_1035_errors, subdomain_errors
+from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
 
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _SCOPES = ("*", "Cluster", "Namespaced")
@@ -44,11 +42,12 @@ def _webhook(path: str, webhook: Object) -> Errors:
     if not name:
         yield required(f"{path}.name")
     else:
-        yield from must(f"{path}.name", name, subdomain_errors(name))
-        if name.count(".") < 2:
+        problems = subdomain_errors(name)
+        yield from must(f"{path}.name", name, problems)
+        if not problems and name.count(".") < 2:
             yield invalid(f"{path}.name", name, "should be a domain with at least three segments separated by dots")
     for rule, at in each(webhook, "rules", path):
-        yield from _rule(at, rule)
+        yield from rule_errors(at, rule)
     yield from optional_one_of(f"{path}.failurePolicy", webhook.get("failurePolicy"), ("Fail", "Ignore"))
     yield from optional_one_of(f"{path}.matchPolicy", webhook.get("matchPolicy"), ("Equivalent", "Exact"))
     effects = webhook.get("sideEffects")
@@ -64,7 +63,7 @@ def _webhook(path: str, webhook: Object) -> Errors:
     policy = webhook.get("reinvocationPolicy")
     yield from optional_one_of(f"{path}.reinvocationPolicy", policy, ("IfNeeded", "Never"))
     yield from client_config(f"{path}.clientConfig", webhook.get("clientConfig") or {})
-    yield from _match_conditions(path, webhook)
+    yield from match_conditions(path, webhook)
     yield from _review_versions(f"{path}.admissionReviewVersions", webhook.get("admissionReviewVersions") or [])
 
 
@@ -90,14 +89,15 @@ def client_config(path: str, config: Object) -> Errors:
     elif url is not None:
         yield from _url(f"{path}.url", url)
     elif service is not None:
-        yield from service_reference(f"{path}.service", service, namespace_path=f"{path}.service.name")
+        yield from _service_reference(f"{path}.service", service)
 
 
-def service_reference(path: str, service: Object, *, namespace_path: str) -> Errors:
-    if not service.get("name"):
-        yield required(f"{path}.name")
+def _service_reference(path: str, service: Object) -> Errors:
+    # Upstream mixes the two up, and clients read the paths of causes.
     if not service.get("namespace"):
-        yield required(namespace_path)
+        yield required(f"{path}.name")
+    if not service.get("name"):
+        yield required(f"{path}.namespace")
     yield from _service_path(f"{path}.path", service.get("path") or "/")
     if (port := service.get("port")) is not None and not 1 <= port <= 65535:
         yield from port_number(f"{path}.port", port)
@@ -132,7 +132,7 @@ def _url(path: str, url: str) -> Errors:
         yield invalid(path, parts.query, "query parameters are not permitted in the URL")
 
 
-def _rule(path: str, rule: Object) -> Errors:
+def rule_errors(path: str, rule: Object) -> Errors:
     operations = rule.get("operations") or []
     if not operations:
         yield required(f"{path}.operations")
@@ -172,176 +172,24 @@ def _resources(path: str, resources: Sequence[str]) -> Errors:
         yield invalid(path, list(resources), "if '*/*' is present, must not specify other resources")
 
 
-def _match_conditions(path: str, holder: Object) -> Errors:
+def match_conditions(path: str, holder: Object, *, params: bool = False) -> Errors:
     conditions = holder.get("matchConditions") or ()
     if len(conditions) > _CONDITIONS_MAX:
         yield FieldError("FieldValueTooMany", f"{path}.matchConditions", len(conditions), "must have at most 64 items")
     names: set[str] = set()
     for condition, at in each(holder, "matchConditions", path):
+        source = (condition.get("expression") or "").strip()
+        if not source:
+            yield required(f"{at}.expression")
+        else:
+            from kajitori.api.validation.expressions import condition_errors
+
+            yield from condition_errors(f"{at}.expression", source, params=params)
         name = condition.get("name") or ""
         if not name:
             yield required(f"{at}.name")
-        else:
-            yield from must(f"{at}.name", name, label_key_errors(name))
-            if name in names:
-                yield duplicate(f"{at}.name", name)
-            names.add(name)
-        if not (condition.get("expression") or "").strip():
-            yield required(f"{at}.expression")
-
-
-def validate_validating_policy(policy: Object) -> list[FieldError]:
-    return list(_validating_policy(policy.get("spec") or {}))
-
-
-def _validating_policy(spec: Object) -> Errors:
-    yield from _policy_head(spec)
-    if not spec.get("validations") and not spec.get("auditAnnotations"):
-        detail = "validations or auditAnnotations must contain at least one item"
-        yield required("spec.validations", detail)
-        yield required("spec.auditAnnotations", detail)
-    for validation, at in each(spec, "validations", "spec"):
-        if not (validation.get("expression") or "").strip():
-            yield required(f"{at}.expression", "expression is not specified")
-        reason = validation.get("reason")
-        allowed = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
-        yield from optional_one_of(f"{at}.reason", reason, allowed)
-    for annotation, at in each(spec, "auditAnnotations", "spec"):
-        yield from must_be_given(f"{at}.key", annotation.get("key"), label_key_errors)
-        if not (annotation.get("valueExpression") or "").strip():
-            yield required(f"{at}.valueExpression", "valueExpression is not specified")
-
-
-def validate_mutating_policy(policy: Object) -> list[FieldError]:
-    return list(_mutating_policy(policy.get("spec") or {}))
-
-
-def _mutating_policy(spec: Object) -> Errors:
-    yield from _policy_head(spec, mutating=True)
-    if not spec.get("mutations"):
-        yield required("spec.mutations", "mutations must contain at least one item")
-    for mutation, at in each(spec, "mutations", "spec"):
-        yield from _mutation(at, mutation)
-    policy = spec.get("reinvocationPolicy")
-    if not policy:
-        yield required("spec.reinvocationPolicy")
-    else:
-        yield from one_of("spec.reinvocationPolicy", policy, ("IfNeeded", "Never"))
-
-
-_PATCHES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
-
-
-def _mutation(path: str, mutation: Object) -> Errors:
-    kind = mutation.get("patchType") or ""
-    if not kind:
-        yield required(f"{path}.patchType", "must be one of ApplyConfiguration, JSONPatch")
-        return
-    if kind not in _PATCHES:
-        yield unsupported(f"{path}.patchType", kind, tuple(_PATCHES))
-        return
-    field = _PATCHES[kind]
-    source = mutation.get(field)
-    if source is None:
-        yield required(f"{path}.{field}", f"must be specified when patchType is {kind}")
-    elif not (source.get("expression") or "").strip():
-        yield required(f"{path}.{field}.expression", "expression is not specified")
-
-
-def _policy_head(spec: Object, *, mutating: bool = False) -> Errors:
-    yield from optional_one_of("spec.failurePolicy", spec.get("failurePolicy"), ("Fail", "Ignore"))
-    if (param := spec.get("paramKind")) is not None:
-        version = param.get("apiVersion") or ""
-        if not version:
-            yield required("spec.paramKind.apiVersion")
-        if not param.get("kind"):
-            yield required("spec.paramKind.kind")
-    constraints = spec.get("matchConstraints")
-    if constraints is None:
-        yield required("spec.matchConstraints")
-    else:
-        yield from _match("spec.matchConstraints", constraints)
-        if not constraints.get("resourceRules"):
-            yield required("spec.matchConstraints.resourceRules")
-        if mutating:
-            yield from _mutable_operations(constraints)
-    yield from _match_conditions("spec", spec)
-    names: set[str] = set()
-    for variable, at in each(spec, "variables", "spec"):
-        name = variable.get("name") or ""
-        if not name:
-            yield required(f"{at}.name", "name is not specified")
-        elif not c_identifier(name):
-            yield invalid(f"{at}.name", name, "name is not a valid CEL identifier")
-        elif name in names:
+            continue
+        yield from must(f"{at}.name", name, label_key_errors(name))
+        if name in names:
             yield duplicate(f"{at}.name", name)
         names.add(name)
-        if not (variable.get("expression") or "").strip():
-            yield required(f"{at}.expression", "expression is not specified")
-
-
-def _mutable_operations(constraints: Object) -> Errors:
-    for rule in constraints.get("resourceRules") or ():
-        for operation in rule.get("operations") or ():
-            path = "spec.matchConstraints.resourceRules.operations"
-            yield from one_of(path, operation, ("*", "CONNECT", "CREATE", "UPDATE"))
-
-
-def _match(path: str, match: Object) -> Errors:
-    if match.get("matchPolicy") is None:
-        yield required(f"{path}.matchPolicy")
-    else:
-        yield from one_of(f"{path}.matchPolicy", match["matchPolicy"], ("Equivalent", "Exact"))
-    for field in ("namespaceSelector", "objectSelector"):
-        if match.get(field) is None:
-            yield required(f"{path}.{field}")
-        else:
-            yield from label_selector(f"{path}.{field}", match[field])
-    for field in ("resourceRules", "excludeResourceRules"):
-        for rule, at in each(match, field, path):
-            yield from _rule(at, rule)
-
-
-def validate_policy_binding(binding: Object) -> list[FieldError]:
-    return list(_policy_binding(binding.get("spec") or {}, actions=True))
-
-
-def validate_mutating_policy_binding(binding: Object) -> list[FieldError]:
-    return list(_policy_binding(binding.get("spec") or {}, actions=False))
-
-
-def _policy_binding(spec: Object, *, actions: bool) -> Errors:
-    yield from must_be_given("spec.policyName", spec.get("policyName"), subdomain_errors)
-    if (reference := spec.get("paramRef")) is not None:
-        yield from _param_reference("spec.paramRef", reference)
-    if (match := spec.get("matchResources")) is not None:
-        yield from _match("spec.matchResources", match)
-    if not actions:
-        return
-    given = spec.get("validationActions") or []
-    if not given:
-        yield required("spec.validationActions", "at least one validation action is required")
-    for index, action in enumerate(given):
-        at = f"spec.validationActions[{index}]"
-        yield from one_of(at, action, ("Audit", "Deny", "Warn"))
-        if action in given[:index]:
-            yield duplicate(at, action)
-    if "Deny" in given and "Warn" in given:
-        detail = (
-            "must not contain both Deny and Warn (repeating the same validation failure information in the API "
-            "response and headers serves no purpose)"
-        )
-        yield invalid("spec.validationActions", given, detail)
-
-
-def _param_reference(path: str, reference: Object) -> Errors:
-    name, selector = reference.get("name") or "", reference.get("selector")
-    if name and selector is not None:
-        yield forbidden(f"{path}.name", "name and selector are mutually exclusive")
-    elif not name and selector is None:
-        yield required(path, "one of name or selector must be specified")
-    action = reference.get("parameterNotFoundAction")
-    if action is None:
-        yield required(f"{path}.parameterNotFoundAction")
-    else:
-        yield from one_of(f"{path}.parameterNotFoundAction", action, ("Allow", "Deny"))
