@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from kajitori.api.field_errors import FieldError
@@ -124,7 +125,7 @@ class Resource:
         return self.stored_as is None and self.from_stored is None
 
     def has_subresource(self, name: str) -> bool:
-        return any(s.name == name for s in self.subresources)
+        return name in _subresource_names(self)
 
     def validate_update_of(self, subresource: str) -> Callable[[Object, Object], list[FieldError]] | None:
         """What judges a change through an endpoint; "" is the object's own."""
@@ -140,3 +141,9 @@ class Resource:
         parts.append(self.plural)
         parts += [part for part in (name, subresource) if part]
         return "/".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _subresource_names(resource: Resource) -> frozenset[str]:
+    """Asked for several times in every request."""
+    return frozenset(subresource.name for subresource in resource.subresources)

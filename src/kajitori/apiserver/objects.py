@@ -40,7 +40,10 @@ class ObjectStore:
         return entry.object if resource.stored_as is None else in_version(resource, entry.copy())
 
     def cached_list(self, resource: Resource, namespace: str = "") -> Iterable[Object]:
-        entries = self._backend.cache.kind(resource).range(namespace)
+        kind = self._backend.cache.kind(resource)
+        if not len(kind):
+            return ()
+        entries = kind.range(namespace)
         if resource.stored_as is None:
             return [entry.object for entry in entries]
         return [in_version(resource, entry.copy()) for entry in entries]

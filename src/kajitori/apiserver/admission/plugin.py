@@ -1,6 +1,7 @@
 """The base of a plugin, its words of refusal, and the chain that runs each plugin where it has something to say."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from kajitori.api.errors import Forbidden
 from kajitori.api.meta import Object
@@ -53,18 +54,25 @@ async def run_mutating(plugins: Sequence[Plugin], request: AdmissionRequest) -> 
             await plugin.mutate(request)
 
 
+class _Concerned(NamedTuple):
+    """The plugins that care for a kind, by the half that they do something in."""
+
+    mutating: tuple[Plugin, ...]
+    validating: tuple[Plugin, ...]
+
+
 class Chain(Plugin):
     """All plugins as one; which of them care for a kind is worked out once."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self._plugins = tuple(plugins)
-        self._by_kind: dict[Kind, tuple[Plugin, ...]] = {}
+        self._by_kind: dict[Kind, _Concerned] = {}
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        await run_mutating(self._for(request), request)
+        await run_mutating(self._for(request).mutating, request)
 
     async def validate(self, request: AdmissionRequest) -> None:
-        for plugin in self._for(request):
+        for plugin in self._for(request).validating:
             await plugin.validate(request)
 
     @property
@@ -87,12 +95,15 @@ class Chain(Plugin):
         kept = [plugin for plugin, name in zip(self._plugins, self.names, strict=True) if name not in off]
         return Chain([*kept, *more])
 
-    def _for(self, request: AdmissionRequest) -> tuple[Plugin, ...]:
+    def _for(self, request: AdmissionRequest) -> _Concerned:
         kind = kind_of(request)
         found = self._by_kind.get(kind)
         if found is None:
-            found = tuple(p for p in self._plugins if p.kinds is None or kind in p.kinds)
-            self._by_kind[kind] = found
+            caring = [p for p in self._plugins if p.kinds is None or kind in p.kinds]
+            found = self._by_kind[kind] = _Concerned(
+                tuple(p for p in caring if type(p).mutate is not Plugin.mutate),
+                tuple(p for p in caring if type(p).validate is not Plugin.validate),
+            )
         return found
 
 
