@@ -44,6 +44,7 @@ T = TypeVar("T")
 
 NAMESPACE = "default"
 CONNECTIONS = 32
+ROUNDS = 8
 USER = User(f"system:serviceaccount:{NAMESPACE}:bench", ("system:serviceaccounts", "system:authenticated"))
 _HEADERS = {"content-type": "application/json", "accept": "application/json", "user-agent": "bench/1"}
 
@@ -114,21 +115,29 @@ def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 class Stages:
-    """CPU time by stage, in the order of the first call."""
+    """CPU time by stage, in the order of the first call; of several rounds the best, because whatever else runs on
+    the machine only ever adds."""
 
     def __init__(self) -> None:
-        self.spent_ns: dict[str, int] = {}
+        self.best_us: dict[str, float] = {}
+        self._spent_ns: dict[str, int] = {}
 
     def __call__(self, name: str, work: Callable[..., T], *arguments: Any) -> T:
         started_ns = time.thread_time_ns()
         result = work(*arguments)
-        self.spent_ns[name] = self.spent_ns.get(name, 0) + time.thread_time_ns() - started_ns
+        self._spent_ns[name] = self._spent_ns.get(name, 0) + time.thread_time_ns() - started_ns
         return result
 
+    def end_round(self, count: int) -> None:
+        for name, spent_ns in self._spent_ns.items():
+            spent_us = spent_ns / count / 1e3
+            self.best_us[name] = min(spent_us, self.best_us.get(name, spent_us))
+        self._spent_ns.clear()
 
-def one_by_one(server: ApiServer, resource: Resource, body: bytes, count: int) -> Stages:
+
+def one_by_one(server: ApiServer, resource: Resource, body: bytes, count: int, stages: Stages) -> None:
     """The steps of `rest.creating`, one after the other, up to what the store and the cache are given."""
-    stages, backend = Stages(), server.backend
+    backend = server.backend
     request = Request("POST", resource.path(NAMESPACE), headers=_HEADERS, body=body)
     attributes = Attributes(USER, "create", resource.group, resource.version, resource.plural, "", NAMESPACE)
     context = RequestContext(request, USER, attributes, resource)
@@ -154,16 +163,16 @@ def one_by_one(server: ApiServer, resource: Resource, body: bytes, count: int) -
         key = key_in_store(resource, NAMESPACE, metadata["name"])
         stages("watch cache", cache.apply, key, Record(key, value, number, number), number, 0.0)
         stages("the answer's bytes", shown_bytes, resource, value, number, obj)
-    return stages
+    stages.end_round(count)
 
 
-async def store_alone(storage: SqliteStorage, value: bytes, count: int) -> float:
+async def store_alone(storage: SqliteStorage, value: bytes, count: int, base: int) -> float:
     """Microseconds of CPU, of the loop's and the writer's thread, for one commit among many."""
     numbers = iter(range(count))
 
     async def worker() -> None:
         for number in numbers:
-            await storage.commit(Put(f"/bench/configmaps/{number:08x}", value), ABSENT)
+            await storage.commit(Put(f"/bench/configmaps/{base}/{number:08x}", value), ABSENT)
 
     return await _cpu_us(worker, count)
 
@@ -187,28 +196,30 @@ async def _cpu_us(worker: Callable[[], Coroutine[Any, Any, None]], count: int) -
 
 
 async def _measure(kinds: list[str], count: int) -> None:
+    """`count` of each in every round."""
     with tempfile.TemporaryDirectory() as directory:
         async with running(Path(directory)) as server:
             for kind in kinds:
                 resource, document = WORK[kind]
                 body = json.dumps(document).encode()  # with spaces, as most clients but those in Go write it
-                one_by_one(server, resource, body, count // 10)  # fills the caches
-                stages = one_by_one(server, resource, body, count)
+                stages = Stages()
+                for _ in range(ROUNDS):
+                    one_by_one(server, resource, body, count, stages)
+                whole_us = min([await together(server, resource, body, count) for _ in range(ROUNDS)])
                 print(kind)
-                for name, spent_ns in stages.spent_ns.items():
-                    print(f"  {name:32} {spent_ns / count / 1e3:8.1f} us")
-                print(f"  {'together':32} {sum(stages.spent_ns.values()) / count / 1e3:8.1f} us")
-                print(
-                    f"  {'a whole create, of many at once':32} {await together(server, resource, body, count):8.1f} us"
-                )
+                for name, spent_us in stages.best_us.items():
+                    print(f"  {name:32} {spent_us:8.1f} us")
+                print(f"  {'together':32} {sum(stages.best_us.values()):8.1f} us")
+                print(f"  {'a whole create, of many at once':32} {whole_us:8.1f} us")
         storage = await SqliteStorage.open(Path(directory) / "alone.db")
-        print(f"a commit alone, of many at once    {await store_alone(storage, b'x' * 700, count):8.1f} us")
+        alone_us = min([await store_alone(storage, b"x" * 700, count, base) for base in range(ROUNDS)])
+        print(f"a commit alone, of many at once    {alone_us:8.1f} us")
         await storage.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--kind", choices=WORK, action="append")
     options = parser.parse_args()
     uvloop.run(_measure(options.kind or list(WORK), options.count))
