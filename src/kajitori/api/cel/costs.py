@@ -103,8 +103,8 @@ def _listed(values: tuple[Any, ...], result: Any) -> int:
     return 10 + size_of(values[0]) + size_of(result)
 
 
-def _sets(values: tuple[Any, ...], _: Any) -> int:
-    return 1 + size_of(values[0]) * size_of(values[1])
+def _sets(factor: int) -> Cost:
+    return lambda values, _: 1 + factor * size_of(values[0]) * size_of(values[1])
 
 
 def _distinct(values: tuple[Any, ...], _: Any) -> int:
@@ -154,5 +154,6 @@ _COSTS: Mapping[str, Cost] = {
     **dict.fromkeys(("slice", "flatten", "reverse", "sort", "@sortByAssociatedKeys"), _listed),
     "lists.range": lambda values, result: 10 + size_of(result),
     "distinct": _distinct,
-    **dict.fromkeys(("sets.contains", "sets.equivalent", "sets.intersects"), _sets),
+    **dict.fromkeys(("sets.contains", "sets.intersects"), _sets(1)),
+    "sets.equivalent": _sets(2),
 }

@@ -16,7 +16,7 @@ from kajitori.api.cel.types import SCALAR_KINDS, Declared, Type, optional_inside
 from kajitori.api.cel.values import UInt
 
 MOST = 2**64 - 1
-_FORMAT_PATTERN = 128
+_FORMAT, _FORMAT_SIZE, _FORMAT_PATTERN = "kubernetes.NamedFormat", 64, 128
 _REQUIREMENT_COST = 50
 
 
@@ -356,7 +356,7 @@ def _converted(estimator: _Estimator, node: Call, overload: Overload) -> CallCos
 def _equality(estimator: _Estimator, node: Call, overload: Overload) -> CallCost | None:
     one, other = node.args
     if one.type == other.type and one.type.kind == "opaque" and not one.type.parameters:
-        return CallCost(ONE)
+        return CallCost(Range(1, ceil(_FORMAT_SIZE * PER_CHARACTER)) if one.type.name == _FORMAT else ONE)
     return _least_of_both(estimator, node)
 
 
@@ -474,8 +474,15 @@ def _counted(estimator: _Estimator, node: Call, overload: Overload) -> CallCost 
     return CallCost(Range(0, count).plus(exactly(11)), Range(0, count))
 
 
-def _sets(estimator: _Estimator, node: Call, overload: Overload) -> CallCost | None:
-    return CallCost(estimator.size(node.args[0]).times(estimator.size(node.args[1])).plus(ONE))
+def _sets(factor: int) -> Rule:
+    return lambda estimator, node, overload: CallCost(
+        estimator.size(node.args[0]).times(estimator.size(node.args[1])).scaled(factor).plus(ONE)
+    )
+
+
+def _quoted(estimator: _Estimator, node: Call, overload: Overload) -> CallCost | None:
+    size = estimator.size(node.args[0])
+    return CallCost(size.scaled(PER_CHARACTER), Range(min(size.least + 2, MOST), min(size.most * 2 + 2, MOST)))
 
 
 _RULES: Mapping[str, Rule] = {
@@ -491,7 +498,7 @@ _RULES: Mapping[str, Rule] = {
     "contains": _contained,
     **dict.fromkeys(("startsWith", "endsWith"), _walked(1)),
     **dict.fromkeys(("cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver", "format"), _walked(0)),
-    "strings.quote": _walked(0),
+    "strings.quote": _quoted,
     "ip": _ip,
     "ip.isCanonical": _walked(0, 2),
     **dict.fromkeys(("containsIP", "containsCIDR"), _within),
@@ -503,5 +510,6 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("lists.range", "slice"), _counted),
     **dict.fromkeys(("flatten", "reverse"), _listed(1)),
     **dict.fromkeys(("sort", "distinct", "@sortByAssociatedKeys"), _listed(0)),
-    **dict.fromkeys(("sets.contains", "sets.equivalent", "sets.intersects"), _sets),
+    **dict.fromkeys(("sets.contains", "sets.intersects"), _sets(1)),
+    "sets.equivalent": _sets(2),
 }

@@ -101,7 +101,7 @@ def _quantified(predicate: Plan, wanted: bool) -> Loop:
         failed: EvaluationError | None = None
         frame.cost += 1
         limit = frame.limit
-        for each in over:
+        for each in (rest := iter(over)):
             frame.cost += cost
             if frame.cost > limit:
                 raise CostExceeded
@@ -115,6 +115,8 @@ def _quantified(predicate: Plan, wanted: bool) -> Loop:
                 continue
             if value is not wanted:
                 if type(value) is bool:
+                    # The condition is looked at once more, before the element that is not needed.
+                    frame.cost += cost - 1 if next(rest, ABSENT) is not ABSENT else 0
                     return not wanted
                 failed = no_overload()
         if failed is not None:

@@ -98,6 +98,13 @@ def _parse_cidr(text: str) -> Cidr:
     return Cidr(interface)
 
 
+def _cidr(text: str) -> Cidr:
+    try:
+        return _parse_cidr(text)
+    except EvaluationError as error:
+        raise EvaluationError(f"network address parse error during conversion from string: {error}") from None
+
+
 def _is_ip(text: str) -> bool:
     try:
         _parse_ip(text)
@@ -157,7 +164,7 @@ ADDRESSES: tuple[Overload, ...] = (
     member("isLinkLocalMulticast", "net.IP -> bool", _is_local_multicast),
     member("isLinkLocalUnicast", "net.IP -> bool", lambda ip: ip.address.is_link_local),
     member("isGlobalUnicast", "net.IP -> bool", _is_global_unicast),
-    plain("cidr", "string -> net.CIDR", _parse_cidr),
+    plain("cidr", "string -> net.CIDR", _cidr),
     plain("isCIDR", "string -> bool", _is_cidr),
     plain("string", "net.CIDR -> string", str, open=False),
     member("containsIP", "net.CIDR, string -> bool", lambda cidr, text: _contains_ip(cidr, _parse_ip(text))),
