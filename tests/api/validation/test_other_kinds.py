@@ -121,7 +121,7 @@ def webhooks(**changes):
         (
             networking.INGRESS,
             {"spec": {}},
-            ["spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"],
+            ["spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"],
         ),
         (
             networking.INGRESS,
@@ -323,6 +323,62 @@ def webhooks(**changes):
             dynamic_resources.RESOURCE_SLICE,
             {"spec": {"driver": "d", "pool": {"name": "p", "resourceSliceCount": 1}}},
             ["spec: Required value: exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection`"],
+        ),
+        (discovery.ENDPOINT_SLICE, {"addressType": "IPv4", "endpoints": [], "ports": [{"port": 70000}]}, []),
+        (
+            core.LIMIT_RANGE,
+            {"spec": {"limits": [{"type": "Room", "max": {"cpu": "-1"}}]}},
+            ['spec.limits[0].type: Invalid value: "Room": must be a standard limit type or fully qualified'],
+        ),
+        (
+            networking.SERVICE_CIDR,
+            {"spec": {"cidrs": ["10.0.0.0/24", "10.1.0.1/24"]}},
+            [
+                'spec.cidrs[1]: Invalid value: "10.1.0.1/24": must not have bits set beyond the prefix length',
+                'spec.cidrs: Invalid value: ["10.0.0.0/24","10.1.0.1/24"]: may specify no more than one IP',
+            ],
+        ),
+        (
+            networking.SERVICE_CIDR,
+            {"spec": {"cidrs": ["010.0.0.0/24"]}},
+            ['spec.cidrs[0]: Invalid value: "010.0.0.0/24": must not have leading 0s in IP or prefix length'],
+        ),
+        (
+            core.SERVICE,
+            {"spec": {"clusterIP": "x", "clusterIPs": ["x"], "ports": []}},
+            [f'spec.clusterIPs[0]: Invalid value: "x": {_IP}'],
+        ),
+        (
+            autoscaling.HORIZONTAL_POD_AUTOSCALER,
+            {"spec": {"scaleTargetRef": TARGET, "maxReplicas": -1, "metrics": [{"type": ""}]}},
+            [
+                "spec.maxReplicas: Invalid value: -1: must be greater than or equal to 1",
+                "spec.maxReplicas: Invalid value: -1: must be greater than or equal to `minReplicas`",
+                "spec.metrics[0].type: Required value: must specify a metric source type",
+                'spec.metrics[0].type: Unsupported value: "": supported values:',
+            ],
+        ),
+        (
+            networking.INGRESS,
+            {"spec": {"rules": [{"http": {"paths": [{}]}}]}},
+            ["spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified"],
+        ),
+        (
+            storage.VOLUME_ATTACHMENT,
+            {"spec": {"attacher": "x" * 64, "nodeName": "n", "source": {"persistentVolumeName": ""}}},
+            [
+                "spec.attacher: Too long: may not be more than 63 bytes",
+                "spec.source.persistentVolumeName: Required value: must specify non empty persistentVolumeName",
+                'spec.source.persistentVolumeName: Invalid value: ""',
+            ],
+        ),
+        (
+            apiregistration.API_SERVICE,
+            {"spec": {"groupPriorityMinimum": 1, "versionPriority": 1, "version": "v2"}},
+            [
+                "metadata.name: Invalid value",
+                "spec.group: Required value: only v1 may have an empty group and it better be legacy kube",
+            ],
         ),
     ],
 )

@@ -74,7 +74,7 @@ SPREAD = {"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"
         ),
         (
             {"envFrom": [{}]},
-            ['spec.containers[0].envFrom[0]: Invalid value: "": must specify one of: `configMapRef` or `secretRef`'],
+            ['spec.containers[0].envFrom: Invalid value: "": must specify one of: `configMapRef` or `secretRef`'],
         ),
         (
             {"volumeMounts": [{"name": "v", "mountPath": "/v"}]},

@@ -92,6 +92,35 @@ def test_deployment(spec, expected):
     assert messages(apps.DEPLOYMENT, workload(apps.DEPLOYMENT, **spec)) == expected
 
 
+def claim(name):
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def test_the_claims_of_a_stateful_set_are_volumes_of_its_pods():
+    volumes = [{"name": "data", "emptyDir": {}}, {"name": "Wrong", "emptyDir": {}}]
+    claims = [claim("data"), claim("")]
+    obj = workload(apps.STATEFUL_SET, serviceName="s", template=template(volumes=volumes), volumeClaimTemplates=claims)
+    found = messages(apps.STATEFUL_SET, obj)
+    assert found[:2] == [
+        "spec.template.spec.volumes[1].persistentVolumeClaim.claimName: Required value",
+        "spec.template.spec.volumes[1].name: Required value",
+    ]
+    assert found[2].startswith('spec.template.spec.volumes[2].name: Invalid value: "Wrong"')
+
+
+@pytest.mark.parametrize("data", ["x", [], 7, True])
+def test_the_data_of_a_controller_revision_is_an_object(data):
+    revision = {"metadata": {"name": "x", "namespace": "n"}, "revision": 1, "data": data}
+    assert messages(apps.CONTROLLER_REVISION, revision) == ["data: Required value: data must be a valid JSON object"]
+
+
+def test_an_unknown_strategy_is_shown_whole():
+    found = messages(apps.DEPLOYMENT, workload(apps.DEPLOYMENT, strategy={"type": "x"}))
+    shown = '{"Type":"x","RollingUpdate":null}'
+    assert found == [f'spec.strategy: Unsupported value: {shown}: supported values: "Recreate", "RollingUpdate"']
+
+
 def test_little_of_a_stateful_set_may_change():
     old = workload(apps.STATEFUL_SET, serviceName="s")
     assert apps.STATEFUL_SET.validate_update(workload(apps.STATEFUL_SET, serviceName="s", replicas=5), old) == []

@@ -113,6 +113,7 @@ def validate_limit_range(limit_range: Object) -> list[FieldError]:
     return list(_limit_range(limit_range.get("spec") or {}))
 
 
+_LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
 _LIMIT_FIELDS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 
 
@@ -120,7 +121,10 @@ def _limit_range(spec: Object) -> Errors:
     kinds: set[str] = set()
     for item, at in each(spec, "limits", "spec"):
         kind = item.get("type") or ""
-        yield from must(f"{at}.type", kind, label_key_errors(kind))
+        problems = label_key_errors(kind)
+        yield from must(f"{at}.type", kind, problems)
+        if not problems and "/" not in kind and kind not in _LIMIT_TYPES:
+            yield invalid(f"{at}.type", kind, "must be a standard limit type or fully qualified")
         if kind in kinds:
             yield duplicate(f"{at}.type", kind)
         kinds.add(kind)
@@ -141,10 +145,9 @@ def _limit_names(path: str, item: Object, kind: str) -> Errors:
             if amounts:
                 yield forbidden(f"{path}.{field}", "may not be specified when `type` is 'Pod'")
             continue
-        for name, quantity in amounts.items():
+        for name in amounts:
             at = f"{path}.{field}[{name}]"
             yield from container_resource_name(at, name) if kind == "Container" else resource_name(at, name)
-            yield from resource_amount(at, name, quantity)
 
 
 def _limit_order(path: str, item: Object) -> Errors:

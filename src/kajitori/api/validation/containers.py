@@ -177,9 +177,9 @@ def _environment(path: str, container: Object) -> Errors:
         for name in given:
             yield from must_be_given(f"{at}.{name}.name", source[name].get("name"), subdomain_errors)
         if not given:
-            yield invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")
+            yield invalid(f"{path}.envFrom", "", "must specify one of: `configMapRef` or `secretRef`")
         elif len(given) > 1:
-            yield invalid(at, "", "may not have more than one field specified at a time")
+            yield invalid(f"{path}.envFrom", "", "may not have more than one field specified at a time")
 
 
 def _env_source(path: str, source: Object, has_value: bool) -> Errors:
@@ -203,7 +203,7 @@ def _env_source(path: str, source: Object, has_value: bool) -> Errors:
         else:
             yield from relative_path(f"{path}.fileKeyRef.path", reference["path"])
     if not given:
-        listed = "`configMapKeyRef`, `fieldRef`, `fileKeyRef`, `resourceFieldRef` or `secretKeyRef`"
+        listed = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
         yield invalid(path, "", f"must specify one of: {listed}")
     elif has_value:
         yield invalid(path, "", "may not be specified when `value` is not empty")

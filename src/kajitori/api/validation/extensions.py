@@ -2,7 +2,7 @@
 
 from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
-from kajitori.api.validation.checks import Errors, each, must, must_be_given, one_of, same_as_before
+from kajitori.api.validation.checks import Errors, each, must, one_of, same_as_before
 from kajitori.api.validation.formats import dns_1035_errors, label_errors, subdomain_errors
 from kajitori.api.validation.placement import node_selector
 
@@ -23,6 +23,8 @@ def _api_service(service: Object) -> Errors:
         yield invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
     if group:
         yield from must("spec.group", group, subdomain_errors(group))
+    elif version != "v1":
+        yield required("spec.group", "only v1 may have an empty group and it better be legacy kube")
     yield from must("spec.version", version, dns_1035_errors(version))
     priority = spec.get("groupPriorityMinimum", 0)
     if not 0 < priority <= 20_000:
@@ -267,6 +269,11 @@ def _resource_slice(spec: Object) -> Errors:
             yield too_long("spec.driver", driver, 63)
         yield from must("spec.driver", driver, subdomain_errors(driver))
     yield from _pool(spec.get("pool") or {})
+    if spec.get("nodeName") == "":
+        yield invalid("spec.nodeName", "", "must be either unset or set to a non-empty string")
+    for flag in ("allNodes", "perDeviceNodeSelection"):
+        if spec.get(flag) is False:
+            yield invalid(f"spec.{flag}", False, "must be either unset or set to true")
     given = [name for name in _PLACES if spec.get(name)]
     if not given:
         listed = ", ".join(f"`{name}`" for name in _PLACES)
@@ -282,7 +289,7 @@ def _resource_slice(spec: Object) -> Errors:
     names: set[str] = set()
     for device, at in each(spec, "devices", "spec"):
         name = device.get("name") or ""
-        yield from must_be_given(f"{at}.name", name, label_errors)
+        yield from must(f"{at}.name", name, label_errors(name))
         if name in names:
             yield duplicate(at, name)
         names.add(name)

@@ -59,7 +59,7 @@ def _job(job: Object) -> Errors:
     if parsed is not None:
         yield from labels_match("spec.template", spec.get("template") or {}, parsed)
     name, completions = job["metadata"].get("name") or "", spec.get("completions") or 0
-    if spec.get("completionMode") == "Indexed" and completions > 0 and name:
+    if spec.get("completionMode") == "Indexed" and completions > 0:
         host = f"{name}-{completions - 1}"
         if label_errors(host):
             yield invalid("metadata.name", name, f"will not able to create pod with invalid DNS label: {host}")
@@ -92,7 +92,7 @@ def _completion_mode(path: str, spec: Object) -> Errors:
     mode = spec.get("completionMode")
     if mode is None:
         return
-    yield from one_of(f"{path}.completionMode", mode, ("Indexed", "NonIndexed"))
+    yield from one_of(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))
     if mode == "Indexed":
         if spec.get("completions") is None:
             yield required(f"{path}.completions", "when completion mode is Indexed")
@@ -154,7 +154,7 @@ def _exit_codes(path: str, codes: Object, containers: set[str | None]) -> Errors
         detail = "must be one of the container or initContainer names in the pod template"
         yield invalid(f"{path}.containerName", name, detail)
     if not values:
-        yield invalid(f"{path}.values", values, "at least one value is required")
+        yield invalid(f"{path}.values", codes.get("values"), "at least one value is required")
     elif len(values) > _EXIT_CODES_MAX:
         yield too_many(f"{path}.values", len(values), _EXIT_CODES_MAX)
     seen: set[int] = set()

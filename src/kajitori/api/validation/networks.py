@@ -1,6 +1,7 @@
 """Ingresses, network policies, addresses and address ranges."""
 
 import ipaddress
+import re
 
 from kajitori.api.field_errors import FieldError, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
@@ -32,6 +33,8 @@ _CONTROLLER_BYTES_MAX = 250
 _SEQUENCES = ("//", "/./", "/../", "%2f", "%2F")
 _SUFFIXES = ("/..", "/.")
 
+_LEADING_ZERO = re.compile(r"(?<![0-9a-fA-F:])0+(?=[0-9])")
+
 
 def validate_ingress(ingress: Object) -> list[FieldError]:
     return list(_ingress(ingress.get("spec") or {}))
@@ -39,7 +42,7 @@ def validate_ingress(ingress: Object) -> list[FieldError]:
 
 def _ingress(spec: Object) -> Errors:
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        yield invalid("spec", spec.get("rules") or [], "either `defaultBackend` or `rules` must be specified")
+        yield invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
     if (backend := spec.get("defaultBackend")) is not None:
         yield from _backend("spec.defaultBackend", backend)
     for rule, at in each(spec, "rules", "spec"):
@@ -71,6 +74,7 @@ def _path(path: str, rule: Object) -> Errors:
     kind, given = rule.get("pathType"), rule.get("path") or ""
     if kind is None:
         yield required(f"{path}.pathType", "pathType must be specified")
+        return
     elif kind in ("Exact", "Prefix"):
         if not given.startswith("/"):
             yield invalid(f"{path}.path", given, "must be an absolute path")
@@ -235,13 +239,25 @@ def _service_cidr(cidrs: list[str]) -> Errors:
         yield required("spec.cidrs", "at least one CIDR required")
         return
     if len(cidrs) > 2:
-        yield invalid("spec", cidrs, "may only hold up to 2 values")
+        yield invalid("spec.cidrs", {"CIDRs": cidrs}, "may only hold up to 2 values")
+        return
+    families = []
     for index, cidr in enumerate(cidrs):
         at = f"spec.cidrs[{index}]"
-        if cidr_errors(cidr):
+        if _LEADING_ZERO.search(cidr) and not cidr_errors(_LEADING_ZERO.sub("", cidr)):
+            yield invalid(at, cidr, "must not have leading 0s in IP or prefix length")
+        elif cidr_errors(cidr):
             yield invalid(at, cidr, CIDR_RULE)
-        elif str(ipaddress.ip_network(cidr, strict=False)) != cidr:
-            yield invalid(at, cidr, "must be in canonical form (" + str(ipaddress.ip_network(cidr, strict=False)) + ")")
+        else:
+            network = ipaddress.ip_network(cidr, strict=False)
+            families.append(network.version)
+            if ipaddress.ip_interface(cidr).ip != network.network_address:
+                yield invalid(at, cidr, "must not have bits set beyond the prefix length")
+            elif str(network) != cidr:
+                yield invalid(at, cidr, f'must be in canonical form ("{network}")')
+    if len(families) > len(set(families)):
+        rule = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        yield invalid("spec.cidrs", cidrs, rule)
 
 
 def validate_service_cidr_update(new: Object, old: Object) -> list[FieldError]:

@@ -151,8 +151,6 @@ def spreading(path: str, spec: Object) -> Errors:
             yield invalid(f"{at}.maxSkew", skew, "must be greater than zero")
         if not key:
             yield required(f"{at}.topologyKey", "can not be empty")
-        else:
-            yield from must(f"{at}.topologyKey", key, label_key_errors(key))
         if when not in ("DoNotSchedule", "ScheduleAnyway"):
             yield unsupported(f"{at}.whenUnsatisfiable", when, ("DoNotSchedule", "ScheduleAnyway"))
         later = constraints[index + 1 :]

@@ -57,23 +57,22 @@ def _tokens_without_account(spec: Object) -> Errors:
                 yield forbidden(f"{source_at}.serviceAccountToken", detail)
 
 
-def pod_template(path: str, template: Object, claim_names: frozenset[str] = frozenset()) -> Errors:
-    """`claim_names`: volumes that a StatefulSet adds to what the template declares."""
+def pod_template(path: str, template: Object) -> Errors:
     metadata = template.get("metadata") or {}
     yield from labels(f"{path}.labels", metadata.get("labels"))
     yield from annotations(f"{path}.annotations", metadata.get("annotations"))
     spec = template.get("spec") or {}
-    yield from pod_spec(f"{path}.spec", spec, claim_names)
+    yield from pod_spec(f"{path}.spec", spec)
     if spec.get("ephemeralContainers"):
         yield forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
 
 
-def pod_spec(path: str, spec: Object, claim_names: frozenset[str] = frozenset()) -> Errors:
+def pod_spec(path: str, spec: Object) -> Errors:
     volume_errors, volumes = pod_volumes(path, spec)
     claimed = (name for name, v in volumes.items() if v.get("persistentVolumeClaim") or v.get("ephemeral"))
     context = PodContext(
-        volumes=frozenset(volumes) | claim_names,
-        block_volumes=frozenset(claimed) | claim_names,
+        volumes=frozenset(volumes),
+        block_volumes=frozenset(claimed),
         claims=frozenset(claim.get("name", "") for claim in spec.get("resourceClaims") or ()),
         grace_period_s=spec.get("terminationGracePeriodSeconds") or 0,
     )

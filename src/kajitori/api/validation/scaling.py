@@ -38,8 +38,10 @@ def _autoscaler(spec: Object) -> Errors:
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
     if least is not None and least < 1:
         yield invalid("spec.minReplicas", least, "must be greater than or equal to 1")
-    if most < 1:
+    if most == 0:
         yield required("spec.maxReplicas", "must be set and greater than 0")
+    elif most < 0:
+        yield invalid("spec.maxReplicas", most, "must be greater than or equal to 1")
     if least is not None and most < least:
         yield invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
     yield from _target_reference("spec.scaleTargetRef", spec.get("scaleTargetRef") or {})
@@ -66,7 +68,6 @@ def _metric(path: str, metric: Object) -> Errors:
     kind = metric.get("type") or ""
     if not kind:
         yield required(f"{path}.type", "must specify a metric source type")
-        return
     if kind not in _METRICS:
         # Once for the type itself, once for each source that is there and cannot belong to it.
         for _ in range(1 + sum(field in metric for field in _METRICS.values())):

@@ -24,7 +24,8 @@ _ENDPOINTS_MAX, _ADDRESSES_MAX, _PORTS_MAX = 1000, 100, 20_000
 
 
 def validate_service(service: Object) -> list[FieldError]:
-    return list(_service(service.get("spec") or {}))
+    spec = service.get("spec") or {}
+    return list(_cluster_ips(spec)) or list(_service(spec))  # addresses are given out before anything else is looked at
 
 
 def _service(spec: Object) -> Errors:
@@ -40,7 +41,6 @@ def _service(spec: Object) -> Errors:
     yield from _ports(spec, several=len(ports) > 1)
     yield from labels("spec.selector", spec.get("selector"))
     yield from _affinity(spec)
-    yield from _cluster_ips(spec)
     for index, address in enumerate(spec.get("externalIPs") or ()):
         yield from must(f"spec.externalIPs[{index}]", address, ip_errors(address))
         yield from _usable_address(f"spec.externalIPs[{index}]", address)
@@ -273,8 +273,6 @@ def _endpoint_slice(endpoint_slice: Object) -> Errors:
             yield duplicate(f"{at}.name", name)
         names.add(name)
         yield from one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS)
-        if port.get("port") is not None:
-            yield from port_number(f"{at}.port", port["port"])
         yield from when_given(f"{at}.appProtocol", port.get("appProtocol"), label_key_errors)
 
 

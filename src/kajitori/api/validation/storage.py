@@ -7,6 +7,7 @@ from kajitori.api.validation.checks import Errors, each, must, must_be_given, on
 from kajitori.api.validation.formats import subdomain_errors
 from kajitori.api.validation.resources import amount_not_negative
 
+_DRIVER_NAME_BYTES_MAX = 63
 _PARAMETERS_MAX, _PARAMETERS_BYTES_MAX = 512, 256 * 1024
 _FIXED_FIELDS = ("parameters", "provisioner", "reclaimPolicy")
 
@@ -20,7 +21,7 @@ def _storage_class(storage_class: Object) -> Errors:
     if not provisioner:
         yield required("provisioner")
     else:
-        yield from must("provisioner", provisioner, label_key_errors(provisioner.lower()))
+        yield from must("provisioner", provisioner.lower(), label_key_errors(provisioner.lower()))
     yield from _parameters(storage_class)
     policy = storage_class.get("reclaimPolicy")
     yield from optional_one_of("reclaimPolicy", policy, ("Delete", "Retain"))
@@ -63,6 +64,8 @@ def _attachment(spec: Object) -> Errors:
     if not attacher:
         yield required("spec.attacher")
     else:
+        if len(attacher) > _DRIVER_NAME_BYTES_MAX:
+            yield too_long("spec.attacher", attacher, _DRIVER_NAME_BYTES_MAX)
         yield from must("spec.attacher", attacher, subdomain_errors(attacher.lower()))
     source = spec.get("source") or {}
     inline, volume = source.get("inlineVolumeSpec"), source.get("persistentVolumeName")
@@ -74,8 +77,7 @@ def _attachment(spec: Object) -> Errors:
     elif volume is not None:
         if not volume:
             yield required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")
-        else:
-            yield from must("spec.source.persistentVolumeName", volume, subdomain_errors(volume))
+        yield from must("spec.source.persistentVolumeName", volume, subdomain_errors(volume))
     node = spec.get("nodeName") or ""
     yield from must("spec.nodeName", node, subdomain_errors(node))
 

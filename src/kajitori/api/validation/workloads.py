@@ -1,10 +1,10 @@
 """Deployments, replica sets, stateful sets, daemon sets, replication controllers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kajitori.api.errors import StatusError
-from kajitori.api.field_errors import FieldError, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.selectors import LabelSelector, from_label_selector, label_value_errors
 from kajitori.api.validation.checks import (
@@ -97,7 +97,14 @@ def _deployment_strategy(path: str, strategy: Object) -> Errors:
     elif kind == "RollingUpdate":
         yield from _rolling_update(f"{path}.rollingUpdate", rolling or {})
     else:
-        yield unsupported(f"{path}.type", kind, ("Recreate", "RollingUpdate"))
+        yield _unknown_strategy(path, strategy, ("Recreate", "RollingUpdate"))
+
+
+def _unknown_strategy(path: str, strategy: Object, supported: tuple[str, ...]) -> FieldError:
+    rolling = strategy.get("rollingUpdate")
+    if rolling is not None:
+        rolling = InOrder(MaxUnavailable=rolling.get("maxUnavailable", 0), MaxSurge=rolling.get("maxSurge", 0))
+    return unsupported(path, InOrder(Type=strategy.get("type") or "", RollingUpdate=rolling), supported)
 
 
 def _rolling_update(path: str, rolling: Object) -> Errors:
@@ -178,7 +185,7 @@ def _daemon_set_strategy(path: str, strategy: Object) -> Errors:
         elif not _is_zero(unavailable) and not _is_zero(surge):
             yield invalid(f"{at}.maxSurge", surge, "may not be set when maxUnavailable is non-zero")
     elif kind != "OnDelete":
-        yield unsupported(f"{path}.type", kind, ("RollingUpdate", "OnDelete"))
+        yield _unknown_strategy(path, strategy, ("RollingUpdate", "OnDelete"))
 
 
 def validate_stateful_set(stateful_set: Object) -> list[FieldError]:
@@ -206,10 +213,18 @@ def _stateful_set(spec: Object) -> Errors:
         yield invalid("spec.selector", spec.get("selector"), "")
         return
     yield from labels_match("spec.template", template, selector)
-    names = ((c.get("metadata") or {}).get("name", "") for c in spec.get("volumeClaimTemplates") or ())
-    yield from pod_template("spec.template", template, frozenset(names))
+    yield from pod_template("spec.template", _with_claims(template, spec.get("volumeClaimTemplates") or ()))
     yield from runs_forever("spec.template", template, "StatefulSet")
     yield from not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
+
+
+def _with_claims(template: Object, claims: Iterable[Object]) -> Object:
+    """The template as its pods will be: each claim is a volume, and takes the place of one with its name."""
+    names = dict.fromkeys((claim.get("metadata") or {}).get("name") or "" for claim in claims)
+    spec = template.get("spec") or {}
+    claimed = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names]
+    declared = [volume for volume in spec.get("volumes") or () if volume.get("name", "") not in names]
+    return {**template, "spec": {**spec, "volumes": claimed + declared}}
 
 
 def _stateful_set_strategy(path: str, strategy: Object) -> Errors:
@@ -257,8 +272,11 @@ def validate_same_selector(new: Object, old: Object) -> list[FieldError]:
 
 def validate_controller_revision(revision: Object) -> list[FieldError]:
     errors = list(not_negative("revision", revision.get("revision")))
-    if revision.get("data") is None:
+    data = revision.get("data")
+    if data is None:
         errors.append(required("data", "data is mandatory"))
+    elif not isinstance(data, dict):
+        errors.append(required("data", "data must be a valid JSON object"))
     return errors
 
 

@@ -21,11 +21,13 @@ _LABEL_RULE = (
 )
 
 
-def _by_pattern(pattern: re.Pattern[str], rule: str, longest: int) -> Callable[[str, bool], list[str]]:
+def _by_pattern(
+    pattern: re.Pattern[str], rule: str, longest: int, unit: str = "characters"
+) -> Callable[[str, bool], list[str]]:
     def check(name: str, prefix: bool) -> list[str]:
         if prefix and name.endswith("-"):
             name = name[:-1] + "a"  # what is generated begins with an alphanumeric character
-        errors = [f"must be no more than {longest} characters"] if len(name) > longest else []
+        errors = [f"must be no more than {longest} {unit}"] if len(name) > longest else []
         if not pattern.fullmatch(name):
             errors.append(rule)
         return errors
@@ -50,13 +52,17 @@ def path_segment_errors(name: str, prefix: bool) -> list[str]:
 
 
 subdomain_errors = _by_pattern(_SUBDOMAIN, _SUBDOMAIN_RULE, 253)
+_declared_subdomain_errors = _by_pattern(_SUBDOMAIN, _SUBDOMAIN_RULE, 253, "bytes")
+"""Of kinds whose rules upstream generates from their declarations: the same, in other words."""
 label_errors = _by_pattern(_LABEL, _LABEL_RULE, 63)
 
 _RULES = {
     ("", "namespaces"): label_errors,
     ("", "services"): label_errors,
+    ("", "replicationcontrollers"): _declared_subdomain_errors,
+    ("resource.k8s.io", "deviceclasses"): _declared_subdomain_errors,
     ("", "events"): path_segment_errors,
-    ("events.k8s.io", "events"): path_segment_errors,
+    ("policy", "poddisruptionbudgets"): path_segment_errors,
     ("apps", "statefulsets"): label_errors,
     ("networking.k8s.io", "ipaddresses"): address_errors,
     ("rbac.authorization.k8s.io", "roles"): path_segment_errors,
