@@ -34,6 +34,7 @@ COMPONENT_STATUS = Resource(
     short_names=("cs",),
     verbs=("get", "list"),
     definition="io.k8s.api.core.v1.ComponentStatus",
+    deprecation="v1 ComponentStatus is deprecated in v1.19+",
     columns=cluster_columns.COMPONENT_STATUS,
 )
 
@@ -56,6 +57,7 @@ ENDPOINTS = Resource(
     plural="endpoints",
     short_names=("ep",),
     definition="io.k8s.api.core.v1.Endpoints",
+    deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     columns=networks_columns.ENDPOINTS,
     default=networks.default_endpoints,
     validate=services_validation.validate_endpoints,

@@ -99,6 +99,8 @@ def verb_of(resource: Resource, context: RequestContext) -> Verb:
     if not subresource:
         asks_only = resource.verbs == ("create",)  # a review or a binding: answered by a handler, never stored
         if verb not in resource.verbs or verb not in _VERBS or asks_only:
+            if verb == "create" and resource.schema is not None:
+                raise MethodNotAllowed("create not allowed while custom resource definition is terminating", {})
             raise method_not_allowed()
         return _VERBS[verb]
     part = next((s for s in resource.subresources if s.name == subresource), None)

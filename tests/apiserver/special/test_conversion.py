@@ -380,3 +380,29 @@ def test_a_changed_definition_ends_the_watches() -> None:
         assert await asyncio.gather(*tasks) == [0, 0]
 
     run(scenario)
+
+
+def test_a_deprecated_version_warns_whoever_uses_it() -> None:
+    async def scenario(w: World) -> None:
+        stored = await w.client.get(CRD, "sites.example.com")
+        stored["spec"]["versions"][0]["deprecated"] = True
+        await w.client.update(CRD, stored)
+        path = "/apis/example.com/{}/namespaces/default/sites"
+        _, headers, _ = await w.client.raw("GET", path.format("v1"))
+        assert headers["warning"] == '299 - "example.com/v1 Site is deprecated; use example.com/v2 Site"'
+        _, headers, _ = await w.client.raw("GET", path.format("v2"))
+        assert "warning" not in headers
+
+    run(scenario)
+
+
+def test_a_watch_whose_webhook_fails_says_so_and_ends() -> None:
+    async def scenario(w: World) -> None:
+        await w.create("a", hostPort="h:1")
+        w.webhook.failure = "gone"
+        _, _, body = await w.client.raw("GET", "/apis/example.com/v2/sites?watch=1&resourceVersion=0")
+        event = orjson.loads(body)
+        assert event["type"] == "ERROR"
+        assert event["object"]["message"] == f"{WHOSE} failed: gone"
+
+    run(scenario)

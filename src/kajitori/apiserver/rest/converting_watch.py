@@ -4,19 +4,22 @@ At most `WAITING` events wait here; more wait in the watch itself, with its boun
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 import orjson
 
-from kajitori.api.errors import StatusError
+from kajitori.api.errors import InternalError, StatusError
 from kajitori.api.resource import Resource
 from kajitori.api.selectors import FieldSelector
 from kajitori.apiserver.documents import revised
 from kajitori.apiserver.http_types import Sink, Source
 from kajitori.apiserver.rest import converting
 from kajitori.apiserver.watch_cache.entry import ADDED, DELETED, MODIFIED, CachedEvent, event_line
+
+log = logging.getLogger(__name__)
 
 WAITING = 64
 
@@ -108,23 +111,29 @@ class ConvertingWatch:
     async def _run(self, sink: Sink) -> None:
         assert self._inner is not None
         try:
-            while self._lines or not self._ended:
-                if not self._lines:
-                    self._news.clear()
-                    await self._news.wait()
-                    continue
-                batch = list(self._lines)
-                self._lines.clear()
-                self._inner.resume()
-                for line in await self._converted(batch):
-                    while not sink.writable:
-                        self._room.clear()
-                        await self._room.wait()
-                    sink.write(line)
-        except StatusError as error:
+            await self._pump(sink, self._inner)
+        except Exception as error:
+            if not isinstance(error, StatusError):
+                log.exception("a watch of %s could not be converted and is ended", self._resource.qualified_name)
+                error = InternalError("the change could not be shown: list again")
             sink.write(event_line("ERROR", orjson.dumps(error.status())))
             self._inner.stop()
         sink.end()
+
+    async def _pump(self, sink: Sink, inner: Source) -> None:
+        while self._lines or not self._ended:
+            if not self._lines:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            batch = list(self._lines)
+            self._lines.clear()
+            inner.resume()
+            for line in await self._converted(batch):
+                while not sink.writable:
+                    self._room.clear()
+                    await self._room.wait()
+                sink.write(line)
 
     async def _converted(self, batch: list[bytes]) -> list[bytes]:
         """The lines as the client sees them; those that its selector does not let through are left out."""
