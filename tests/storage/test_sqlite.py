@@ -292,3 +292,41 @@ def test_a_fresh_file_is_made_with_its_folder(path: Path):
     connection = open_writer(path)
     connection.close()
     assert path.exists()
+
+
+def test_no_write_waits_for_a_long_history_to_be_forgotten(path: Path):
+    """Seen in the order of things, not on the clock: the write is done while most is still to be swept."""
+
+    async def scenario(store):
+        for n in range(20):
+            await fill(store, 500, key=f"/pods/{n}")
+        asked = await store.revision()
+        compacting = asyncio.ensure_future(store.compact(asked))
+        await store.commit(Put(B, b"1"))
+        await compacting
+        assert store._writer._compaction.pending
+        with pytest.raises(Compacted):
+            await store.read(A, asked - 1)
+        # Nothing is written any more: it goes on by itself.
+        while store._writer._compaction.pending:
+            await asyncio.sleep(0.01)
+        count = store._writer._connection.execute("SELECT count(*) FROM history").fetchall()
+        assert count == [(21,)]
+
+    on(path, scenario)
+
+
+def test_what_was_not_swept_before_a_restart_is_swept_afterwards(path: Path):
+    async def before(store):
+        await fill(store, 3_000)
+        await store.compact(await store.revision())
+
+    async def after(store):
+        assert store._writer._compaction.pending
+        while store._writer._compaction.pending:
+            await asyncio.sleep(0.01)
+        assert store._writer._connection.pragma("synchronous") == 2
+        assert store._writer._connection.execute("SELECT count(*) FROM history").fetchall() == [(1,)]
+
+    on(path, before)
+    on(path, after)

@@ -1,7 +1,6 @@
 """The one thread that writes. Everything that waits when it looks goes into one transaction: one fsync for all of it.
 
-Compaction is done between transactions, in steps, so that no write waits for long; a step also gives freed pages back
-to the file system.
+What compaction has to do (`sqlite_compaction`) is done in steps: one after so many writes, and while nobody writes.
 """
 
 import logging
@@ -25,6 +24,7 @@ from kajitori.storage.interface import (
     StorageError,
     Unavailable,
 )
+from kajitori.storage.sqlite_compaction import STEP_REVISIONS, Compaction
 from kajitori.storage.sqlite_file import read_meta, unavailable
 from kajitori.storage.sqlite_group import GroupStatements
 
@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 
 # More would make the first of a group wait for the last.
 GROUP_MAX = 512
-COMPACT_STEP_REVISIONS = 500
-# Pages kept free for the next writes; more than these are given back, at most so many a step.
-FREE_PAGES_KEPT = 1_000
-VACUUM_STEP_PAGES = 1_000
+# Two revisions are swept for each that is written: what has piled up gets less under any load.
+WRITES_A_STEP = STEP_REVISIONS // 2
+# Nothing asked for so long: there is time for a step.
+QUIET_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ class Writer(threading.Thread):
         self._path = path
         self._connection = connection
         self._publish = publish
-        self._history_revisions = history_revisions
         self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._statements = GroupStatements(connection)
-        meta = read_meta(connection)
-        self.newest: Revision = meta["revision"]
-        self._oldest: Revision = meta["oldest"]
+        self._compaction = Compaction(connection, history_revisions)
+        self._resting = False
+        self._written = 0
+        self.newest: Revision = read_meta(connection)["revision"]
 
     def submit(self, request: Request) -> None:
         self._queue.put(request)
@@ -93,16 +93,21 @@ class Writer(threading.Thread):
                 self._publish(self._commit(commits))
             for request in rest:
                 if isinstance(request, Compact):
-                    self._publish([self._compact_all(request.before)])
+                    self._publish([self._forget(request.before)])
                 elif isinstance(request, Stop):
                     self._connection.close()
                     self._publish([Outcome(self.newest)])
                     return
-            self._compact_overdue()
+            self._tidy(len(commits), quiet=not group)
 
     def _waiting(self) -> list[Request]:
-        """Commits that wait, up to a group; anything else ends it and is its last member."""
-        group = [self._queue.get()]
+        """Commits that wait, up to a group; anything else ends it and is its last member. Empty when there is time to
+        tidy up."""
+        try:
+            pending = self._compaction.pending and not self._resting
+            group = [self._queue.get(timeout=QUIET_S if pending else None)]
+        except queue.Empty:
+            return []
         while isinstance(group[-1], Commit) and len(group) < GROUP_MAX:
             try:
                 group.append(self._queue.get_nowait())
@@ -149,68 +154,26 @@ class Writer(threading.Thread):
         self.newest = revision
         return Outcome(revision, event)
 
-    def _compact_all(self, before: Revision) -> Outcome:
+    def _forget(self, before: Revision) -> Outcome:
         try:
-            while self._oldest < before:
-                self._compact_step(before)
-            self._vacuum()
+            with unavailable(self._path):
+                self._compaction.forget(before)
         except Unavailable as error:
             return Outcome(error)
-        return Outcome(self._oldest)
+        return Outcome(self._compaction.oldest)
 
-    def _compact_overdue(self) -> None:
-        """Keep the history's bounds, a step's worth at a time.
-
-        A full disk is told to whoever writes; this is tried again after the next write.
-        """
+    def _tidy(self, written: int, *, quiet: bool) -> None:
+        """A full disk is told to whoever writes; this is tried again after the next write."""
+        self._written += written
         try:
-            while self.newest - self._oldest >= self._history_revisions + COMPACT_STEP_REVISIONS:
-                self._compact_step(self.newest - self._history_revisions)
-                self._vacuum()
+            with unavailable(self._path):
+                self._compaction.bound(self.newest)
+                while self._compaction.pending and (quiet or self._written >= WRITES_A_STEP):
+                    self._compaction.step()
+                    self._written -= WRITES_A_STEP
+                    quiet = False
         except Unavailable:
-            return
-
-    def _compact_step(self, before: Revision) -> None:
-        """Drop what a read at `before` or later cannot see: records that were replaced, and deletions."""
-        through = min(before, self._oldest + COMPACT_STEP_REVISIONS)
-        span = (self._oldest, through)
-        with unavailable(self._path), _transaction(self._connection):
-            self._connection.execute(
-                "DELETE FROM history WHERE revision IN "
-                "(SELECT previous FROM history WHERE revision BETWEEN ? AND ? AND previous > 0)",
-                span,
-            )
-            self._connection.execute("DELETE FROM history WHERE revision BETWEEN ? AND ? AND value IS NULL", span)
-            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'oldest'", (through,))
-        self._oldest = through
-
-    def _vacuum(self) -> None:
-        with unavailable(self._path):
-            surplus = self._connection.pragma("freelist_count") - FREE_PAGES_KEPT
-            if surplus > 0:
-                pages = min(surplus, VACUUM_STEP_PAGES)
-                self._connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
-
-
-class _transaction:
-    """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK after an error (which SQLite may have done itself)."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            try:
-                self._connection.execute("COMMIT")
-            except apsw.Error:
-                self._rollback()
-                raise
+            self._resting = True
         else:
-            self._rollback()
-
-    def _rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            self._resting = False
+        self._written = max(0, min(self._written, WRITES_A_STEP))
