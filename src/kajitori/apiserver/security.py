@@ -14,6 +14,7 @@ from typing import Any
 from kajitori.api import certificates, core, rbac
 from kajitori.api.registry import Registry
 from kajitori.apiserver.admission.default_plugins import default_plugins
+from kajitori.apiserver.admission.policy_status import PolicyStatus
 from kajitori.apiserver.admission.privileged import PrivilegedContainers
 from kajitori.apiserver.admission.quota_status import QuotaStatus
 from kajitori.apiserver.admission.quotas import QuotaLedger
@@ -200,6 +201,7 @@ def build(
             "custom resource definitions": custom.run,
             "aggregation": aggregation.run,
             "service claims": claims.run,
+            "type checking of policies": PolicyStatus(objects, registry, clock).run,
             "resource quotas": QuotaStatus(objects, ledger, clock).run,
             "certificate signing": CertificateSigner(objects, authorizer, config.pki.authority, clock).run,
             "token secrets": LegacyTokens(objects, issuer, config.pki.authority.certificate).run,

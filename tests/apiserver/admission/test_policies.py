@@ -11,6 +11,7 @@ from kajitori.api.resource import Resource
 from kajitori.apiserver.admission import mutating_policies, validating_policies
 from kajitori.apiserver.admission.mutating_policies import MutatingPolicies
 from kajitori.apiserver.admission.plugin import run_mutating
+from kajitori.apiserver.admission.policy_status import PolicyStatus
 from kajitori.apiserver.admission.scene import Surroundings
 from kajitori.apiserver.admission.validating_policies import ValidatingPolicies
 from kajitori.apiserver.admission.versions import Versions
@@ -415,3 +416,26 @@ def test_a_deletion_is_not_mutated() -> None:
     rule = {**DEPLOYMENTS, "operations": ["*"], "resources": ["deployments"], "scope": "*"}
     world.policy(mutations=[apply("Object{}")], reinvocationPolicy="Never", match={"resourceRules": [rule]})
     world.admit(operation=Operation.DELETE, old={"metadata": {"name": "web"}})
+
+
+def test_a_policy_is_type_checked_once_for_each_generation() -> None:
+    async def scenario() -> None:
+        world, clock = World(), VirtualClock()
+        world.policy(**enough())
+        stored = await world.objects.get(validating_policies.POLICIES, "p")
+        stored["metadata"]["generation"] = 2
+        stored["spec"]["validations"] = [{"expression": "object.spec.nothing"}]
+        task = asyncio.create_task(PolicyStatus(world.objects, Registry(), clock).run())
+        world.objects.put(validating_policies.POLICIES, stored)
+        await clock.settle()
+        status = (await world.objects.get(validating_policies.POLICIES, "p"))["status"]
+        assert status["observedGeneration"] == 2
+        (warning,) = status["typeChecking"]["expressionWarnings"]
+        assert "undefined field 'nothing'" in warning["warning"]
+        writes = world.objects.writes
+        world.objects.put(validating_policies.POLICIES, {**stored, "status": status})
+        await clock.settle()
+        assert world.objects.writes == writes
+        task.cancel()
+
+    asyncio.run(scenario())
