@@ -93,6 +93,9 @@ class SecurityConfig:
     plugins_off: frozenset[str] = frozenset()
     """Admission plugins by upstream's names."""
     allow_privileged: bool = True
+    has_ingress: bool = True
+    has_volumes: bool = True
+    """Whether this cluster's own nodes serve Ingresses and local-path volumes: then there is a default class."""
 
 
 @dataclass(slots=True)
@@ -242,4 +245,6 @@ def _facts(config: SecurityConfig) -> ClusterFacts:
         config.pki.authority.certificate,
         config.pki.front_proxy_authority.certificate,
         FRONT_PROXY_CLIENT,
+        config.has_ingress,
+        config.has_volumes,
     )

@@ -67,7 +67,14 @@ async def _serve(
     if encrypted is not None:
         server.backend.stale = encrypted.stale
     await server.start()
-    config = settings.applied(security.SecurityConfig(keys, record.api_address, record.port))
+    own = security.SecurityConfig(
+        keys,
+        record.api_address,
+        record.port,
+        has_ingress=bool(record.nodes) and "ingress" not in record.disable,
+        has_volumes=bool(record.nodes or record.simulated_nodes),
+    )
+    config = settings.applied(own)
     if settings.audit is not None:
         config = replace(config, auditor=build_auditor(settings.audit, clock))
     guard = security.build(config, server.objects, registry, clock)

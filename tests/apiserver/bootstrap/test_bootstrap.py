@@ -1,6 +1,7 @@
 import asyncio
+from dataclasses import replace
 
-from kajitori.api import core, flowcontrol, rbac, storage
+from kajitori.api import core, flowcontrol, networking, rbac, storage
 from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.bootstrap.apply import bootstrap
 from kajitori.apiserver.bootstrap.cluster import ClusterFacts
@@ -43,6 +44,15 @@ def test_what_exists_from_the_first_second() -> None:
     assert len(levels) == 8
     assert len(list(objects.cached_list(flowcontrol.FLOW_SCHEMA))) == 11
     assert objects.cached(storage.STORAGE_CLASS, "local-path") is not None
+
+
+def test_classes_are_the_default_where_something_serves_them() -> None:
+    objects = FakeObjects()
+    asyncio.run(bootstrap(objects, replace(FACTS, has_ingress=False, has_volumes=False)))
+    assert list(objects.cached_list(storage.STORAGE_CLASS)) == []
+    assert list(objects.cached_list(networking.INGRESS_CLASS)) == []
+    asyncio.run(bootstrap(objects, FACTS))
+    assert objects.cached(networking.INGRESS_CLASS, "kajitori") is not None
 
 
 def test_a_users_additions_stay_and_what_is_missing_comes_back() -> None:

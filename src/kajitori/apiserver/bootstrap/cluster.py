@@ -21,6 +21,20 @@ _PRIORITY_CLASSES = (
         "Used for system critical pods that must not be moved from their current node.",
     ),
 )
+_INGRESS_CLASS: Object = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "IngressClass",
+    "metadata": {"name": "kajitori", "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+    "spec": {"controller": "kajitori.io/ingress"},
+}
+_STORAGE_CLASS: Object = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "kajitori.io/local-path",
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,10 @@ class ClusterFacts:
     client_authority: bytes
     front_proxy_authority: bytes
     front_proxy_client: str
+    has_ingress: bool = True
+    """Whether a node of ours serves Ingresses; only then is there a class for them by default."""
+    has_volumes: bool = True
+    """The same for local-path volumes."""
 
 
 def namespaces() -> Iterator[tuple[Resource, Object]]:
@@ -78,32 +96,10 @@ def defaults(facts: ClusterFacts) -> Iterator[tuple[Resource, Object]]:
             "status": {},
         },
     )
-    yield (
-        networking.INGRESS_CLASS,
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "IngressClass",
-            "metadata": {
-                "name": "kajitori",
-                "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"},
-            },
-            "spec": {"controller": "kajitori.io/ingress"},
-        },
-    )
-    yield (
-        storage.STORAGE_CLASS,
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {
-                "name": "local-path",
-                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-            },
-            "provisioner": "kajitori.io/local-path",
-            "reclaimPolicy": "Delete",
-            "volumeBindingMode": "WaitForFirstConsumer",
-        },
-    )
+    if facts.has_ingress:
+        yield networking.INGRESS_CLASS, _INGRESS_CLASS
+    if facts.has_volumes:
+        yield storage.STORAGE_CLASS, _STORAGE_CLASS
 
 
 def _dns_service(facts: ClusterFacts) -> Object:
