@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections import deque
 
+from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
+from kajitori.api.times import parse_timestamp
 from kajitori.apiserver.documents import prefix_of
 from kajitori.apiserver.watch_cache.cache import WatchCache
-from kajitori.apiserver.watch_cache.entry import DELETED, CachedEvent
+from kajitori.apiserver.watch_cache.entry import DELETED, CachedEvent, Entry
 from kajitori.apiserver.watch_cache.selection import Selection
 from kajitori.kit.clock import Clock
 from kajitori.storage.interface import Conflict, Delete, Storage, StorageError
@@ -20,7 +22,7 @@ EVENTS_KEPT_S = 3600.0
 class Expiry:
     """Watches one kind; sleeps until the oldest is due. Bounded by the number of writes within the time that is kept.
 
-    What was there before this process began is kept for the whole time anew.
+    Of what was there before this process began, the event itself says when it was last written.
     """
 
     selection = Selection()
@@ -33,9 +35,12 @@ class Expiry:
         self._kept_s = kept_s
         self._due: deque[tuple[float, str, int]] = deque()
         self._written = asyncio.Event()
-        due_s = clock.monotonic() + kept_s
-        for entry in self._kind.range():
-            self._due.append((due_s, f"{entry.namespace}/{entry.name}", entry.revision))
+        begun_s = clock.monotonic() - clock.now()
+        found = [
+            (begun_s + min(_written_s(entry.object), clock.now()) + kept_s, key_of(entry), entry.revision)
+            for entry in self._kind.range()
+        ]
+        self._due.extend(sorted(found))
         if self._due:
             self._written.set()
         self._kind.add_watcher(self)
@@ -43,8 +48,7 @@ class Expiry:
     def push(self, event: CachedEvent, type: str) -> None:
         if type != DELETED and event.entry is not None:
             entry = event.entry
-            key = f"{entry.namespace}/{entry.name}"
-            self._due.append((self._clock.monotonic() + self._kept_s, key, entry.revision))
+            self._due.append((self._clock.monotonic() + self._kept_s, key_of(entry), entry.revision))
             self._written.set()
 
     def expire(self, message: str) -> None:
@@ -74,3 +78,22 @@ class Expiry:
             pass  # written again just now: its turn comes later
         except StorageError as error:
             log.warning("an expired event stays: %s", error)
+
+
+def key_of(entry: Entry) -> str:
+    return f"{entry.namespace}/{entry.name}"
+
+
+def _written_s(event: Object) -> float:
+    """When it was last seen to happen; a time that cannot be read is long ago."""
+    series = event.get("series") or {}
+    times = (
+        series.get("lastObservedTime"),
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        event["metadata"].get("creationTimestamp"),
+    )
+    try:
+        return max(parse_timestamp(text) for text in times if text)
+    except ValueError:
+        return 0.0
