@@ -1,17 +1,21 @@
-"""/healthz, /livez, /readyz: named checks, alone or all together, `?verbose` for the list, `?exclude=` to leave out."""
+"""/healthz, /livez, /readyz: named checks, alone or all together, `?verbose` for the list, `?exclude=` to leave out.
+
+Anybody may ask, so the list withholds why a check fails; a check asked for alone says it, and so does the log.
+"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from kajitori.apiserver.http_types import RequestContext, Response
 
 log = logging.getLogger(__name__)
 
-Check = Callable[[], str]
-"""Why it fails; "" when it is well."""
+Check = Callable[[], str | Awaitable[str]]
+"""Why it fails; "" when it is well. One that has to ask elsewhere is awaited."""
 
 ENDPOINTS = ("healthz", "livez", "readyz")
 _TEXT = "text/plain; charset=utf-8"
+_NO_GUESSING = (("X-Content-Type-Options", "nosniff"),)
 
 
 class Health:
@@ -21,27 +25,43 @@ class Health:
         self.live: dict[str, Check] = {"ping": lambda: ""}
         self.ready: dict[str, Check] = {}
 
-    def respond(self, context: RequestContext) -> Response | None:
+    async def respond(self, context: RequestContext) -> Response | None:
         """None when the path is none of these."""
         endpoint, _, one = context.path.strip("/").partition("/")
         if endpoint not in ENDPOINTS:
             return None
         checks = {**self.live, **self.ready} if endpoint == "readyz" else self.live
         if one:
-            if one not in checks:
-                return None
-            checks = {one: checks[one]}
+            return await _alone(checks[one]) if one in checks else None
         excluded = set(context.query.all("exclude"))
-        failures = {name: why for name, check in checks.items() if name not in excluded and (why := check())}
+        failures = {name: why for name, check in checks.items() if name not in excluded and (why := await _run(check))}
         if failures:
             log.warning("%s failed: %s", endpoint, "; ".join(f"{name}: {why}" for name, why in failures.items()))
-        if not failures and not context.query.flag("verbose"):
-            return Response(200, b"ok", _TEXT)
-        lines = []
-        for name in checks:
-            if name in excluded:
-                lines.append(f"[+]{name} excluded: ok")
-            else:
-                lines.append(f"[-]{name} failed: {failures[name]}" if name in failures else f"[+]{name} ok")
-        lines.append(f"{endpoint} check {'failed' if failures else 'passed'}")
-        return Response(500 if failures else 200, ("\n".join(lines) + "\n").encode(), _TEXT)
+        elif "verbose" not in context.query.values:
+            return Response(200, b"ok", _TEXT, _NO_GUESSING)
+        return _list(endpoint, checks, excluded, failures)
+
+
+async def _run(check: Check) -> str:
+    found = check()
+    return found if isinstance(found, str) else await found
+
+
+async def _alone(check: Check) -> Response:
+    if why := await _run(check):
+        return Response(500, f"internal server error: {why}\n".encode(), _TEXT, _NO_GUESSING)
+    return Response(200, b"ok", _TEXT, _NO_GUESSING)
+
+
+def _list(endpoint: str, checks: Mapping[str, Check], excluded: set[str], failures: Mapping[str, str]) -> Response:
+    lines = []
+    for name in checks:
+        if name in excluded:
+            lines.append(f"[+]{name} excluded: ok")
+        else:
+            lines.append(f"[-]{name} failed: reason withheld" if name in failures else f"[+]{name} ok")
+    if unknown := sorted(excluded.difference(checks)):
+        quoted = ",".join(f'"{name}"' for name in unknown)
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}")
+    lines.append(f"{endpoint} check {'failed' if failures else 'passed'}")
+    return Response(500 if failures else 200, ("\n".join(lines) + "\n").encode(), _TEXT, _NO_GUESSING)

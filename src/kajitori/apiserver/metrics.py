@@ -1,75 +1,179 @@
-"""/metrics: a few of upstream's, counted in plain dictionaries and rendered only when somebody scrapes."""
+"""/metrics: requests as upstream counts them, and whatever else the server's parts register.
+
+Counting happens on the way of every request, so it is a look-up and a few additions; names, labels and text are made
+only when somebody scrapes.
+"""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
+from kajitori.api.resource import Resource
+from kajitori.apiserver.exposition import (
+    OPEN_METRICS,
+    TEXT,
+    Distribution,
+    Family,
+    Labels,
+    exposition,
+    wants_open_metrics,
+)
 from kajitori.apiserver.http_types import Response
+from kajitori.apiserver.request_info import RequestInfo
 
 BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
-RequestKey = tuple[str, str, str, str, str]
-"""verb, group, version, resource, subresource"""
+SIZE_BUCKETS = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+_SLI_SKIPS = 2
+"""The buckets of request_sli_duration_seconds begin at 50 ms."""
+_VERBS = {
+    "get": "GET",
+    "list": "LIST",
+    "watch": "WATCH",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+    "deletecollection": "DELETECOLLECTION",
+}
+_CONNECTING = frozenset(("attach", "exec", "log", "portforward", "proxy"))
+_METHODS = frozenset(("get", "head", "post", "put", "patch", "delete", "options"))
+_SIZED = frozenset(("GET", "LIST"))
+_LABELS = ("verb", "group", "version", "resource", "subresource", "scope", "component")
+Gauge = Callable[[], Iterable[tuple[Labels, float]]]
+_Key = tuple[str, str, str, str, str, bool, bool]
 
-_REQUEST_LABELS = ("verb", "group", "version", "resource", "subresource")
-Gauge = Callable[[], Iterable[tuple[dict[str, str], float]]]
 
+class _Series:
+    """The requests of one kind. Only these names become labels."""
 
-class _Histogram:
-    __slots__ = ("buckets", "count", "sum")
+    __slots__ = ("buckets", "codes", "labels", "size_buckets", "size_sum", "sum_s")
 
-    def __init__(self) -> None:
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self.labels = labels
+        self.codes: dict[int, int] = {}
         self.buckets = [0] * (len(BUCKETS_S) + 1)
-        self.count = 0
-        self.sum = 0.0
+        self.sum_s = 0.0
+        self.size_buckets = [0] * (len(SIZE_BUCKETS) + 1) if labels[0] in _SIZED else None
+        self.size_sum = 0
 
 
 class Metrics:
-    def __init__(self) -> None:
-        self._totals: dict[tuple[RequestKey, int], int] = {}
-        self._durations: dict[RequestKey, _Histogram] = {}
-        self._gauges: dict[str, tuple[str, Gauge]] = {}
+    """What is not served is counted without a name: what strangers make up must not fill the memory."""
 
-    def observe(self, key: RequestKey, code: int, duration_s: float) -> None:
-        total = (key, code)
-        self._totals[total] = self._totals.get(total, 0) + 1
-        histogram = self._durations.get(key)
-        if histogram is None:
-            histogram = self._durations[key] = _Histogram()
-        histogram.buckets[bisect_left(BUCKETS_S, duration_s)] += 1
-        histogram.count += 1
-        histogram.sum += duration_s
+    def __init__(self) -> None:
+        self._series: dict[_Key, _Series] = {}
+        self._by_labels: dict[tuple[str, ...], _Series] = {}
+        self._families: dict[str, Family] = {}
+        self._register_requests()
+
+    def observe(self, info: RequestInfo, resource: Resource | None, response: Response, duration_s: float) -> None:
+        key = (
+            info.verb,
+            info.resource,
+            info.group,
+            info.version,
+            info.subresource,
+            info.name != "",
+            info.namespace != "",
+        )
+        series = self._series.get(key) or self._series_of(info, resource, key)
+        code = response.status
+        series.codes[code] = series.codes.get(code, 0) + 1
+        series.buckets[bisect_left(BUCKETS_S, duration_s)] += 1
+        series.sum_s += duration_s
+        if series.size_buckets is not None:
+            size = len(response.body)
+            series.size_buckets[bisect_left(SIZE_BUCKETS, size)] += 1
+            series.size_sum += size
+
+    def _series_of(self, info: RequestInfo, resource: Resource | None, key: _Key) -> _Series:
+        part, known = info.subresource, resource is not None
+        if resource is not None and part and not resource.has_subresource(part):
+            part, known = "", False
+        verb = _VERBS.get(info.verb, "CONNECT" if part else "")
+        if part in _CONNECTING:
+            verb = "CONNECT"
+        if resource is None:
+            verb = info.verb.upper() if info.verb in _METHODS or info.verb in _VERBS else "OTHER"
+            labels = (verb, "", "", "", "", "", "apiserver")
+        else:
+            labels = (verb, info.group, info.version, info.resource, part, _scope(info), "apiserver")
+        series = self._by_labels.get(labels)
+        if series is None:
+            series = self._by_labels[labels] = _Series(labels)
+        if known:
+            self._series[key] = series
+        return series
+
+    def register(self, family: Family) -> None:
+        """A family that is read when it is scraped; one of the same name is replaced."""
+        self._families[family.name] = family
 
     def gauge(self, name: str, help: str, read: Gauge) -> None:
-        """A value that is read when it is scraped."""
-        self._gauges[name] = (help, read)
+        self.register(Family(name, "gauge", help, read))
 
-    def render(self) -> Response:
-        lines = [
-            "# HELP apiserver_request_total Requests by verb, resource and code.",
-            "# TYPE apiserver_request_total counter",
-        ]
-        for (key, code), count in self._totals.items():
-            lines.append(f"apiserver_request_total{_labels(key, code=str(code))} {count}")
-        name = "apiserver_request_duration_seconds"
-        lines += [f"# HELP {name} From the request's last byte to the answer.", f"# TYPE {name} histogram"]
-        for key, histogram in self._durations.items():
-            running = 0
-            for bound, count in zip((*BUCKETS_S, "+Inf"), histogram.buckets, strict=True):
-                running += count
-                lines.append(f"{name}_bucket{_labels(key, le=str(bound))} {running}")
-            lines.append(f"{name}_sum{_labels(key)} {histogram.sum:.9f}")
-            lines.append(f"{name}_count{_labels(key)} {histogram.count}")
-        for gauge, (help, read) in self._gauges.items():
-            lines += [f"# HELP {gauge} {help}", f"# TYPE {gauge} gauge"]
-            lines += [f"{gauge}{_braces(labels)} {value:g}" for labels, value in read()]
-        return Response(200, ("\n".join(lines) + "\n").encode(), "text/plain; version=0.0.4; charset=utf-8")
+    def counter(self, name: str, help: str, read: Gauge) -> None:
+        self.register(Family(name, "counter", help, read))
+
+    def render(self, accept: str = "") -> Response:
+        opened = wants_open_metrics(accept)
+        families = sorted(self._families.values(), key=lambda family: family.name)
+        return Response(200, exposition(families, opened), OPEN_METRICS if opened else TEXT)
+
+    def requests(self) -> int:
+        """Answered so far."""
+        return sum(sum(series.codes.values()) for series in self._by_labels.values())
+
+    def _register_requests(self) -> None:
+        def series() -> list[tuple[Labels, _Series]]:
+            return [(dict(zip(_LABELS, labels, strict=True)), found) for labels, found in self._by_labels.items()]
+
+        self.counter(
+            "apiserver_request_total",
+            "Requests by verb, resource, scope and HTTP status.",
+            lambda: [
+                ({**labels, "dry_run": "", "code": str(code)}, count)
+                for labels, found in series()
+                for code, count in found.codes.items()
+            ],
+        )
+        families = (
+            Family(
+                "apiserver_request_duration_seconds",
+                "histogram",
+                "From the request's last byte to its answer.",
+                lambda: [
+                    ({**labels, "dry_run": ""}, Distribution(BUCKETS_S, found.buckets, found.sum_s))
+                    for labels, found in series()
+                    if labels["verb"] != "WATCH"
+                ],
+            ),
+            Family(
+                "apiserver_request_sli_duration_seconds",
+                "histogram",
+                "From the request's last byte to its answer, for service level indicators.",
+                lambda: [(labels, _coarse(found)) for labels, found in series() if labels["verb"] != "WATCH"],
+            ),
+            Family(
+                "apiserver_response_sizes",
+                "histogram",
+                "Bytes of the answers to GET and LIST.",
+                lambda: [
+                    (labels, Distribution(SIZE_BUCKETS, found.size_buckets, found.size_sum))
+                    for labels, found in series()
+                    if found.size_buckets is not None
+                ],
+            ),
+        )
+        for family in families:
+            self.register(family)
 
 
-def _labels(key: RequestKey, **more: str) -> str:
-    return _braces(dict(zip(_REQUEST_LABELS, key, strict=True)) | more)
+def _scope(info: RequestInfo) -> str:
+    if info.name or info.verb == "create":
+        return "resource"
+    return "namespace" if info.namespace else "cluster"
 
 
-def _braces(labels: dict[str, str]) -> str:
-    if not labels:
-        return ""
-    escaped = (f'{k}="{v}"' for k, v in ((k, v.replace("\\", "\\\\").replace('"', '\\"')) for k, v in labels.items()))
-    return "{" + ",".join(escaped) + "}"
+def _coarse(found: _Series) -> Distribution:
+    first = sum(found.buckets[: _SLI_SKIPS + 1])
+    return Distribution(BUCKETS_S[_SLI_SKIPS:], (first, *found.buckets[_SLI_SKIPS + 1 :]), found.sum_s)

@@ -13,7 +13,7 @@ from kajitori.apiserver.flow.control import FlowControl
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Request, RequestContext, Response, Sender
 from kajitori.apiserver.impersonation import asks_to_impersonate, forbidden_message, impersonated
 from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict, decided
-from kajitori.apiserver.metrics import Metrics, RequestKey
+from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.request_info import RequestInfo, request_info
 from kajitori.apiserver.responses import status_response, with_warnings
 from kajitori.kit.clock import Clock
@@ -104,7 +104,7 @@ class Pipeline:
         response.lines = request.answer_lines
         if warnings:
             response = with_warnings(response, warnings)
-        self._metrics.observe(_metric_key(info, resource), response.status, self._clock.monotonic() - started_s)
+        self._metrics.observe(info, resource, response, self._clock.monotonic() - started_s)
         return response
 
     async def _serve(
@@ -160,14 +160,6 @@ class Pipeline:
             return await self._dispatch(info, context)
         finally:
             self._flow.leave(flow, width, mutating, waited)
-
-
-def _metric_key(info: RequestInfo, resource: Resource | None) -> RequestKey:
-    """Only names that are served are counted by name: what strangers make up must not fill the memory."""
-    if resource is None:
-        return (info.verb.upper(), "", "", "", "")
-    part = info.subresource if info.subresource and resource.has_subresource(info.subresource) else ""
-    return (info.verb.upper(), info.group, info.version, info.resource, part)
 
 
 def _too_deep(error: Exception) -> bool:

@@ -18,6 +18,7 @@ from kajitori.apiserver.compaction import COMPACTION_S, Compactor
 from kajitori.apiserver.discovery import Discovery
 from kajitori.apiserver.expiry import EVENTS_KEPT_S, Expiry
 from kajitori.apiserver.extension import Extension
+from kajitori.apiserver.flow import dumps
 from kajitori.apiserver.flow.conditions import DanglingConditions
 from kajitori.apiserver.flow.control import FlowControl
 from kajitori.apiserver.health import Health
@@ -25,6 +26,7 @@ from kajitori.apiserver.http.limits import Limits
 from kajitori.apiserver.http.listener import HttpServer
 from kajitori.apiserver.http_types import Handler, Request, RequestContext, Response
 from kajitori.apiserver.interfaces import User
+from kajitori.apiserver.measurements import measure
 from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.objects import ObjectStore
 from kajitori.apiserver.openapi_documents import OpenApi
@@ -35,11 +37,13 @@ from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.store_size import StoreSize
 from kajitori.apiserver.verbs import verb_of
 from kajitori.apiserver.watch_cache.cache import WatchCache
-from kajitori.kit.clock import Clock
+from kajitori.kit.clock import Clock, within
 from kajitori.kit.randomness import BlockRandom
-from kajitori.storage.interface import Storage
+from kajitori.storage.interface import Storage, StorageError
 
 VERSION = "v1.36.2+kajitori"
+STORE_PATIENCE_S = 2.0
+"""A store that has not answered by then counts as ill (upstream's limit of its etcd check)."""
 _PATHS = ("/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
 
 
@@ -51,6 +55,9 @@ class ApiServerConfig:
     mutating_max: int = 200
     compaction_s: float = COMPACTION_S
     events_kept_s: float = EVENTS_KEPT_S
+    shutdown_delay_s: float = 0.0
+    """How long a stopping server says that it is not ready and goes on serving (upstream's --shutdown-delay-duration):
+    balancers send their clients elsewhere meanwhile."""
     drain_s: float = 10.0
     """How long a stop waits for requests that are under way."""
     version: str = VERSION
@@ -91,34 +98,21 @@ class ApiServer:
         self._remote: Mapping[tuple[str, str], Handler] = {}
         """By group and version, live: what other API servers answer."""
         self._store_size = StoreSize(storage, clock)
-        self._measure()
+        self._synced = self._stopping = False
+        measure(self.metrics, self._flow, self.cache, self._store_size, self._version())
+        self.health.live["etcd"] = self._store_answers
+        self.health.ready |= {
+            "etcd-readiness": self._store_answers,
+            "informer-sync": lambda: "" if self._synced else "the watch cache is being filled",
+            "shutdown": lambda: "process is shutting down" if self._stopping else "",
+        }
 
-    def _measure(self) -> None:
-        flow = self._flow
-        size = self._store_size.gauge
-        self.metrics.gauge("apiserver_storage_size_bytes", "What the store takes on its disk.", size)
-        self.metrics.gauge(
-            "apiserver_current_inflight_requests",
-            "Requests under way.",
-            lambda: [({"request_kind": "mutating"}, flow.mutating), ({"request_kind": "readOnly"}, flow.reading)],
-        )
-        self.metrics.gauge(
-            "apiserver_storage_objects",
-            "Objects by resource.",
-            lambda: [
-                ({"resource": kind.prefix.strip("/").split("/")[-1], "group": kind.prefix.split("/")[2]}, len(kind))
-                for kind in self.cache.kinds()
-            ],
-        )
-        self.metrics.gauge(
-            "apiserver_longrunning_requests",
-            "Watches under way.",
-            lambda: [
-                ({"verb": "WATCH", "resource": kind.prefix.strip("/").split("/")[-1]}, len(kind.watchers()))
-                for kind in self.cache.kinds()
-                if kind.watchers()
-            ],
-        )
+    async def _store_answers(self) -> str:
+        try:
+            await within(self.clock, STORE_PATIENCE_S, self.backend.storage.revision())
+        except (StorageError, TimeoutError) as error:
+            return f"the store does not answer: {error}"
+        return ""
 
     @property
     def extension(self) -> Extension:
@@ -140,6 +134,7 @@ class ApiServer:
         """Fill the cache. Raises StorageError."""
         self.cache.on_change = self._compactor.poke
         await self.cache.start()
+        self._synced = True
         self._flow.start(self.objects)
         conditions = DanglingConditions(self.objects, self.clock)
         self._tasks.append(asyncio.create_task(conditions.run(), name="conditions of flow schemas"))
@@ -154,7 +149,11 @@ class ApiServer:
         return await self._http.start(host, port, tls)
 
     async def stop(self) -> None:
-        """Finish what is under way, end the watches, let go of the cache. The storage stays open: it was given."""
+        """Say that it stops, finish what is under way, end the watches, let go of the cache. The storage stays open: it
+        was given."""
+        self._stopping = True
+        if self.config.shutdown_delay_s:
+            await self.clock.sleep(self.config.shutdown_delay_s)
         await self._http.drain(self.config.drain_s)
         self._flow.stop()
         for kind in self.cache.kinds():
@@ -198,7 +197,7 @@ class ApiServer:
             return json_response(self._version())
         if path == "/metrics":
             await self._store_size.ask()
-            return self.metrics.render()
+            return self.metrics.render(context.headers.get("accept", ""))
         if path == "/":
             return json_response({"paths": sorted({*_PATHS, *(prefix for prefix, _ in self._paths)})})
         if self._remote and (remote := self._remote_of(path)) is not None:
@@ -207,7 +206,9 @@ class ApiServer:
             return self._openapi.respond(context) or NOT_A_PATH
         if path.startswith("/api"):
             return self.discovery.respond(context) or NOT_A_PATH
-        return self.health.respond(context) or NOT_A_PATH
+        if path.startswith(dumps.PREFIX):
+            return dumps.respond(self._flow, path, self.clock.monotonic()) or NOT_A_PATH
+        return await self.health.respond(context) or NOT_A_PATH
 
     def _remote_of(self, path: str) -> Handler | None:
         """Who answers `/apis/<group>/<version>` and that version's OpenAPI, when it is not this server."""
@@ -221,6 +222,10 @@ class ApiServer:
         return {
             "major": major,
             "minor": minor,
+            "emulationMajor": major,
+            "emulationMinor": minor,
+            "minCompatibilityMajor": major,
+            "minCompatibilityMinor": str(int(minor) - 1),
             "gitVersion": self.config.version,
             "gitCommit": "",
             "gitTreeState": "clean",
