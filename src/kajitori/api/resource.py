@@ -103,6 +103,8 @@ class Resource:
     """The version that is stored, when this one is converted from it (autoscaling/v1, events.k8s.io/v1)."""
     to_stored: Callable[[Object], Object] | None = None
     from_stored: Callable[[Object], Object] | None = None
+    shown: Callable[[bytes], bytes] | None = None
+    """`from_stored` for whole documents, where it remembers them."""
     conversion: Conversion | None = None
     """Where given, it does what `from_stored` and `to_stored` would do: they cannot wait."""
     deprecation: str = ""

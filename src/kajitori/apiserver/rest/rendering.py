@@ -18,6 +18,8 @@ def body_in_version(resource: Resource, body: bytes) -> bytes:
     """Stored bytes as this version shows them: mostly the same bytes."""
     if resource.shown_as_stored and body.startswith(head_of(resource)):
         return body
+    if resource.shown is not None:
+        return resource.shown(body)
     return orjson.dumps(in_version(resource, orjson.loads(body)))
 
 

@@ -2,12 +2,11 @@
 
 | held | bound | when full |
 |---|---|---|
-| conversions | `KEPT` documents, `KEPT_BYTES` | the longest unused go: asked for again, they are converted again |
+| conversions | `DOCUMENTS`, `BYTES` of `shown_documents` | the longest unused go, and are converted again when asked for |
 | one review | `BATCH_OBJECTS`, `BATCH_BYTES` | the rest goes into the next, one after the other |
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
@@ -24,9 +23,8 @@ from kajitori.apiserver.special.conversion_review import (
     question,
     review_version,
 )
+from kajitori.apiserver.special.shown_documents import Memory
 
-KEPT = 4096
-KEPT_BYTES = 16 << 20
 BATCH_OBJECTS = 256
 BATCH_BYTES = 1 << 20
 TIMEOUT_S = 30.0
@@ -60,8 +58,7 @@ class WebhookConversion:
         self._changed = (definition["metadata"].get("generation") or 1) > 1
         self._call = call
         self._new_uid = new_uid
-        self._kept: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
-        self._kept_bytes = 0
+        self._memory: Memory[tuple[str, bytes]] = Memory()
         self._under_way: dict[tuple[str, bytes], asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -76,7 +73,7 @@ class WebhookConversion:
                 waiting.append(body)
                 continue
             key = (api_version, body)
-            known = self._known(key)
+            known = self._memory.get(key) or self._under_way.get(key)
             if known is None:
                 known = self._under_way[key] = asyncio.get_running_loop().create_future()
                 asked.append(key)
@@ -90,20 +87,6 @@ class WebhookConversion:
     async def stored(self, obj: Object) -> Object:
         (converted,) = await self._convert([obj], self._stored)
         return converted
-
-    def _known(self, key: tuple[str, bytes]) -> "asyncio.Future[bytes] | bytes | None":
-        kept = self._kept.get(key)
-        if kept is None:
-            return self._under_way.get(key)
-        self._kept.move_to_end(key)
-        return kept
-
-    def _keep(self, key: tuple[str, bytes], shown: bytes) -> None:
-        self._kept[key] = shown
-        self._kept_bytes += len(key[1]) + len(shown)
-        while len(self._kept) > KEPT or self._kept_bytes > KEPT_BYTES:
-            (_, body), old = self._kept.popitem(last=False)
-            self._kept_bytes -= len(body) + len(old)
 
     async def _answer(self, asked: list[tuple[str, bytes]], api_version: str) -> None:
         for batch in _batches(asked):
@@ -120,7 +103,7 @@ class WebhookConversion:
                     raise
             else:
                 for key, body in zip(batch, shown, strict=True):
-                    self._keep(key, body)
+                    self._memory.put(key, body, len(key[1]) + len(body))
                     self._under_way.pop(key).set_result(body)
 
     def _read(self, body: bytes) -> Object:

@@ -16,6 +16,7 @@ from kajitori.api.schema import structural
 from kajitori.apiserver.discovery import version_rank
 from kajitori.apiserver.special.custom_validation import CustomValidation
 from kajitori.apiserver.special.json_path import compile_path
+from kajitori.apiserver.special.shown_documents import ShownDocuments
 
 _NAME_HELP = "Name must be unique within a namespace."
 _AGE: Object = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
@@ -64,6 +65,8 @@ def _resource(
     parts = version.get("subresources") or {}
     leaving = definition["metadata"].get("deletionTimestamp") is not None
     own = _selectable([version])
+    reader = None if conversion is not None else _reader(definition, schema, stored_as is None)
+    api_version = f"{spec['group']}/{version['name']}"
     validation = CustomValidation(schema)
     return Resource(
         group=spec["group"],
@@ -89,7 +92,8 @@ def _resource(
         definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
         schema=schema,
         stored_as=stored_as,
-        from_stored=None if conversion is not None else _reader(definition, schema, stored_as is None),
+        from_stored=reader,
+        shown=ShownDocuments(names["kind"], api_version, reader) if reader is not None else None,
         conversion=conversion,
         deprecation=_deprecation(spec, version),
         counts_generation=True,

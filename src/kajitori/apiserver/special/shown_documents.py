@@ -1,0 +1,58 @@
+"""What became of stored documents in a version, remembered: all watchers of a change and every list share the work."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+import orjson
+
+from kajitori.api.meta import Object
+
+DOCUMENTS = 4096
+BYTES = 16 << 20
+"""Of what is remembered and of what it was made from; beyond either bound the longest unused go."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Memory(Generic[K]):
+    def __init__(self) -> None:
+        self._kept: OrderedDict[K, tuple[bytes, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: K) -> bytes | None:
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        self._kept.move_to_end(key)
+        return found[0]
+
+    def put(self, key: K, document: bytes, size: int) -> None:
+        """`size`: bytes that are held for it, those of the key included."""
+        if (before := self._kept.pop(key, None)) is not None:
+            self._bytes -= before[1]
+        self._kept[key] = (document, size)
+        self._bytes += size
+        while len(self._kept) > DOCUMENTS or self._bytes > BYTES:
+            self._bytes -= self._kept.popitem(last=False)[1][1]
+
+
+class ShownDocuments:
+    """Calling it with a stored document gives the document of its version: mostly the same bytes."""
+
+    def __init__(self, kind: str, api_version: str, read: Callable[[Object], Object]) -> None:
+        self._kind = kind
+        self._api_version = api_version
+        self._read = read
+        self._memory: Memory[bytes] = Memory()
+
+    def __call__(self, body: bytes) -> bytes:
+        known = self._memory.get(body)
+        if known is None:
+            obj = self._read(orjson.loads(body))
+            obj["kind"], obj["apiVersion"] = self._kind, self._api_version
+            known = orjson.dumps(obj)
+            if known == body:
+                known = body
+            self._memory.put(body, known, len(body) if known is body else len(body) + len(known))
+        return known
