@@ -2,7 +2,7 @@
 
 | held | bound | when full |
 |---|---|---|
-| conversions | `DOCUMENTS`, `BYTES` of `shown_documents` | the longest unused go, and are converted again when asked for |
+| conversions | `DOCUMENTS`, `BYTES` of `shown_documents` | the longest unused go; asked for again, converted again |
 | one review | `BATCH_OBJECTS`, `BATCH_BYTES` | the rest goes into the next, one after the other |
 """
 
