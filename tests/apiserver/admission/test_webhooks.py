@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from kajitori.api import core
-from kajitori.api.errors import BadRequest, InternalError, StatusError
+from kajitori.api import autoscaling, core
+from kajitori.api.errors import BadRequest, Forbidden, InternalError, StatusError, Timeout
 from kajitori.api.registry import Registry
 from kajitori.apiserver.admission.plugin import run_mutating
 from kajitori.apiserver.admission.scene import Surroundings
@@ -32,7 +32,10 @@ class World:
         self.objects = FakeObjects()
         self.objects.put(core.NAMESPACE, {"metadata": {"name": "default", "labels": {"team": "a"}}})
         registry = Registry()
-        self.around = Surroundings(self.objects, EverythingIsAllowed(), registry, Versions(registry), VirtualClock())
+        self.clock = VirtualClock()
+        self.around = Surroundings(self.objects, EverythingIsAllowed(), registry, Versions(registry), self.clock)
+        self.timeouts: list[float] = []
+        self.versions: list[str] = []
         self.asked: list[str] = []
         self._answers: dict[str, Answer] = {}
 
@@ -52,13 +55,18 @@ class World:
     async def call(self, client_config: dict[str, Any], body: bytes, timeout_s: float) -> bytes:
         name, review = client_config["url"], orjson.loads(body)
         self.asked.append(name)
+        self.timeouts.append(timeout_s)
+        self.versions.append(review["apiVersion"])
         response = {"uid": review["request"]["uid"], **self._answers[name](review["request"])}
-        return orjson.dumps({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "response": response})
+        return orjson.dumps({"kind": "AdmissionReview", "apiVersion": review["apiVersion"], "response": response})
 
-    def admit(self, *, dry_run: bool = False, **data: str) -> AdmissionRequest:
+    def admit(self, *, dry_run: bool = False, timeout: str = "", **data: str) -> AdmissionRequest:
         obj = {"metadata": {"name": "c", "namespace": "default", "labels": {"app": "x"}}, "data": data}
         request = AdmissionRequest(ADMIN, Operation.CREATE, core.CONFIG_MAP, "default", "c", obj, dry_run=dry_run)
+        request.timeout = timeout
+        return self.run(request)
 
+    def run(self, request: AdmissionRequest) -> AdmissionRequest:
         async def run() -> None:
             await run_mutating([MutatingWebhooks(self.around, self)], request)
             await ValidatingWebhooks(self.around, self).validate(request)
@@ -161,4 +169,175 @@ def test_a_webhook_with_side_effects_is_not_asked_in_a_dry_run() -> None:
     world.webhook("a.example.com", allow, sideEffects="Some")
     with pytest.raises(BadRequest, match="does not support dry run"):
         world.admit(dry_run=True)
+    assert world.asked == []
+
+
+SCALER = {
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {
+        "maxReplicas": 3,
+        "scaleTargetRef": {"kind": "Deployment", "name": "web"},
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 40}},
+            }
+        ],
+    },
+}
+SCALERS_V1 = {**RULE, "apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"]}
+
+
+def scaler_request() -> AdmissionRequest:
+    scaler = orjson.loads(orjson.dumps(SCALER))
+    return AdmissionRequest(ADMIN, Operation.CREATE, autoscaling.HORIZONTAL_POD_AUTOSCALER, "default", "web", scaler)
+
+
+def test_a_rule_for_another_version_gets_that_version_and_may_change_it() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(request: dict[str, Any]) -> dict[str, Any]:
+        seen.append(request)
+        return patched({"op": "replace", "path": "/spec/targetCPUUtilizationPercentage", "value": 60})
+
+    world = World()
+    world.webhook("a.example.com", look, mutating=True, rules=[SCALERS_V1], matchPolicy="Equivalent")
+    world.webhook("b.example.com", allow, mutating=True, rules=[SCALERS_V1], matchPolicy="Exact")
+    request = world.run(scaler_request())
+    assert world.asked == ["a.example.com"]
+    assert seen[0]["kind"]["version"] == "v1"
+    assert seen[0]["requestKind"]["version"] == "v2"
+    assert seen[0]["object"]["apiVersion"] == "autoscaling/v1"
+    assert seen[0]["object"]["spec"]["targetCPUUtilizationPercentage"] == 40
+    assert request.object is not None
+    assert request.object["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 60
+
+
+def test_the_first_review_version_that_both_know_is_spoken() -> None:
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        return {**set_stage("x")(request), "uid": "another", "patchType": None}
+
+    world = World()
+    world.webhook("a.example.com", answer, mutating=True, admissionReviewVersions=["v9", "v1beta1", "v1"])
+    request = world.admit()
+    assert world.versions == ["admission.k8s.io/v1beta1"]
+    assert request.object is not None
+    assert request.object["data"] == {"stage": "x"}
+    world = World()
+    world.webhook("a.example.com", answer, mutating=True, admissionReviewVersions=["v9"])
+    with pytest.raises(InternalError, match="does not accept known AdmissionReview versions"):
+        world.admit()
+
+
+@pytest.mark.parametrize(
+    ("answer", "mutating", "why"),
+    [
+        ({"uid": "other"}, True, 'expected response.uid="'),
+        ({"patch": "W10="}, True, "webhook returned response.patch but not response.patchType"),
+        ({"patchType": "JSONPatch"}, True, "webhook returned response.patchType but not response.patch"),
+        ({"patchType": "", "patch": "W10="}, True, 'webhook returned invalid response.patchType of ""'),
+        ({"patchType": "Merge", "patch": "W10="}, True, 'unsupported patch type "Merge"'),
+        ({"patch": "W10="}, False, "validating webhook may not return response.patch"),
+        ({"patchType": "JSONPatch"}, False, "validating webhook may not return response.patchType"),
+    ],
+)
+def test_answers_that_are_none_count_as_failures(answer: dict[str, Any], mutating: bool, why: str) -> None:
+    world = World()
+    world.webhook("a.example.com", lambda _: {"allowed": True, **answer}, mutating=mutating)
+    with pytest.raises(InternalError) as refused:
+        world.admit()
+    assert refused.value.message.startswith('Internal error occurred: failed calling webhook "a.example.com": ')
+    assert why in refused.value.message
+    world = World()
+    world.webhook("a.example.com", lambda _: {"allowed": True, **answer}, mutating=mutating, failurePolicy="Ignore")
+    request = world.admit()
+    assert "a.example.com" in [value for key, value in request.annotations.items() if key.startswith("failed-open.")]
+
+
+def test_a_patch_that_does_not_apply_is_never_forgiven() -> None:
+    world = World()
+    world.webhook(
+        "a.example.com",
+        lambda _: patched({"op": "remove", "path": "/data/nothing"}),
+        mutating=True,
+        failurePolicy="Ignore",
+    )
+    with pytest.raises(InternalError):
+        world.admit()
+
+
+def test_a_deletion_cannot_be_changed() -> None:
+    world = World()
+    rule = {**RULE, "operations": ["DELETE"]}
+    world.webhook("a.example.com", set_stage("x"), mutating=True, rules=[rule])
+    old = {"metadata": {"name": "c", "namespace": "default"}}
+    with pytest.raises(InternalError, match="attempted to modify the object, which is not supported"):
+        world.run(AdmissionRequest(ADMIN, Operation.DELETE, core.CONFIG_MAP, "default", "c", None, old))
+
+
+def test_nobody_is_called_for_the_first_time_in_the_second_round() -> None:
+    labelled = {"matchLabels": {"new": "yes"}}
+    add = patched({"op": "add", "path": "/metadata/labels/new", "value": "yes"})
+    world = World()
+    world.webhook("a.example.com", allow, mutating=True, reinvocationPolicy="IfNeeded", objectSelector=labelled)
+    world.webhook("b.example.com", lambda _: add, mutating=True)
+    world.admit()
+    assert world.asked == ["b.example.com"]
+
+
+def test_who_was_called_last_is_not_called_again_for_its_own_change() -> None:
+    world = World()
+    world.webhook("a.example.com", allow, mutating=True)
+    world.webhook("b.example.com", set_stage("x"), mutating=True, reinvocationPolicy="IfNeeded")
+    request = world.admit()
+    assert world.asked == ["a.example.com", "b.example.com"]
+    noted = {key: value for key, value in request.annotations.items() if key.startswith("mutation.")}
+    assert noted["mutation.webhook.admission.k8s.io/round_0_index_1"] == (
+        '{"configuration":"b.example.com","webhook":"b.example.com","mutated":true}'
+    )
+
+
+def test_match_conditions_choose_the_requests() -> None:
+    def condition(expression: str) -> list[dict[str, str]]:
+        return [{"name": "x", "expression": expression}]
+
+    world = World()
+    world.webhook("a.example.com", allow, matchConditions=condition("object.metadata.name == 'c'"))
+    world.webhook("b.example.com", allow, matchConditions=condition("object.metadata.name != 'c'"), mutating=True)
+    world.webhook("c.example.com", allow, matchConditions=condition("object.nothing"), failurePolicy="Ignore")
+    world.admit()
+    assert world.asked == ["a.example.com"]
+    world.webhook("d.example.com", allow, matchConditions=condition("object.nothing == 1"))
+    with pytest.raises(Forbidden, match=r'configmaps "c" is forbidden: .* resulted in error: no such key: nothing'):
+        world.admit()
+
+
+def test_a_webhook_is_told_how_long_the_request_may_still_take() -> None:
+    world = World()
+    world.webhook("a.example.com", allow, timeoutSeconds=30)
+    world.admit(timeout="3s")
+    world.admit(timeout="9m")
+    world.admit()
+    assert world.timeouts == [3.0, 30, 30]
+
+
+def test_the_end_of_the_request_is_told_from_the_end_of_a_call() -> None:
+    world = World()
+
+    def slow(request: dict[str, Any]) -> dict[str, Any]:
+        world.clock._now_s += 5
+        raise CallFailed("context deadline exceeded")
+
+    world.webhook("a.example.com", slow, mutating=True, failurePolicy="Ignore")
+    world.admit()
+    with pytest.raises(Timeout, match="request did not complete within requested timeout"):
+        world.admit(timeout="4s")
+
+
+def test_webhooks_have_no_say_in_webhooks() -> None:
+    world = World()
+    everything = {**RULE, "operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
+    world.webhook("a.example.com", lambda _: {"allowed": False}, rules=[everything])
+    configuration = {"metadata": {"name": "a"}}
+    world.run(AdmissionRequest(ADMIN, Operation.CREATE, VALIDATING, "", "a", configuration))
     assert world.asked == []

@@ -1,0 +1,187 @@
+"""What users configure, before everything that is no plain write: streams, bindings, evictions, tokens, scales."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kajitori.api.meta import Object
+from kajitori.apiserver import pki, security
+from kajitori.apiserver.http_types import Query, Request
+from kajitori.testing.cluster import ControlPlane
+from kajitori.testing.requests import ADMIN
+
+GROUP = "/apis/admissionregistration.k8s.io/v1"
+POD = {
+    "metadata": {"name": "web"},
+    "spec": {"containers": [{"name": "c", "image": "i"}], "automountServiceAccountToken": False},
+}
+DEPLOYMENT = {
+    "metadata": {"name": "web"},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+    },
+}
+
+
+class Server:
+    def __init__(self, plane: ControlPlane) -> None:
+        self.plane = plane
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, media: str = "application/json"
+    ) -> tuple[int, Object]:
+        path, _, query = path.partition("?")
+        content = orjson.dumps(body) if body is not None else b""
+        headers = {"content-type": media, "connection": "upgrade", "upgrade": "SPDY/3.1"}
+        response = await self.plane.server.answer(Request(method, path, Query(query), headers, content), ADMIN)
+        return response.status, orjson.loads(response.body) if response.body.startswith(b"{") else {}
+
+    async def ok(self, method: str, path: str, body: Any = None, media: str = "application/json") -> Object:
+        status, answer = await self.ask(method, path, body, media)
+        assert status < 300, str(answer)
+        return answer
+
+    async def forbid(self, name: str, operation: str, resource: str, expression: str) -> None:
+        """A policy that refuses this request unless the expression holds."""
+        group, _, plural = resource.rpartition(":")
+        rule = {"operations": [operation], "apiGroups": [group], "apiVersions": ["v1"], "resources": [plural]}
+        spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": expression}]}
+        await self.ok("POST", f"{GROUP}/validatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
+        binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
+        await self.ok("POST", f"{GROUP}/validatingadmissionpolicybindings", binding)
+        await self.plane.settle()
+
+    async def mutate(self, name: str, operation: str, resource: str, expression: str) -> None:
+        group, _, plural = resource.rpartition(":")
+        rule = {"operations": [operation], "apiGroups": [group], "apiVersions": ["v1"], "resources": [plural]}
+        spec = {
+            "matchConstraints": {"resourceRules": [rule]},
+            "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}],
+        }
+        await self.ok("POST", f"{GROUP}/mutatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
+        binding = {"metadata": {"name": name}, "spec": {"policyName": name}}
+        await self.ok("POST", f"{GROUP}/mutatingadmissionpolicybindings", binding)
+        await self.plane.settle()
+
+
+def with_server(tmp_path: Path, scenario: Callable[[Server], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with ControlPlane() as plane:
+            keys = pki.ensure(tmp_path, ["127.0.0.1"], plane.clock.now())
+            config = security.SecurityConfig(keys, "10.89.0.1")
+            guard = security.build(config, plane.server.objects, plane.registry, plane.clock)
+            plane.server.install(guard.extension)
+            account = {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": "default", "namespace": "default"},
+            }
+            await plane.add(account)
+            await scenario(Server(plane))
+            await guard.stop()
+
+    asyncio.run(run())
+
+
+def test_streams_are_shown_with_their_options(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        await server.ok("POST", "/api/v1/namespaces/default/pods", POD)
+        exec_path = "/api/v1/namespaces/default/pods/web/exec"
+        status, answer = await server.ask("POST", f"{exec_path}?command=sh&container=c&stdout=1")
+        assert (status, answer["message"]) == (400, "pod web does not have a host assigned")
+        check = "object.command[0] != 'sh' && request.kind.kind == 'PodExecOptions' && request.operation == 'CONNECT'"
+        await server.forbid("exec", "CONNECT", "pods/exec", check)
+        status, answer = await server.ask("POST", f"{exec_path}?command=sh&container=c&stdout=1")
+        assert status == 422
+        assert "denied request: failed expression" in answer["message"]
+        status, answer = await server.ask("POST", f"{exec_path}?command=ls&container=c&stdout=1")
+        assert answer["message"] == "pod web does not have a host assigned"
+        await server.forbid("proxy", "CONNECT", "pods/proxy", "object.path != '/secret' && oldObject == null")
+        status, answer = await server.ask("GET", "/api/v1/namespaces/default/pods/web/proxy/secret")
+        assert status == 422
+        status, answer = await server.ask("GET", "/api/v1/namespaces/default/pods/web/proxy/other")
+        assert answer["message"] == "address not allowed"
+
+    with_server(tmp_path, scenario)
+
+
+def test_bindings_evictions_and_tokens_are_shown(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        pods = "/api/v1/namespaces/default/pods"
+        await server.ok("POST", pods, POD)
+        await server.forbid(
+            "binding", "CREATE", "pods/binding", "object.target.name == 'good' && request.name == 'web'"
+        )
+        binding = {"metadata": {"name": "web"}, "target": {"kind": "Node", "name": "bad"}}
+        assert (await server.ask("POST", f"{pods}/web/binding", binding))[0] == 422
+        await server.mutate(
+            "annotate", "CREATE", "pods/binding", "Object{metadata: Object.metadata{annotations: {'by': 'policy'}}}"
+        )
+        await server.ok("POST", f"{pods}/web/binding", {**binding, "target": {"kind": "Node", "name": "good"}})
+        bound = await server.ok("GET", f"{pods}/web")
+        assert bound["spec"]["nodeName"] == "good"
+        assert bound["metadata"]["annotations"] == {"by": "policy"}
+        await server.forbid("eviction", "CREATE", "pods/eviction", "request.kind == request.requestKind && false")
+        assert (await server.ask("POST", f"{pods}/web/eviction", {"metadata": {"name": "web"}}))[0] == 422
+        await server.forbid("token", "CREATE", "serviceaccounts/token", "object.spec.expirationSeconds <= 3600")
+        path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        assert (await server.ask("POST", path, {"spec": {"expirationSeconds": 7200}}))[0] == 422
+        await server.ok("POST", path, {"spec": {"expirationSeconds": 3600}})
+
+    with_server(tmp_path, scenario)
+
+
+def test_a_scale_is_shown_as_a_scale(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        deployments = "/apis/apps/v1/namespaces/default/deployments"
+        await server.ok("POST", deployments, DEPLOYMENT)
+        check = "object.kind == 'Scale' && object.spec.replicas <= 5 && oldObject.spec.replicas == 1"
+        await server.forbid("scale", "UPDATE", "apps:deployments/scale", check)
+        patch, media = {"spec": {"replicas": 9}}, "application/merge-patch+json"
+        assert (await server.ask("PATCH", f"{deployments}/web/scale", patch, media))[0] == 422
+        await server.mutate("more", "UPDATE", "apps:deployments/scale", "Object{spec: Object.spec{replicas: 4}}")
+        scale = await server.ok("PATCH", f"{deployments}/web/scale", {"spec": {"replicas": 2}}, media)
+        assert scale["spec"]["replicas"] == 4
+        assert (await server.ok("GET", f"{deployments}/web"))["spec"]["replicas"] == 4
+
+    with_server(tmp_path, scenario)
+
+
+def test_namespaces_and_generated_names(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        await server.forbid("spaces", "*", ":namespaces", "request.namespace == request.name && request.name != 'bad'")
+        assert (await server.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "bad"}}))[0] == 422
+        await server.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "good"}})
+        await server.forbid(
+            "named", "CREATE", ":configmaps", "request.name.startsWith('x-') && object.metadata.uid != ''"
+        )
+        await server.ok("POST", "/api/v1/namespaces/good/configmaps", {"metadata": {"generateName": "x-"}})
+        await server.ok("DELETE", "/api/v1/namespaces/good")
+
+    with_server(tmp_path, scenario)
+
+
+def test_custom_resources_in_another_version_and_as_parameters(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+        versions = [{"name": name, "served": True, "storage": name == "v1", "schema": schema} for name in ("v1", "v2")]
+        names = {"plural": "limits", "kind": "Limit"}
+        definition = {
+            "metadata": {"name": "limits.a.example"},
+            "spec": {"group": "a.example", "names": names, "scope": "Namespaced", "versions": versions},
+        }
+        await server.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+        await server.plane.settle()
+        check = "object.apiVersion == 'a.example/v1' && request.requestKind.version == 'v2' && object.max < 5"
+        await server.forbid("limits", "*", "a.example:limits", check)
+        limits = "/apis/a.example/v2/namespaces/default/limits"
+        assert (await server.ask("POST", limits, {"metadata": {"name": "x"}, "max": 7}))[0] == 422
+        await server.ok("POST", limits, {"metadata": {"name": "x"}, "max": 4})
+
+    with_server(tmp_path, scenario)
