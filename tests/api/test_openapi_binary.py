@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from kajitori.api.openapi import OpenApi, binary
+from kajitori.api.openapi import OpenApi, in_protobuf
 from kajitori.api.openapi.binary import encoded
 from kajitori.api.protobuf.wire import fields
 from kajitori.api.registry import Registry
@@ -30,7 +30,7 @@ def entries(message: Any, number: int) -> dict[str, Any]:
 def test_the_whole_document_of_all_kinds_can_be_written_and_read_back() -> None:
     openapi = OpenApi(Registry(), "v1.36.2")
     document = orjson.loads(openapi.v2().body)
-    message = read(binary(openapi.v2()).body)
+    message = read(in_protobuf(openapi.v2()).body)
     assert bytes(message[1][0]) == b"2.0"
     assert text(message[2][0], 1) == "Kubernetes"
     assert set(entries(message[8][0], 2)) == set(document["paths"])
@@ -47,7 +47,7 @@ def test_the_whole_document_of_all_kinds_can_be_written_and_read_back() -> None:
 
 def test_operations_keep_their_parameters_and_answers() -> None:
     openapi = OpenApi(Registry(), "v1.36.2")
-    path = entries(read(binary(openapi.v2()).body)[8][0], 2)["/api/v1/namespaces/{namespace}/pods"]
+    path = entries(read(in_protobuf(openapi.v2()).body)[8][0], 2)["/api/v1/namespaces/{namespace}/pods"]
     create = read(path)[4][0]
     assert text(create, 5) == "createCoreV1NamespacedPod"
     body = read(read(read(create)[8][0])[1][0])[1][0]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 
 from kajitori.api.meta import Object
-from kajitori.api.openapi import Document, binary
+from kajitori.api.openapi import Document, in_protobuf
 from kajitori.api.openapi import OpenApi as Documents
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import JSON, RequestContext, Response
@@ -41,7 +41,7 @@ class OpenApi:
         if path == "openapi/v2":
             document = self._v2()
             if _chosen(context, _PROTOBUF_NAMES):
-                return _answer(context, binary(document), PROTOBUF)
+                return _answer(context, in_protobuf(document), PROTOBUF)
             return _answer(context, document)
         found = self._documents.v3(path.removeprefix("openapi/v3/"))
         return None if found is None else _answer(context, found)

@@ -30,7 +30,7 @@ def _subresources(resource: Resource) -> list[tuple[str, tuple[str, ...], str]]:
     return [(s.name, s.verbs, s.kind) for s in resource.subresources]
 
 
-def binary(document: Document) -> Document:
+def in_protobuf(document: Document) -> Document:
     """A version 2 document in protobuf; not kept, because a client that wants it asks once."""
     from kajitori.api.openapi.binary import encoded
 
