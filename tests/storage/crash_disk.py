@@ -48,14 +48,17 @@ class DiskFile:
 
 
 class CrashDisk:
-    """`dies_at` counts writes, truncations, syncs and deletions. A `lying` disk says that it has synced and has not."""
+    """`dies_at` counts writes, truncations, syncs and deletions. A `lying` disk says that it has synced and has not.
+    Within `full` of these operations the log cannot grow. (Nor could the database, but of a checkpoint that fails after
+    a commit SQLite tells nobody, while apsw raises what this module raises.)"""
 
-    def __init__(self, dies_at: int, *, lying: bool = False) -> None:
+    def __init__(self, dies_at: int, *, lying: bool = False, full: range = range(0)) -> None:
         self.files: dict[str, DiskFile] = {}
         self.operations = 0
         self.syncs = 0
         self.dies_at = dies_at
         self.lying = lying
+        self.full = full
 
     @property
     def dead(self) -> bool:
@@ -76,8 +79,9 @@ class CrashDisk:
 class OpenFile:
     """What SQLite asks of a file (https://sqlite.org/c3ref/io_methods.html). No shared memory: one connection only."""
 
-    def __init__(self, disk: CrashDisk, file: DiskFile) -> None:
+    def __init__(self, disk: CrashDisk, file: DiskFile, name: str) -> None:
         self._disk = disk
+        self._is_log = name.endswith("-wal")
         self._file = file
 
     def xRead(self, amount: int, offset: int) -> bytes:
@@ -86,6 +90,9 @@ class OpenFile:
         return bytes(self._file.live[offset : offset + amount])
 
     def xWrite(self, data: bytes, offset: int) -> None:
+        if self._is_log and self._disk.operations in self._disk.full and offset + len(data) > len(self._file.live):
+            self._disk.operate()
+            raise apsw.FullError
         self._change((offset, bytes(data)))
 
     def xTruncate(self, size: int) -> None:
@@ -138,7 +145,7 @@ class CrashVfs(apsw.VFS):
     def xOpen(self, name: Any, flags: list[int]) -> Any:
         flags[1] = flags[0]
         where = name if isinstance(name, str) else name.filename() if name else f"temporary-{len(self._disk.files)}"
-        return OpenFile(self._disk, self._disk.files.setdefault(where, DiskFile()))
+        return OpenFile(self._disk, self._disk.files.setdefault(where, DiskFile()), where)
 
     def xDelete(self, filename: str, _sync_folder: bool) -> None:
         self._disk.operate()

@@ -6,6 +6,7 @@ A seed replays a failure: `replay(seed)`.
 import asyncio
 import os
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,7 +38,9 @@ class Load:
         self.stored: dict[int, tuple[str, bytes | None]] = {}
         self.acknowledged = FIRST
         self.existing: set[str] = set()
-        self.failed = False
+        self.failures = 0
+        self.gone: Callable[[], bool] = lambda: False
+        self.before: tuple[dict[int, tuple[str, bytes | None]], set[str]] = {}, set()
 
     def begin(self, writer: Writer) -> None:
         self.writer = writer
@@ -45,10 +48,14 @@ class Load:
         writer.run()
 
     def publish(self, outcomes) -> None:
+        failed = sum(isinstance(outcome.result, Exception) for outcome in outcomes)
+        if failed and len(outcomes) > 1 and not self.gone():
+            # "Nothing was written" means all of them, for ever.
+            assert failed == len(outcomes)
+            self.stored, self.existing = self.before
+            self.failures += 1
         for outcome in outcomes:
-            if isinstance(outcome.result, Exception):
-                self.failed = True
-            else:
+            if not isinstance(outcome.result, Exception):
                 self.acknowledged = max(self.acknowledged, outcome.result)
         self.unanswered -= len(outcomes)
         if self.unanswered <= 0 and self.left >= 0:
@@ -56,12 +63,13 @@ class Load:
 
     def _submit(self) -> None:
         self.left -= 1
-        if self.left < 0 or self.failed:
+        if self.left < 0 or self.gone():
             self.left = -1
             self.writer.submit(Stop())
             return
-        changes = [self._change() for _ in range(self.rng.randrange(1, 9))]
+        changes = [self._change() for _ in range(self.rng.randrange(2, 9))]
         revision = self.writer.newest
+        self.before = dict(self.stored), set(self.existing)
         for change in changes:
             value = change.value if isinstance(change, Put) else None
             if value is None and change.key not in self.existing:
@@ -93,11 +101,13 @@ class Load:
         return found
 
 
-def crash(seed: int, folder: Path, *, lying: bool = False) -> tuple[Load, CrashDisk]:
+def crash(seed: int, folder: Path, *, lying: bool = False, fills: bool = False) -> tuple[Load, CrashDisk]:
     """Write until the power fails, and leave in `folder` what the disk held."""
     rng = random.Random(seed)
-    disk = CrashDisk(dies_at=int(rng.triangular(1, 700, 40)), lying=lying)
+    full = range(begin := rng.randrange(60, 300), begin + rng.randrange(5, 200)) if fills else range(0)
+    disk = CrashDisk(dies_at=int(rng.triangular(1, 700, 40)), lying=lying, full=full)
     load = Load(rng, batches=rng.randrange(1, 40))
+    load.gone = lambda: disk.dead
     pages = rng.choice((5, 30, 1_000))
 
     def configure(connection: apsw.Connection) -> None:
@@ -135,9 +145,9 @@ async def check(folder: Path, load: Load) -> None:
         await store.close()
 
 
-def replay(seed: int, folder: Path) -> tuple[Load, CrashDisk]:
+def replay(seed: int, folder: Path, *, fills: bool = False) -> tuple[Load, CrashDisk]:
     folder.mkdir()
-    load, disk = crash(seed, folder)
+    load, disk = crash(seed, folder, fills=fills)
     try:
         asyncio.run(check(folder, load))
     except Exception as error:
@@ -150,11 +160,17 @@ def test_what_was_acknowledged_survives_the_power(tmp_path: Path):
     assert max(acknowledged) > 50 and FIRST in acknowledged
 
 
+def test_what_was_acknowledged_survives_a_disk_that_fills_up_and_then_the_power(tmp_path: Path):
+    loads = [replay(seed, tmp_path / str(seed), fills=True)[0] for seed in range(RUNS)]
+    assert sum(load.failures for load in loads) > 20
+    assert max(load.acknowledged for load in loads) > 50
+
+
 @pytest.mark.e2e
 def test_what_was_acknowledged_survives_thousands_of_crashes(tmp_path: Path):
     begin = random.SystemRandom().randrange(1 << 40)
     for seed in range(begin, begin + MANY_RUNS):
-        replay(seed, tmp_path / str(seed))
+        replay(seed, tmp_path / str(seed), fills=seed % 3 == 0)
 
 
 def test_a_disk_that_lies_is_found_out(tmp_path: Path):

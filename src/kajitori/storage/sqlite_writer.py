@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,9 @@ class Writer(threading.Thread):
                 if isinstance(request, Compact):
                     self._publish([self._forget(request.before)])
                 elif isinstance(request, Stop):
-                    self._connection.close()
+                    # On a full disk the log stays, and is worked off at the next opening.
+                    with suppress(apsw.Error):
+                        self._connection.close()
                     self._publish([Outcome(self.newest)])
                     return
             self._tidy(len(commits), quiet=not group)
