@@ -116,7 +116,7 @@ def test_acting_as_somebody_else(in_cluster):
     async def scenario(plane):
         rules = secured(plane, "list pods")
         status, answer = await ask(plane, "/api/v1/pods", "jane", impersonate_user="bob")
-        assert status == 403 and 'cannot impersonate resource "users"' in answer["message"]
+        assert status == 403 and 'cannot impersonate-on:user-info:list resource "pods"' in answer["message"]
         status, _ = await ask(
             plane, "/api/v1/pods", "root", impersonate_user="bob", impersonate_group="a\nb, c", impersonate_uid="7"
         )

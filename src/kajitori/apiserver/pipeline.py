@@ -5,15 +5,16 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from kajitori.api.errors import BadRequest, Forbidden, InternalError, ServiceUnavailable, StatusError, Unauthorized
+from kajitori.api.errors import BadRequest, InternalError, ServiceUnavailable, StatusError, Unauthorized
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.flow.control import FlowControl
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Request, RequestContext, Response, Sender
-from kajitori.apiserver.impersonation import asks_to_impersonate, forbidden_message, impersonated
+from kajitori.apiserver.impersonation import asks_to_impersonate, impersonated
 from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict, decided
 from kajitori.apiserver.metrics import Metrics
+from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.request_info import RequestInfo, request_info
 from kajitori.apiserver.responses import status_response, with_warnings
 from kajitori.kit.clock import Clock
@@ -122,25 +123,14 @@ class Pipeline:
             if trail is not None:
                 trail.received(user, info)
             if impersonates:
-                user = await impersonated(user, request.headers, extension.authorizer)
-                if trail is not None:
-                    trail.impersonated(user)
+                own = _attributes(user, info, request)
+                user, constraint = await impersonated(own, request.headers, extension.authorizer)
+                if trail is not None and user is not own.user:
+                    trail.impersonated(user, constraint)
         elif trail is not None:
             trail.received(user, info)
         query = request.query
-        attributes = Attributes(
-            user,
-            info.verb,
-            info.group,
-            info.version,
-            info.resource,
-            info.subresource,
-            info.namespace,
-            info.name,
-            info.path,
-            query.get("labelSelector"),
-            query.get("fieldSelector"),
-        )
+        attributes = _attributes(user, info, request)
         flow = self._flow.flow_of(attributes)
         request.answer_lines = flow.lines
         verdict, reason = extension.authorizer.authorize(attributes)
@@ -149,7 +139,7 @@ class Pipeline:
         if trail is not None:
             trail.authorized(verdict, reason)
         if verdict is not Verdict.ALLOW:
-            raise Forbidden(forbidden_message(attributes, reason), _details(info))
+            raise forbidden(attributes, reason)
         context = RequestContext(request, user, attributes, resource, warnings)
         if info.subresource in _STREAMING:
             return await self._dispatch(info, context)
@@ -162,11 +152,23 @@ class Pipeline:
             self._flow.leave(flow, width, mutating, waited)
 
 
+def _attributes(user: User, info: RequestInfo, request: Request) -> Attributes:
+    query = request.query
+    return Attributes(
+        user,
+        info.verb,
+        info.group,
+        info.version,
+        info.resource,
+        info.subresource,
+        info.namespace,
+        info.name,
+        info.path,
+        query.get("labelSelector"),
+        query.get("fieldSelector"),
+    )
+
+
 def _too_deep(error: Exception) -> bool:
     """Python's own limit, or orjson's, which has no exception of its own for it."""
     return isinstance(error, RecursionError) or (isinstance(error, TypeError) and "Recursion limit" in str(error))
-
-
-def _details(info: RequestInfo) -> dict[str, Any]:
-    details = {"name": info.name, "group": info.group, "kind": info.resource}
-    return {key: value for key, value in details.items() if value}

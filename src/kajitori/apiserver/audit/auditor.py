@@ -65,9 +65,10 @@ class RequestTrail:
         if not self._put(Stage(RECEIVED, self._received_s)):
             raise InternalError("failed to store audit event")
 
-    def impersonated(self, user: User) -> None:
+    def impersonated(self, user: User, constraint: str) -> None:
         if self._facts is not None:
             self._facts.impersonated = user
+            self._facts.constraint = constraint
 
     def authorized(self, verdict: Verdict, reason: str) -> None:
         self.annotations["authorization.k8s.io/decision"] = "allow" if verdict is Verdict.ALLOW else "forbid"

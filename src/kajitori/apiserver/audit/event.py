@@ -27,6 +27,8 @@ class Facts:
     agent: str
     received_s: float
     impersonated: User | None = None
+    constraint: str = ""
+    """The verb of the constrained impersonation that was allowed."""
     annotations: dict[str, str] = field(default_factory=dict)
     request_body: bytes = b""
     content_type: str = ""
@@ -60,6 +62,8 @@ def event(facts: Facts, stage: Stage, annotations: Mapping[str, str]) -> Object:
     }
     if facts.impersonated is not None:
         document["impersonatedUser"] = _user(facts.impersonated)
+    if facts.constraint:
+        document["authenticationMetadata"] = {"impersonationConstraint": facts.constraint}
     if facts.source_ips:
         document["sourceIPs"] = list(facts.source_ips)
     if facts.agent:

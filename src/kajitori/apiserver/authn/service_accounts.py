@@ -33,7 +33,7 @@ _LEGACY = "kubernetes.io/serviceaccount/"
 _ONLY_SIGNATURE: Any = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
 _BOUND: dict[str, Resource] = {"pod": core.POD, "secret": core.SECRET, "node": core.NODE}
 _POD_NAME, _POD_UID = "authentication.kubernetes.io/pod-name", "authentication.kubernetes.io/pod-uid"
-_NODE_NAME, _NODE_UID = "authentication.kubernetes.io/node-name", "authentication.kubernetes.io/node-uid"
+NODE_NAME, _NODE_UID = "authentication.kubernetes.io/node-name", "authentication.kubernetes.io/node-uid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class ServiceAccountAuthenticator:
         if pod:
             extra |= {_POD_NAME: (pod["name"],), _POD_UID: (pod["uid"],)}
         if node:
-            extra |= {_NODE_NAME: (node["name"],), _NODE_UID: (node.get("uid", ""),)}
+            extra |= {NODE_NAME: (node["name"],), _NODE_UID: (node.get("uid", ""),)}
         account = private["serviceaccount"]
         return service_account_user(private["namespace"], account["name"], account["uid"], extra)
 

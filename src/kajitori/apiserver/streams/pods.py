@@ -8,8 +8,8 @@ from kajitori.api import core
 from kajitori.api.errors import BadRequest, Forbidden, InternalError, NotFound, ServiceUnavailable, StatusError
 from kajitori.api.meta import Object, name_of
 from kajitori.apiserver.http_types import Handler, HandlerKey, Query, RequestContext, Response
-from kajitori.apiserver.impersonation import forbidden_message
 from kajitori.apiserver.interfaces import Authorizer, Objects, Verdict, decided
+from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.special.bodies import only
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.relay import relay
@@ -93,7 +93,7 @@ class PodStreams:
         asked = replace(context.attributes, verb="create")
         verdict, reason = await decided(self._authorizer, asked)
         if verdict is not Verdict.ALLOW:
-            raise Forbidden(forbidden_message(asked, reason))
+            raise forbidden(asked, reason)
 
     async def _pod(self, context: RequestContext) -> Object:
         found = self._objects.cached(core.POD, context.name, context.namespace)
