@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import contextlib
 import random
 import ssl
 import time
@@ -11,7 +12,7 @@ from kajitori.api import core, discovery
 from kajitori.apiserver import pki
 from kajitori.apiserver.admission.webhook_calls import CallFailed
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
-from kajitori.apiserver.streams.webhook_caller import WebhookCaller
+from kajitori.apiserver.streams.webhook_caller import ANSWER_BYTES_MAX, WebhookCaller
 from kajitori.kit.clock import SystemClock
 from kajitori.testing.objects import FakeObjects
 
@@ -57,3 +58,48 @@ def test_a_service_is_reached_at_its_endpoint_under_its_own_name(tmp_path: Path)
 
     assert asyncio.run(scenario()) == b"HI"
     assert heads[0].startswith("POST /check?timeout=5s HTTP/1.1\r\nhost: hook.default.svc\r\n")
+
+
+def test_a_connection_is_kept_for_the_next_call_and_replaced_when_it_died(tmp_path: Path) -> None:
+    authority = pki.create_authority("hook-ca", time.time())
+    pki.ensure_pair(
+        tmp_path / "hook",
+        authority,
+        ["127.0.0.1"],
+        time.time(),
+        lambda: pki.issue_serving(authority, "hook", ["127.0.0.1"], time.time()),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "hook.crt", tmp_path / "hook.key")
+    connections: list[asyncio.StreamWriter] = []
+    answers = [b"1", b"2", b"3" * (ANSWER_BYTES_MAX + 1), b"4"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                body = answers.pop(0)
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+                await writer.drain()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+        config = {"url": url, "caBundle": base64.b64encode(authority.certificate).decode()}
+        objects = FakeObjects()
+        caller = WebhookCaller(objects, ServiceEndpoints(objects, random.Random(1)), SystemClock())
+        assert await caller.call(config, b"", 5) == b"1"
+        assert await caller.call(config, b"", 5) == b"2"
+        assert len(connections) == 1
+        with pytest.raises(CallFailed, match="the answer is longer than"):
+            await caller.call(config, b"", 5)
+        assert await caller.call(config, b"", 5) == b"4"
+        assert len(connections) == 2
+        missing = {"service": {"name": "a", "namespace": "b", "path": "/c"}}
+        with pytest.raises(CallFailed) as failed:
+            await caller.call(missing, b"", 5)
+        assert str(failed.value) == 'Post "https://a.b.svc:443/c?timeout=5s": service "a" not found'
+        caller.close()
+        server.close()
+
+    asyncio.run(scenario())

@@ -44,9 +44,9 @@ class WebhookCaller:
 
     async def call(self, client_config: Object, body: bytes, timeout_s: float) -> bytes:
         """The body of an answer of status 200. Raises CallFailed."""
-        shown, query = "", f"?timeout={_whole_s(timeout_s)}s"
+        shown, query = _shown(client_config), f"?timeout={_whole_s(timeout_s)}s"
         try:
-            address, path, shown = await self._resolve(client_config)
+            address, path = self._resolve(client_config)
             return await within(self._clock, timeout_s, self._post(address, path + query, body))
         except TimeoutError:
             raise CallFailed(f'Post "{shown}{query}": context deadline exceeded') from None
@@ -93,21 +93,20 @@ class WebhookCaller:
         if len(self._idle) > IDLE_MAX:
             self._idle.popitem(last=False)[0].close()
 
-    async def _resolve(self, client_config: Object) -> tuple[Address, str, str]:
-        """Address, path, and the URL as messages show it."""
+    def _resolve(self, client_config: Object) -> tuple[Address, str]:
+        """Address and path. Raises ValueError, ServiceUnavailable."""
         tls = self._context(client_config.get("caBundle") or "")
         if url := client_config.get("url"):
             parts = urlsplit(url)
-            return Address(parts.hostname or "", parts.port or 443, tls), parts.path or "/", url
+            return Address(parts.hostname or "", parts.port or 443, tls), parts.path or "/"
         reference = client_config["service"]
         namespace, name = reference["namespace"], reference["name"]
         port, path = reference.get("port") or 443, reference.get("path") or "/"
-        host = f"{name}.{namespace}.svc"
         service = self._objects.cached(core.SERVICE, name, namespace)
         if service is None:
-            service = await self._objects.get(core.SERVICE, name, namespace)
+            raise ValueError(f'service "{name}" not found')
         ip, target_port = self._endpoints.choose(service, str(port))
-        return Address(ip, int(target_port), tls, server_name=host), path, f"https://{host}:{port}{path}"
+        return Address(ip, int(target_port), tls, server_name=f"{name}.{namespace}.svc"), path
 
     def _context(self, bundle: str) -> ssl.SSLContext:
         found = self._contexts.get(bundle)
@@ -118,6 +117,15 @@ class WebhookCaller:
                 self._contexts.popitem(last=False)
         self._contexts.move_to_end(bundle)
         return found
+
+
+def _shown(client_config: Object) -> str:
+    """The address as messages have it."""
+    if url := client_config.get("url"):
+        return str(url)
+    reference = client_config["service"]
+    host = f"{reference['name']}.{reference['namespace']}.svc"
+    return f"https://{host}:{reference.get('port') or 443}{reference.get('path') or '/'}"
 
 
 def _whole_s(timeout_s: float) -> int:
