@@ -21,6 +21,7 @@ from kajitori.apiserver.streams.pods import PodStreams, check_log_options, conta
 from kajitori.apiserver.streams.proxies import Proxies, parse_proxy_name
 from kajitori.apiserver.streams.resource_metrics import ResourceMetrics
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
+from kajitori.apiserver.streams.spdy import SpdySession
 from kajitori.kit.clock import SystemClock
 from kajitori.testing.objects import FakeObjects
 from kajitori.testing.requests import ADMIN
@@ -312,3 +313,88 @@ def test_metrics_come_from_the_kubelets(tmp_path: Path) -> None:
     assert nodes["items"][0]["usage"] == {"cpu": "5000000n", "memory": "4Ki"}
     assert pods["items"][0]["containers"] == [{"name": "app", "usage": {"cpu": "5000000n", "memory": "4Ki"}}]
     assert none["items"] == []
+
+
+def test_a_v5_client_is_understood_by_a_kubelet_that_speaks_spdy(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: SPDY/3.1\r\n\r\n")
+        stdin, ended = b"", False
+        while not ended:
+            first, second = [int.from_bytes(await reader.readexactly(4)) for _ in range(2)]
+            payload = await reader.readexactly(second & 0xFFFFFF)
+            if not first >> 31:
+                assert first == 3
+                stdin, ended = stdin + payload, bool(second >> 24)
+        writer.write(SpdySession.data(5, stdin.upper() * 10_000, ended=True))
+        writer.write(SpdySession.data(1, b'{"status":"Success"}', ended=True))
+        await writer.drain()
+
+    async def scenario() -> bytes:
+        connection = FakeConnection()
+        headers = {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "x",
+            "sec-websocket-protocol": "v5.channel.k8s.io",
+            "authorization": "Bearer secret",
+        }
+        async with world.kubelet(serve):
+            asked = world.ask("exec", "command=tr&stdin=1&stdout=1", headers=headers, connection=connection)
+            task = asyncio.ensure_future(asked)
+            reader, writer = await connection.client
+            for message in (b"\0hello", b"\xff\0"):
+                writer.write(bytes((0x82, 0x80 | len(message))) + bytes(4) + message)
+            received = await reader.read()
+            assert await task is CONNECTION_TAKEN
+            writer.close()
+            return received
+
+    received = asyncio.run(scenario())
+    head, _, frames = received.partition(b"\r\n\r\n")
+    assert b"Sec-WebSocket-Protocol: v5.channel.k8s.io" in head
+    socket_output = b""
+    while frames:
+        size, at = (frames[1], 2) if frames[1] < 126 else (int.from_bytes(frames[2:4]), 4)
+        message, frames = frames[at : at + size], frames[at + size :]
+        if message[:1] == b"\1":
+            socket_output += message[1:]
+        last = (message, socket_output)
+    assert socket_output == b"HELLO" * 10_000
+    assert last[0] == b"\x03\xe8" and b'\3{"status":"Success"}' in received
+    assert world.heads[0].startswith("POST /exec/default/web/app?command=tr&input=1&output=1 HTTP/1.1\r\n")
+    assert "x-stream-protocol-version: v4.channel.k8s.io\r\n" in world.heads[0] and "secret" not in world.heads[0]
+
+
+def test_a_tunnelled_port_forward_reaches_the_kubelet_as_spdy(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: SPDY/3.1\r\n\r\n")
+        writer.write((await reader.readexactly(5)).upper())
+        await writer.drain()
+
+    async def scenario() -> bytes:
+        connection = FakeConnection()
+        headers = {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "x",
+            "sec-websocket-protocol": "SPDY/3.1+portforward.k8s.io",
+        }
+        async with world.kubelet(serve):
+            task = asyncio.ensure_future(world.ask("portforward", "", headers=headers, connection=connection))
+            reader, writer = await connection.client
+            writer.write(b"\x82\x83" + bytes(4) + b"abc" + b"\x82\x82" + bytes(4) + b"de")
+            received = await reader.read()
+            assert await task is CONNECTION_TAKEN
+            writer.close()
+            return received
+
+    received = asyncio.run(scenario())
+    assert b"Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n" in received
+    assert received.endswith(b"\x82\x05ABCDE\x88\x02\x03\xe8")
+    assert "x-stream-protocol-version: portforward.k8s.io\r\n" in world.heads[0]

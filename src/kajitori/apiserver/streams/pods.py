@@ -13,7 +13,10 @@ from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.special.bodies import only
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.relay import relay
+from kajitori.apiserver.streams.translating import translate
 from kajitori.apiserver.streams.tunnel import pass_through, wants_upgrade
+from kajitori.apiserver.streams.websocket import is_websocket, offered_protocols
+from kajitori.apiserver.streams.wires import TUNNELLED, V5, RemoteCommand, Tunnel
 from kajitori.client.connection import Address
 
 _LOG_OPTIONS = (
@@ -86,7 +89,16 @@ class PodStreams:
             raise BadRequest("Upgrade request required")
         await self._check_may_create(context)
         address = self._address(pod)
-        return await pass_through(context, address, f"{target}?{urlencode(query)}" if query else target)
+        target = f"{target}?{urlencode(query)}" if query else target
+        if is_websocket(context.headers):
+            # What the runtimes do not speak themselves, as upstream's API server does since v1.30.
+            for protocol in offered_protocols(context.headers):
+                if protocol == V5 and context.attributes.subresource != "portforward":
+                    asked = [name for name in _STREAMS if context.query.flag(name)]
+                    return await translate(context, address, target, protocol, RemoteCommand(asked))
+                if protocol.startswith(TUNNELLED) and context.attributes.subresource == "portforward":
+                    return await translate(context, address, target, protocol, Tunnel())
+        return await pass_through(context, address, target)
 
     async def _check_may_create(self, context: RequestContext) -> None:
         """A WebSocket begins with GET, but does what `create` stands for: to read is not to run commands."""

@@ -19,6 +19,7 @@ _REFUSAL_BYTES_MAX = 1 << 20
 _NOT_FORWARDED = frozenset(
     ("authorization", "host", "content-length", "transfer-encoding", "keep-alive", "te", "trailer", "expect")
 )
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
@@ -48,22 +49,41 @@ async def pass_through(
 ) -> Response:
     """Ask the backend for the same upgrade; when it agrees, join the two connections until either ends. `headers` are
     sent in place of the client's own without its credentials."""
-    reader, writer = await _open(address)
+    sent = headers if headers is not None else forwarded_headers(context.headers, str(address))
     try:
-        sent = headers if headers is not None else forwarded_headers(context.headers, str(address))
-        writer.write(encode_head(context.method, target, sent))
-        await writer.drain()
-        answer = await _read_head(reader, address)
-        if _status(answer) != 101:
-            return await _refusal(answer, reader)
-        client_reader, client_writer = await context.take_connection()
-        client_writer.write(answer)
-        await join((client_reader, client_writer), (reader, writer))
+        answer = await upgraded(address, context.method, target, sent)
+        if isinstance(answer, Response):
+            return answer
+        backend, head = answer
+        try:
+            client = await context.take_connection()
+            client[1].write(head)
+            await join(client, backend)
+        finally:
+            backend[1].close()
         return CONNECTION_TAKEN
     except (OSError, EOFError, Disconnected) as error:
         raise ServiceUnavailable(f"error dialing backend: {address}: {error}") from error
-    finally:
+
+
+async def upgraded(
+    address: Address, method: str, target: str, headers: Mapping[str, str | tuple[str, ...]]
+) -> tuple[Ends, bytes] | Response:
+    """The backend's upgraded connection and the head of its answer; its answer alone when it declines. Raises
+    ServiceUnavailable, OSError, EOFError, Disconnected."""
+    reader, writer = await _open(address)
+    try:
+        writer.write(encode_head(method, target, headers))
+        await writer.drain()
+        answer = await _read_head(reader, address)
+        if _status(answer) == 101:
+            return (reader, writer), answer
+        refusal = await _refusal(answer, reader)
+    except BaseException:
         writer.close()
+        raise
+    writer.close()
+    return refusal
 
 
 async def _open(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -110,9 +130,6 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
             break
         body += (await reader.readexactly(size + 2))[:-2]
     return body
-
-
-Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def join(left: Ends, right: Ends) -> None:
