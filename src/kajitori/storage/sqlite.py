@@ -55,6 +55,7 @@ class SqliteStorage:
         self._room = asyncio.Semaphore(UNANSWERED_MAX)
         self._unanswered: deque[asyncio.Future[Revision]] = deque()
         self._closed: Unavailable | None = None
+        self._gathered: list[Request] = []
         self._writer.start()
 
     @classmethod
@@ -129,8 +130,16 @@ class SqliteStorage:
     def _submit(self, request: Request) -> asyncio.Future[Revision]:
         answer: asyncio.Future[Revision] = self._loop.create_future()
         self._unanswered.append(answer)
-        self._writer.submit(request)
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(request)
         return answer
+
+    def _hand_over(self) -> None:
+        """What one turn of the event loop asks for goes to the writer together: it is woken once, and for a group."""
+        for request in self._gathered:
+            self._writer.submit(request)
+        self._gathered.clear()
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
         """In the writer's thread: hand the outcomes over to the loop's."""
