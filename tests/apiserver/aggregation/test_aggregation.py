@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -86,8 +87,9 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 
 class World:
-    def __init__(self, server: ApiServer, behind: Behind) -> None:
+    def __init__(self, server: ApiServer, behind: Behind, keys: pki.Pki) -> None:
         self.server = server
+        self.keys = keys
         self.behind = behind
         self.client = LocalClient(server)
         self.objects = server.objects
@@ -165,7 +167,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
     behind = Behind(keys, folder)
     await behind.start()
     try:
-        yield World(server, behind)
+        yield World(server, behind, keys)
     finally:
         await guard.stop()
         await server.stop()
@@ -356,5 +358,58 @@ def test_what_is_served_here_has_local_services(tmp_path: Path) -> None:
             gone.clear()
             await asyncio.wait_for(gone.wait(), 10)
         assert (await w.ask("GET", "/apis/apps/v1/deployments"))[0] == 200
+
+    run(tmp_path, scenario)
+
+
+def test_metrics_can_be_taken_over_and_given_back(tmp_path: Path) -> None:
+    async def scenario(w: World) -> None:
+        name, path = "v1beta1.metrics.k8s.io", "/apis/metrics.k8s.io/v1beta1/nodes"
+        await w.condition(name, "Local")
+        assert (await w.ask("GET", path))[1]["kind"] == "NodeMetricsList"
+        await w.client.patch(API_SERVICE, name, {"spec": {"service": WHERE, "insecureSkipTLSVerify": True}})
+        await w.condition(name, "ServiceNotFound")
+        assert await w.ask("GET", path) == (503, b"service unavailable\n")
+        await w.client.patch(API_SERVICE, name, {"spec": {"service": None, "insecureSkipTLSVerify": None}})
+        await w.condition(name, "Local")
+        assert (await w.ask("GET", path))[1]["kind"] == "NodeMetricsList"
+
+    run(tmp_path, scenario)
+
+
+def test_an_upgrade_is_passed_through_with_the_identity(tmp_path: Path) -> None:
+    async def scenario(w: World) -> None:
+        await w.service()
+        await w.register()
+        await w.condition(NAME, "Passed")
+        heads: list[str] = []
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heads.append((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+            writer.write((await reader.readexactly(4)).upper())
+            await writer.drain()
+            writer.close()
+
+        await w.behind.http.drain(0)
+        backend = await asyncio.start_server(echo, "127.0.0.1", w.behind.port, ssl=w.behind.context)
+        admin = pki.ensure_client(tmp_path / "admin", w.keys.authority, "jane", ("system:masters",), time.time())
+        assert admin.certificate
+        tls = server_context(tmp_path / "apiserver.crt", tmp_path / "apiserver.key", tmp_path / "ca.crt")
+        port = await w.server.serve("127.0.0.1", 0, tls)
+        client = ssl.create_default_context(cafile=tmp_path / "ca.crt")
+        client.load_cert_chain(tmp_path / "admin.crt", tmp_path / "admin.key")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+        headers = "Host: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-Remote-User: root\r\n"
+        writer.write(f"GET {FLUNDERS}/f/attach HTTP/1.1\r\n{headers}\r\nping".encode())
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        backend.close()
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        assert answer.endswith(b"PING")
+        (head,) = heads
+        assert "x-remote-user: jane\r\nx-remote-group: system:masters\r\n" in head
+        assert "root" not in head
+        assert head.startswith(f"GET {FLUNDERS}/f/attach HTTP/1.1\r\n")
 
     run(tmp_path, scenario)
