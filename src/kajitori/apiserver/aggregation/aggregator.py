@@ -26,6 +26,7 @@ from kajitori.apiserver.http_types import Handler
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.kit.clock import Clock
+from kajitori.storage.interface import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Aggregation:
                 definitions = self._objects.cached_list(CUSTOM_RESOURCE_DEFINITION)
                 await self._do(plan(of_definitions(definitions), self._services, ALWAYS))
                 await self._judge_local()
-            except StatusError as error:
+            except (StatusError, StorageError) as error:
                 log.warning("APIServices: %s; retrying", error)
                 await self._clock.sleep(_RETRY_S)
                 continue

@@ -12,9 +12,12 @@ from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.streams.relay import relay
 from kajitori.apiserver.streams.tunnel import forwarded_headers, pass_through, wants_upgrade
-from kajitori.client.wire import read_all
 
 _PATH_CHARACTERS = "/:@!$&'()*+,;=-._~%"
+
+
+DOCUMENT_BYTES_MAX = 32 << 20
+"""Of discovery and OpenAPI: they are held in memory."""
 
 
 class Proxy:
@@ -55,8 +58,14 @@ class Proxy:
         address = self._transport.address_of(spec)
         sent = {"host": address.server_name, **headers, **identity_headers(AGGREGATOR)}
         response = await relay(address, "GET", path, sent)
-        body = await read_all(response.stream) if response.stream is not None else response.body
-        return response.status, {"content-type": response.content_type, **dict(response.headers)}, body
+        pieces, size = [response.body], 0
+        if response.stream is not None:
+            async for piece in response.stream:
+                pieces.append(piece)
+                size += len(piece)
+                if size > DOCUMENT_BYTES_MAX:
+                    raise ValueError(f"{path}: the answer is longer than {DOCUMENT_BYTES_MAX} bytes")
+        return response.status, {"content-type": response.content_type, **dict(response.headers)}, b"".join(pieces)
 
 
 def _refusal(text: str, status: int = 503) -> Response:
