@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import uvloop
 
+from bench import flat_cost
 from bench.cluster import running
 from bench.connection import Target
 from bench.load import Load
@@ -76,6 +77,7 @@ def main() -> None:
     if arguments.only != "node":
         with _own_server() as (target, pid):
             uvloop.run(_load(target, pid, arguments))
+        flat_cost.show(flat_cost.SHORT_SIZES)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class Meter:
         for _, stop in drains:
             stop()
         delete_us, _ = await self._all([lambda n=n: self.call("DELETE", f"{place[n]}/{n}") for n in names])
-        return create_us, update_us, delete_us, max(0.0, watched_us - update_us) / told, get_us, wait_ms
+        return create_us, update_us, delete_us, watched_us, get_us, wait_ms, told
 
     def _update(self, path: str, obj: dict, text: str) -> Callable[[], Awaitable[bytes]]:
         obj["metadata"]["labels"]["changed"] = text
@@ -179,10 +179,19 @@ async def measure(sizes: Sequence[int]) -> list[Costs]:
             await meters[-1].fill(size)
             await meters[-1].round()  # warm
         rounds = [[await meter.round() for meter in meters] for _ in range(ROUNDS)]
-    return [
-        Costs(size, *(min(figures) for figures in zip(*of_size, strict=True)))
-        for size, of_size in zip(sizes, zip(*rounds, strict=True), strict=True)
-    ]
+    return [_costs(size, of_size) for size, of_size in zip(sizes, zip(*rounds, strict=True), strict=True)]
+
+
+def _costs(size: int, rounds: Sequence[tuple[float, ...]]) -> Costs:
+    """Of every figure the least; an event's cost is what an update costs more while it is watched."""
+    create_us, update_us, delete_us, watched_us, get_us, wait_ms, told = map(min, zip(*rounds, strict=True))
+    return Costs(size, create_us, update_us, delete_us, (watched_us - update_us) / told, get_us, wait_ms)
+
+
+def show(sizes: Sequence[int]) -> list[Costs]:
+    costs = uvloop.run(measure(sizes))
+    print("\n".join([HEADER, *(cost.row() for cost in costs)]), flush=True)
+    return costs
 
 
 def main() -> None:
@@ -190,8 +199,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help=f"up to {SHORT_SIZES[-1]:,} objects only")
     parser.add_argument("--svg", type=Path, help="draw the curve into this file")
     arguments = parser.parse_args()
-    costs = uvloop.run(measure(SHORT_SIZES if arguments.short else SIZES))
-    print("\n".join([HEADER, *(cost.row() for cost in costs)]))
+    costs = show(SHORT_SIZES if arguments.short else SIZES)
     if arguments.svg:
         lines = {
             "create": [(c.objects, c.create_us) for c in costs],
