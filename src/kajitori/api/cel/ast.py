@@ -10,6 +10,8 @@ from typing import Any
 from kajitori.api.cel.types import DYN, Type
 
 ACCUMULATOR = "@result"
+OPTIONAL = "@optional"
+"""What optMap is applied to: needed twice, evaluated once, paid twice."""
 NOT_STRICTLY_FALSE = "@not_strictly_false"
 MAP_INSERT = "cel.@mapInsert"
 

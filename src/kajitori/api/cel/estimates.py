@@ -9,7 +9,20 @@ from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
-from kajitori.api.cel.ast import ACCUMULATOR, Bind, Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, Struct
+from kajitori.api.cel.ast import (
+    ACCUMULATOR,
+    OPTIONAL,
+    Bind,
+    Call,
+    Fold,
+    Ident,
+    ListOf,
+    Literal,
+    MapOf,
+    Node,
+    Select,
+    Struct,
+)
 from kajitori.api.cel.costs import AUTHORIZATION_COST, PER_CHARACTER, PER_PATTERN_CHARACTER
 from kajitori.api.cel.functions import Overload
 from kajitori.api.cel.types import SCALAR_KINDS, Declared, Type, optional_inside
@@ -91,7 +104,7 @@ class _Estimator:
         match node:
             case Ident():
                 self._paths[id(node)] = self._path(node) or (node.name,)
-                return ONE
+                return NOTHING if node.name == OPTIONAL else ONE
             case Select():
                 return self._select(node)
             case Call():
@@ -199,7 +212,8 @@ class _Estimator:
         return total
 
     def _bind(self, node: Bind) -> Range:
-        total = exactly(10).plus(self.cost(node.value))
+        value = self.cost(node.value)
+        total = Range(value.least, min(value.most * 2, MOST)) if node.name == OPTIONAL else exactly(10).plus(value)
         local = _Local(self._path(node.value), self._size(node.value), self._entries_of(node.value))
         self._locals.setdefault(node.name, []).append(local)
         total = total.plus(self.cost(node.body))

@@ -11,6 +11,7 @@ from kajitori.api.cel.ast import (
     ACCUMULATOR,
     MAP_INSERT,
     NOT_STRICTLY_FALSE,
+    OPTIONAL,
     Bind,
     Call,
     Fold,
@@ -145,10 +146,11 @@ def _opt_map(call: Call, wrap: bool) -> Node:
     which = "optMap()" if wrap else "optFlatMap()"
     if not isinstance(name, Ident):
         raise MacroError(name.at, f"{which} variable name must be a simple identifier")
-    bound: Node = Bind(at, name.name, Call(at, "value", target, []), call.args[1])
+    bound: Node = Bind(at, name.name, Call(at, "value", Ident(at, OPTIONAL), []), call.args[1])
     if wrap:
         bound = _call(at, "optional.of", bound)
-    return _call(at, "_?_:_", Call(at, "hasValue", target, []), bound, _call(at, "optional.none"))
+    present = Call(at, "hasValue", Ident(at, OPTIONAL), [])
+    return Bind(at, OPTIONAL, target, _call(at, "_?_:_", present, bound, _call(at, "optional.none")))
 
 
 def _sort_by(call: Call) -> Node:

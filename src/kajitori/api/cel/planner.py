@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kajitori.api.cel import loops
-from kajitori.api.cel.ast import Bind, Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, Struct
+from kajitori.api.cel.ast import OPTIONAL, Bind, Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, Struct
 from kajitori.api.cel.costs import runtime_cost
 from kajitori.api.cel.errors import CostExceeded, EvaluationError, no_overload
 from kajitori.api.cel.frames import ABSENT, Frame, Plan, restore
@@ -37,6 +37,9 @@ def _ident(node: Ident) -> Plan:
 
 
 def _variable(name: str) -> Plan:
+    if name == OPTIONAL:
+        return lambda frame: frame.variables[OPTIONAL]
+
     def read(frame: Frame) -> Any:
         frame.cost += 1
         try:
@@ -432,7 +435,14 @@ def _bind(node: Bind) -> Plan:
     name, value, body = node.name, plan(node.value), plan(node.body)
 
     def bind(frame: Frame) -> Any:
+        spent = frame.cost
         bound = value(frame)
+        if name != OPTIONAL:
+            frame.cost += _LIST_COST
+        elif type(bound) is Optional and bound.present:
+            frame.cost += frame.cost - spent
+        if frame.cost > frame.limit:
+            raise CostExceeded
         before = frame.variables.get(name, ABSENT)
         frame.variables[name] = bound
         try:
