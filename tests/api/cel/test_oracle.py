@@ -65,14 +65,14 @@ def _theirs(source: str) -> Any:
     return "failed" if result.type().name() == "ERROR" else result.value()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(truths)
 def test_conditions_have_the_same_value(source: str) -> None:
     result = compile(source, OURS).run(VARIABLES)
     assert ("failed" if result.error else result.value) == _theirs(source)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(numbers)
 def test_numbers_have_the_same_value(source: str) -> None:
     result = compile(source, OURS).run(VARIABLES)
