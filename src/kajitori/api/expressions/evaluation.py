@@ -32,6 +32,8 @@ class Evaluation:
 
     def __init__(self, seen: Mapping[str, Any], own: Mapping[str, Expression], budget: int = OBJECT_LIMIT) -> None:
         self._left = budget
+        self.cost = 0
+        """What the last expression took, the variables that it needed included."""
         self._spent_inside = 0
         self._variables: dict[str, Any] = dict(seen)
         if own:
@@ -42,7 +44,8 @@ class Evaluation:
         if expression.program is None:
             return Outcome(error=f"compilation error: {expression.error}")
         result = expression.program.run(self._variables, CALL_LIMIT)
-        self._left -= result.cost + self._spent_inside
+        self.cost = result.cost + self._spent_inside
+        self._left -= self.cost
         self._spent_inside = 0
         if self._left < 0:
             raise OutOfBudget

@@ -80,7 +80,7 @@ class Matching(Generic[T]):
             self._scenes.clear()
         found = self._scenes.get(question.version.api_version)
         if found is None:
-            found = await scene_of(self._request, question.version, self._namespace, self._around.authorizer)
+            found = await scene_of(self._around, self._request, question.version, self._namespace)
             found.answers = self._answers
             self._scenes[question.version.api_version] = found
         return replace(found, params=question.params)

@@ -36,18 +36,18 @@ class Scene:
     object: Object | None
     old: Object | None
     namespace: Object | None
-    authorizer: Authorizer
+    around: Surroundings
     answers: dict[Any, Any]
     """What the authorizer has been asked so far."""
     params: Object | None = None
 
 
 async def scene_of(
-    request: AdmissionRequest, version: Resource, namespace: Object | None, authorizer: Authorizer
+    around: Surroundings, request: AdmissionRequest, version: Resource, namespace: Object | None
 ) -> Scene:
     """Raises StatusError when the objects cannot be converted to this version."""
     obj, old = await shown_in(request, version)
-    return Scene(request, version, admission_request(request, version), obj, old, namespace, authorizer, {})
+    return Scene(request, version, admission_request(request, version), obj, old, namespace, around, {})
 
 
 async def namespace_of(objects: Objects, request: AdmissionRequest) -> Object | None:

@@ -48,7 +48,7 @@ class _Webhooks(Configured):
         version = hook.criteria.version_of(request, namespace)
         if version is None:
             return None
-        scene = await scene_of(request, version, namespace, self._around.authorizer)
+        scene = await scene_of(self._around, request, version, namespace)
         if hook.conditions is not None:
             verdict = await hook.conditions.judge(scene)
             if verdict.error:
