@@ -10,6 +10,7 @@ import orjson
 
 from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
+from kajitori.apiserver.authz.settings import AuthorizationSettings, Webhook
 from kajitori.apiserver.http_types import Query, Request
 from kajitori.apiserver.interfaces import User
 from kajitori.apiserver.server import ApiServer
@@ -57,13 +58,13 @@ class Server:
         return answer
 
 
-def with_server(tmp_path: Path, scenario: Callable[[Server], Awaitable[None]]) -> None:
+def with_server(tmp_path: Path, scenario: Callable[[Server], Awaitable[None]], **settings: Any) -> None:
     async def run() -> None:
         clock, registry, storage = SystemClock(), Registry(), MemoryStorage()
         server = ApiServer(storage, registry, clock)
         await server.start()
         keys = pki.ensure(tmp_path, ["127.0.0.1"], clock.now())
-        guard = security.build(security.SecurityConfig(keys, "10.89.0.1"), server.objects, registry, clock)
+        guard = security.build(security.SecurityConfig(keys, "10.89.0.1", **settings), server.objects, registry, clock)
         server.install(guard.extension)
         await guard.start()
         try:
@@ -260,3 +261,34 @@ def test_repeated_keys_of_an_applied_document(tmp_path: Path) -> None:
         assert made["data"] == {"a": "z", "b": "y"}
 
     with_server(tmp_path, scenario)
+
+
+def test_a_requested_token_lives_no_longer_than_the_servers_limit(tmp_path: Path) -> None:
+    limits = {"token_lifetime_max_s": 3600}
+
+    async def scenario(api: Server) -> None:
+        await api.ok("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+        path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        request = await api.ok("POST", path, {"spec": {"expirationSeconds": 86400}})
+        claims = jwt.decode(request["status"]["token"], options={"verify_signature": False})
+        assert claims["exp"] - claims["iat"] == 3600
+        assert request["spec"]["expirationSeconds"] == 3600
+
+    with_server(tmp_path, scenario, **limits)
+
+
+def test_a_review_of_rules_says_that_a_webhook_has_more(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "webhook.kubeconfig"
+    kubeconfig.write_text(
+        "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: u, user: {}}]\n"
+        "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"
+    )
+    authorization = AuthorizationSettings(("Node", "RBAC", Webhook(kubeconfig=kubeconfig)))
+
+    async def scenario(api: Server) -> None:
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        review = await api.ok("POST", path, {"spec": {"namespace": "default"}})
+        assert review["status"]["incomplete"] is True
+        assert review["status"]["evaluationError"] == "webhook authorizer does not support user rule resolution"
+
+    with_server(tmp_path, scenario, authorization=authorization)
