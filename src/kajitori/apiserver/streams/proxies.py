@@ -14,11 +14,13 @@ from kajitori.api.meta import Object
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.streams.kubelets import KUBELET_PORT, Kubelets, node_host
+from kajitori.apiserver.streams.links import Links
 from kajitori.apiserver.streams.relay import relay
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.apiserver.streams.tunnel import forwarded_headers, pass_through, wants_upgrade
 from kajitori.client.connection import Address
 
+_OF_ONE_HOP = ("connection", "upgrade", "keep-alive", "te", "trailer", "proxy-connection")
 _PATH_CHARACTERS = "/:@!$&'()*+,;=-._~%"
 
 
@@ -79,9 +81,19 @@ class Proxies:
         target = _target(context)
         if wants_upgrade(context):
             return await pass_through(context, address, target)
+        prefix = f"{context.path.partition(_marker(context))[0]}{_marker(context)}"
+        if not context.path.removeprefix(prefix) and context.method in ("GET", "HEAD"):
+            # What a page at the root links to is relative to a path that ends with a slash.
+            query = f"?{context.query.text}" if context.query.text else ""
+            return Response(301, b"", "", (("Location", quote(f"{prefix}/", safe=_PATH_CHARACTERS) + query),))
         headers = forwarded_headers(context.headers, str(address))
-        headers.pop("connection", None)
-        return await relay(address, context.method, target, headers, context.body)
+        for name in _OF_ONE_HOP:
+            headers.pop(name, None)
+        if "text/html" in headers.get("accept", ""):
+            headers["accept-encoding"] = "identity"  # links of a compressed page could not be changed
+        headers["x-forwarded-uri"] = quote(prefix, safe=_PATH_CHARACTERS) + target.partition("?")[0]
+        answer = await relay(address, context.method, target, headers, context.body)
+        return through_proxy(answer, Links(prefix, (str(address), address.host, context.headers.get("host", ""))))
 
 
 def _pod_port(pod: Object, port: str) -> str:
@@ -109,9 +121,30 @@ def _address(host: str, port: str, scheme: str) -> Address:
     return Address(host, int(port), tls)
 
 
+def _marker(context: RequestContext) -> str:
+    return f"/{context.name}/proxy"
+
+
+def through_proxy(answer: Response, links: Links) -> Response:
+    """Redirects and the links of HTML pages lead through the proxy."""
+    headers = dict(answer.headers)
+    location = next((name for name in headers if name.lower() == "location"), "")
+    if location:
+        answer.headers = tuple({**headers, location: links.moved(headers[location])}.items())
+    elif answer.stream is not None and _is_plain_html(answer.content_type, headers):
+        answer.stream = links.page(answer.stream)
+    return answer
+
+
+def _is_plain_html(content_type: str, headers: Mapping[str, str]) -> bool:
+    encoded = any(name.lower() == "content-encoding" for name in headers)
+    return content_type.partition(";")[0].strip().lower() == "text/html" and not encoded
+
+
 def _target(context: RequestContext) -> str:
     """What follows `/proxy` in the path, and the query as it came."""
-    marker = f"/{context.name}/proxy"
-    _, _, rest = context.path.partition(marker)
-    path = quote(rest or "/", safe=_PATH_CHARACTERS)
+    _, found, rest = context.request.raw_path.partition(_marker(context))
+    if not found:
+        rest = quote(context.path.partition(_marker(context))[2], safe=_PATH_CHARACTERS)
+    path = rest or "/"
     return f"{path}?{context.query.text}" if context.query.text else path
