@@ -76,7 +76,9 @@ async def _serve(
     )
     config = settings.applied(own)
     if settings.audit is not None:
-        config = replace(config, auditor=build_auditor(settings.audit, clock))
+        auditor = build_auditor(settings.audit, clock)
+        auditor.measure(server.metrics)
+        config = replace(config, auditor=auditor)
     guard = security.build(config, server.objects, registry, clock)
     server.install(guard.extension)
     await guard.start()

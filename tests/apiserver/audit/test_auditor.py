@@ -10,7 +10,7 @@ import pytest
 from kajitori.api.errors import Unauthorized
 from kajitori.apiserver.audit.auditor import Auditor
 from kajitori.apiserver.audit.policy import Decision, Level, Policy, Resources, Rule
-from kajitori.apiserver.audit.sinks import Entry
+from kajitori.apiserver.audit.sinks import Entry, Losses
 from kajitori.apiserver.extension import ADMIN, Extension
 from kajitori.apiserver.http_types import Query, Request, RequestContext, Response, Sink
 from kajitori.apiserver.interfaces import AdmissionRequest, Attributes, Credentials, User, Verdict
@@ -27,6 +27,7 @@ class Kept:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.works = True
+        self.losses = Losses("log", VirtualClock())
 
     def put(self, entry: Entry) -> bool:
         self.entries.append(entry)
@@ -263,6 +264,12 @@ def test_a_strict_log_that_cannot_be_written_stops_the_request() -> None:
         response = await ask(plane, "POST", CONFIG_MAPS, CREATED)
         assert response.status == 500
         assert b"failed to store audit event" in response.body
+        auditor = plane.server.extension.auditor
+        assert auditor is not None
+        auditor.measure(plane.server.metrics)
+        scraped = plane.server.metrics.render().body
+        assert b"apiserver_audit_requests_rejected_total 1" in scraped
+        assert b'apiserver_audit_error_total{plugin="log"} 0' in scraped
         assert (
             plane.server.objects.cached(plane.resource({"apiVersion": "v1", "kind": "ConfigMap"}), "c", "default")
             is None

@@ -15,6 +15,7 @@ from kajitori.apiserver.audit.sinks import Entry, Sink
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, Response, Source
 from kajitori.apiserver.http_types import Sink as ChunkSink
 from kajitori.apiserver.interfaces import Attributes, User, Verdict
+from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.kit.clock import Clock
 
@@ -30,15 +31,30 @@ class Auditor:
         self.policy = policy
         self.clock = clock
         self._sinks = tuple(sinks)
+        self.events = 0
+        self.rejected = 0
+        """Requests that a strict log stopped."""
 
     def begin(self, request: Request) -> "RequestTrail":
         return RequestTrail(self, request)
 
     def put(self, entry: Entry) -> bool:
+        self.events += 1
         kept = True
         for sink in self._sinks:
             kept = sink.put(entry) and kept
         return kept
+
+    def measure(self, metrics: Metrics) -> None:
+        """Count under upstream's names."""
+        events, rejected = "Audit events handed to the sinks.", "Requests refused because their event was not stored."
+        metrics.counter("apiserver_audit_event_total", events, lambda: [({}, self.events)])
+        metrics.counter("apiserver_audit_requests_rejected_total", rejected, lambda: [({}, self.rejected)])
+        metrics.counter(
+            "apiserver_audit_error_total",
+            "Audit events that were lost, by what lost them.",
+            lambda: [({"plugin": sink.losses.name}, sink.losses.count) for sink in self._sinks],
+        )
 
     async def close(self) -> None:
         for sink in self._sinks:
@@ -63,6 +79,7 @@ class RequestTrail:
         """Raises InternalError when the log is strict and cannot be written."""
         self._facts = self._gathered(user, info)
         if not self._put(Stage(RECEIVED, self._received_s)):
+            self._auditor.rejected += 1
             raise InternalError("failed to store audit event")
 
     def impersonated(self, user: User, constraint: str) -> None:

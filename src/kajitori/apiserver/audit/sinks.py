@@ -42,6 +42,9 @@ class Entry:
 
 
 class Sink(Protocol):
+    @property
+    def losses(self) -> "Losses": ...
+
     def put(self, entry: Entry) -> bool:
         """Whether the event is kept. Never raises."""
 
@@ -53,7 +56,7 @@ class Losses:
     """Counts events that were lost, by what loses them."""
 
     def __init__(self, name: str, clock: Clock) -> None:
-        self._name = name
+        self.name = name
         self._clock = clock
         self._complained_s: float | None = None
         self.count = 0
@@ -63,7 +66,7 @@ class Losses:
         now_s = self._clock.monotonic()
         if self._complained_s is None or now_s - self._complained_s >= _COMPLAIN_EVERY_S:
             self._complained_s = now_s
-            log.error("the audit %s lost %d events so far: %s", self._name, self.count, why)
+            log.error("the audit %s lost %d events so far: %s", self.name, self.count, why)
 
 
 class BlockingFile:
