@@ -199,3 +199,8 @@ def test_an_evaluation_that_costs_too_much_ends_them_all() -> None:
 def test_rules_in_all_of_count() -> None:
     schema = {**INTEGERS, "allOf": [{"properties": {"x": rules("self > 1")}}]}
     assert of_spec(schema, {"x": 0}) == ["spec.x: Invalid value: 0: failed rule: self > 1"]
+
+
+def test_the_kind_of_an_unchanged_object_is_judged_again() -> None:
+    schema = {"type": "object", "properties": {"kind": {"type": "string", **rules("self == 'A'")}}}
+    assert len(messages(schema, {"kind": "B"}, {"kind": "B"})) == 1

@@ -8,7 +8,7 @@ is not held against it (ratcheting), unless the rule is about the change. All ru
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kajitori.api.cel.costs import CALL_LIMIT, OBJECT_LIMIT
@@ -236,7 +236,10 @@ def _children(level: Level, place: _Place) -> Iterator[tuple[Level, _Place]]:
         prefix = f"{place.path}." if place.path else ""
         for key, below in level.properties.items():
             if key in value:
-                yield below, place.below(f"{prefix}{key}", value[key], before.get(key))
+                at = place.below(f"{prefix}{key}", value[key], before.get(key))
+                # Both are what the request asked for, whatever was stored.
+                is_kind = not place.path and key in ("apiVersion", "kind")
+                yield below, replace(at, compared=(at.value, None)) if is_kind else at
 
 
 def _key(keys: tuple[str, ...], item: Object) -> tuple[str, ...]:

@@ -212,7 +212,7 @@ class Url(Opaque):
 
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[^/?#]*[\[\]<>\"\\^`{|}]")
 
@@ -221,7 +221,7 @@ def parse_url(text: str) -> Url:
     """An absolute URI or an absolute path, as in a request line."""
     if not text:
         raise _no_url(text, "empty url")
-    if _CONTROL.search(text.replace(" ", "") if _SCHEME.match(text) else text):
+    if _CONTROL.search(text):
         raise _no_url(text, "invalid control character in URL")
     absolute = _SCHEME.match(text)
     if not absolute and not text.startswith("/"):
