@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from kajitori.api.cel.estimates import MOST
+from kajitori.api.cel.ranges import MOST
 from kajitori.api.cel.rule_compiling import RULES, SELF_TYPE, Rule, compile_rules
 from kajitori.api.cel.schemas import declare
 from kajitori.api.cel.types import REQUEST_BYTES_MAX, Declared

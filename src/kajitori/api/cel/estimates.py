@@ -1,7 +1,7 @@
 """How much an expression can cost at most, given how large the schema lets its data be. Upstream's rules and numbers.
 
 A rule whose estimate is beyond the limit is refused when it is written, because it could not be afforded when it runs.
-Sizes and costs are ranges of the least and the most; the most stops at 2^64-1.
+Sizes and costs are ranges of the least and the most.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,41 +25,12 @@ from kajitori.api.cel.ast import (
 )
 from kajitori.api.cel.costs import AUTHORIZATION_COST, PER_CHARACTER, PER_PATTERN_CHARACTER
 from kajitori.api.cel.functions import Overload
+from kajitori.api.cel.ranges import MOST, NOT_YET, NOTHING, ONE, UNKNOWN, Range, exactly
 from kajitori.api.cel.types import SCALAR_KINDS, Declared, Type, optional_inside
 from kajitori.api.cel.values import UInt
 
-MOST = 2**64 - 1
 _FORMAT, _FORMAT_SIZE, _FORMAT_PATTERN = "kubernetes.NamedFormat", 64, 128
 _REQUIREMENT_COST = 50
-
-
-class Range(NamedTuple):
-    least: int
-    most: int
-
-    def plus(self, other: "Range") -> "Range":
-        return Range(min(self.least + other.least, MOST), min(self.most + other.most, MOST))
-
-    def times(self, other: "Range") -> "Range":
-        return Range(min(self.least * other.least, MOST), min(self.most * other.most, MOST))
-
-    def scaled(self, factor: float) -> "Range":
-        return Range(_scaled(self.least, factor), _scaled(self.most, factor))
-
-    def either(self, other: "Range") -> "Range":
-        return Range(min(self.least, other.least), max(self.most, other.most))
-
-
-def _scaled(number: int, factor: float) -> int:
-    return min(ceil(number * factor), MOST)
-
-
-def exactly(number: int) -> Range:
-    return Range(number, number)
-
-
-NOTHING, ONE, UNKNOWN = exactly(0), exactly(1), Range(0, MOST)
-_NOT_YET = Range(MOST, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +167,7 @@ class _Estimator:
 
     def _list(self, node: ListOf) -> Range:
         total = self._sum(node.elements)
-        sizes = NOTHING if not node.elements else _NOT_YET
+        sizes = NOTHING if not node.elements else NOT_YET
         for each in node.elements:
             sizes = sizes.either(self.size(each))
         self._entries[id(node)] = Entries(ONE, sizes)
@@ -204,7 +175,7 @@ class _Estimator:
 
     def _map(self, node: MapOf) -> Range:
         total = exactly(30)
-        keys = values = NOTHING if not node.entries else _NOT_YET
+        keys = values = NOTHING if not node.entries else NOT_YET
         for entry in node.entries:
             total = total.plus(self.cost(entry.key)).plus(self.cost(entry.value))
             keys, values = keys.either(self.size(entry.key)), values.either(self.size(entry.value))
@@ -274,7 +245,7 @@ class _Estimator:
                 return Range(args[0].least, total.most)
             case "_?_:_":
                 return self._conditional(node, args)
-        cost, size = _NOT_YET, None
+        cost, size = NOT_YET, None
         for overload in node.overloads:
             found = self._overload(node, overload)
             cost = cost.either(found.cost.plus(total))
