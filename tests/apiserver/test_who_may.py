@@ -6,6 +6,7 @@ what has changed after a change that is meant: `python tests/apiserver/test_who_
 
 import asyncio
 import base64
+import random
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -450,6 +451,87 @@ def test_a_role_that_is_taken_away_counts_at_once(tmp_path: Path) -> None:
         await world.ask("root", "DELETE", f"{RBAC}/namespaces/team/rolebindings/view")
         await world.clock.settle()
         assert (await world.ask("viewer", "GET", f"{TEAM}/pods")).status == 403
+
+    within(tmp_path, scenario)
+
+
+MARK = "never-to-be-seen"
+_PIECES = (
+    *("api", "apis", "v1", "apps", "namespaces", "team", "other", "secrets", "s", "pods", "p", "nodes", "node-1"),
+    *("", ".", "..", "%2e%2e", "*", "status", "exec", "log", "proxy", "watch", "openapi", "v2", "healthz", "metrics"),
+)
+_QUERIES = (
+    *("", "watch=true&timeoutSeconds=1", "limit=1", "resourceVersion=0", "fieldSelector=metadata.name%3Ds"),
+    *("labelSelector=a", "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=1"),
+    *("dryRun=All", "pretty=1", "continue=x", "fieldSelector=spec.nodeName%3Dnode-1", "includeObject=Object"),
+)
+_ACCEPTS = (
+    "",
+    "application/json;as=Table;v=v1;g=meta.k8s.io",
+    "application/yaml",
+    "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
+)
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "CONNECT")
+_USUAL = ("api/v1/namespaces/team/secrets", "api/v1/secrets", "api/v1/namespaces/team/secrets/s")
+
+
+class Kept:
+    """A sink that keeps what a watch sends."""
+
+    writable = True
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, chunk: bytes) -> None:
+        self.data += chunk
+
+    def end(self) -> None: ...
+
+
+async def _everything_sent(response: Response) -> bytes:
+    body = response.body + repr(response.headers).encode()
+    if response.source is not None:
+        kept = Kept()
+        response.source.start(kept)
+        response.source.stop()
+        body += kept.data
+    if response.stream is not None:
+        async for chunk in response.stream:
+            body += chunk
+    return body
+
+
+def _odd_path(rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        pieces = rng.choice(_USUAL).split("/")
+        pieces.insert(rng.randrange(len(pieces) + 1), rng.choice(_PIECES))
+    else:
+        pieces = [rng.choice(_PIECES) for _ in range(rng.randint(1, 7))]
+    return "/" + "/".join(pieces)
+
+
+@pytest.mark.parametrize("identity", ["nobody", "user", "viewer", "sa", "node-2", "actor", "acting", "sched", "forged"])
+def test_no_odd_request_gets_at_a_secret(tmp_path: Path, identity: str) -> None:
+    """Paths, methods, queries and forms of answers put together by chance, the same each time."""
+
+    async def scenario(world: World) -> None:
+        data = {"stringData": {"a": MARK}, "metadata": {"annotations": {"note": MARK}}}
+        await world.ask("root", "PATCH", f"{TEAM}/secrets/s", data, patch=True)
+        mark = (MARK.encode(), base64.b64encode(MARK.encode()))
+        seen = await _everything_sent(await world.ask("root", "GET", f"{TEAM}/secrets/s"))
+        assert all(each in seen for each in mark)
+        rng = random.Random(identity)
+        who = world.identities[identity]
+        for _ in range(500):
+            path, query = _odd_path(rng), rng.choice(_QUERIES)
+            headers = {**who.headers, "accept": rng.choice(_ACCEPTS)}
+            request = Request(rng.choice(_METHODS), path, Query(query), headers, b"{}", certificate=who.certificate)
+            response = await world.server._pipeline(request)
+            shown = f"{request.method} {path}?{query}"
+            assert response.status != 500, shown
+            sent = await _everything_sent(response)
+            assert not any(each in sent for each in mark), shown
 
     within(tmp_path, scenario)
 
