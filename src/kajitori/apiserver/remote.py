@@ -101,6 +101,8 @@ class Answers(Generic[T]):
         task = self._asking.get(question)
         if task is None:
             task = self._asking[question] = asyncio.create_task(self._ask(question, ask))
+            # When all who waited have gone away, nobody else looks at how it failed.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
         # Who waits may go away; the others still want the answer.
         return await asyncio.shield(task)
 
