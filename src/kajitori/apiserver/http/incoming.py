@@ -14,3 +14,5 @@ class Incoming:
     method = ""
     version = "1.1"
     keep_alive = True
+    arrived_bytes = -1
+    """Of the pieces after the one in which it began. The parser keeps a header's value to itself until it is whole."""

@@ -131,6 +131,7 @@ class HttpConnection(asyncio.Protocol):
                 self._refuse(400, f"malformed HTTP: {error}")
         if self._incoming is not None and not self._refused:
             limits, body = self._server.limits, self._incoming.method != ""
+            self._count_arrived(self._incoming, len(data), body)
             self._arm(limits.body_timeout_s if body else limits.header_timeout_s, keep_sooner=True)
         if between and len(self._arrived) == 1 and self._incoming is None and not self._upgrading:
             self._repeated = head_of(data, self._arrived[0])
@@ -211,6 +212,16 @@ class HttpConnection(asyncio.Protocol):
         incoming.header_bytes += size + 4
         if incoming.header_bytes > self._server.limits.header_bytes_max:
             self._refuse(431, f"the header exceeds {self._server.limits.header_bytes_max} bytes")
+
+    def _count_arrived(self, incoming: Incoming, size: int, body: bool) -> None:
+        """A header that never ends, or a trailer; a body in chunks of one byte takes six times its size."""
+        limits = self._server.limits
+        incoming.arrived_bytes = incoming.arrived_bytes + size if incoming.arrived_bytes >= 0 else 0
+        if body:
+            if incoming.arrived_bytes > limits.header_bytes_max + 8 * limits.body_bytes_max:
+                self._too_large()
+        elif incoming.arrived_bytes > limits.header_bytes_max:
+            self._refuse(431, f"the header exceeds {limits.header_bytes_max} bytes")
 
     @staticmethod
     def _declared_length(incoming: Incoming) -> int:
