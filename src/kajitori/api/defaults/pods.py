@@ -7,6 +7,7 @@ from kajitori.api.defaults.volumes import default_field_reference, default_volum
 from kajitori.api.images import default_pull_policy
 from kajitori.api.meta import Object
 from kajitori.api.pods import containers_of, qos_class
+from kajitori.api.remembering import remembering_outcome
 
 _CONTAINER_LISTS = ("initContainers", "containers")
 
@@ -30,7 +31,11 @@ def default_pod_template(template: Object) -> None:
 
 def default_pod(pod: Object) -> None:
     """A pod itself gets more than a template: requests from limits, host ports, service links."""
-    spec = part(pod, "spec")
+    pod["spec"] = _of_pod(part(pod, "spec"))
+
+
+@remembering_outcome(entries_max=512, bytes_max=8192)
+def _of_pod(spec: Object) -> None:
     default_pod_spec(spec)
     for field in _CONTAINER_LISTS:
         for container in each(spec, field):

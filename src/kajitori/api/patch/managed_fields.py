@@ -163,19 +163,14 @@ def update(
 
 def _fields_of_new(resource: Resource, new: Object) -> Object:
     """All that a create set, without what nobody owns."""
-    root, empty = resource_node(resource), _empty(resource)
     fields: Object = {}
     for name in sorted(new):
         if name in ("apiVersion", "kind"):
             continue
+        value = new[name]
         if name == "metadata":
-            metadata = {key: value for key, value in new[name].items() if key not in _STRIPPED_METADATA}
-            below = changed_fields(child_of(root, name), empty.get(name, MISSING), metadata) or {}
-            below.pop(".", None)
-            found = below or None
-        else:
-            found = _fields_below(resource, name, new[name])
-        if found is not None:
+            value = {key: part for key, part in value.items() if key not in _STRIPPED_METADATA}
+        if (found := _fields_below(resource, name, value)) is not None:
             fields[f"f:{name}"] = found
     return fields
 
@@ -201,7 +196,11 @@ def _remembered_below(resource: Resource, name: str, encoded: bytes) -> Object |
 def _walk_below(resource: Resource, name: str, value: Any) -> Object | None:
     root = resource_node(resource)
     absent = None if name in root.nulls else MISSING
-    return changed_fields(child_of(root, name), _empty(resource).get(name, absent), value)
+    found = changed_fields(child_of(root, name), _empty(resource).get(name, absent), value)
+    if name == "metadata" and found is not None:
+        found.pop(".", None)
+        return found or None
+    return found
 
 
 def _starting_point(new: Object, old: Object | None, subresource: str) -> Managers:

@@ -6,7 +6,10 @@ quantities and times put in canonical form, and the first value of a wrong type 
 
 from typing import Any
 
+import orjson
+
 from kajitori.api.meta import Object
+from kajitori.api.remembering import keep
 from kajitori.api.resource import Resource
 from kajitori.api.schema import decode_errors, scalars, structural
 from kajitori.api.schema.decode_errors import Place, path_of
@@ -56,7 +59,32 @@ def conform(resource: Resource, obj: Object) -> list[str]:
     """
     if resource.schema is not None:
         return _conform_custom(resource, resource.schema, obj)
-    return conform_definition(resource.definition, obj, kind=resource.kind, version=resource.version)
+    spec = obj.get("spec")
+    if type(spec) is not dict:
+        return conform_definition(resource.definition, obj, kind=resource.kind, version=resource.version)
+    return _conform_but_spec(resource, obj, spec)
+
+
+_REMEMBERED, _REMEMBERED_BYTES_MAX = 512, 8192
+_specs: dict[tuple[str, bytes], bytes] = {}
+"""By definition and spec as it came: the spec as it is kept, of those without unknown fields."""
+
+
+def _conform_but_spec(resource: Resource, obj: Object, spec: Object) -> list[str]:
+    """A spec that equals an earlier one need not be walked again."""
+    try:
+        key = (resource.definition, orjson.dumps(spec))
+    except TypeError:  # numbers beyond 64 bits, out of YAML: the walk says what is wrong with them
+        key = (resource.definition, b"")
+    known = _specs.get(key)
+    if known is not None:
+        obj["spec"] = {}
+    unknown = conform_definition(resource.definition, obj, kind=resource.kind, version=resource.version)
+    if known is not None:
+        obj["spec"] = orjson.loads(known)
+    elif not unknown and 0 < len(key[1]) <= _REMEMBERED_BYTES_MAX:
+        keep(_specs, key, orjson.dumps(obj["spec"]), _REMEMBERED)
+    return unknown
 
 
 def conform_definition(definition: str, obj: Object, *, kind: str = "", version: str = "v1") -> list[str]:

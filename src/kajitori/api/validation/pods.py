@@ -5,6 +5,7 @@ from copy import deepcopy
 from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.pods import qos_class
+from kajitori.api.remembering import remembering_valid
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
     Errors,
@@ -27,7 +28,6 @@ from kajitori.api.validation.containers import (
 )
 from kajitori.api.validation.formats import is_ip, label_errors, subdomain_errors
 from kajitori.api.validation.placement import affinity, scheduling_gates, spreading, tolerations
-from kajitori.api.validation.remembering import remembering_valid
 from kajitori.api.validation.resources import pod_level, resource_amount
 from kajitori.api.validation.volumes import pod_volumes
 

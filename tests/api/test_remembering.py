@@ -1,5 +1,5 @@
 from kajitori.api.field_errors import required
-from kajitori.api.validation.remembering import remembering_valid
+from kajitori.api.remembering import remembering_outcome, remembering_valid
 
 
 class Check:
@@ -46,3 +46,22 @@ def test_a_long_document_is_checked_each_time():
     for _ in range(2):
         errors_of({"name": "a" * 100})
     assert len(check.looked_at) == 2
+
+
+def test_the_outcome_of_equal_documents_is_the_same_and_each_ones_own():
+    changed = []
+
+    @remembering_outcome(entries_max=2, bytes_max=100)
+    def outcome(document):
+        changed.append(document["name"])
+        document.setdefault("list", []).append(1)
+
+    first, second = outcome({"name": "a"}), outcome({"name": "a"})
+    assert first == second == {"name": "a", "list": [1]}
+    first["list"].append(2)
+    assert outcome({"name": "a"}) == {"name": "a", "list": [1]}
+    assert changed == ["a"]
+    outcome({"name": "b"})
+    outcome({"name": "c"})
+    outcome({"name": "a"})
+    assert changed == ["a", "b", "c", "a"]
