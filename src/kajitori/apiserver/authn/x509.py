@@ -30,7 +30,10 @@ class CertificateAuthenticator:
         """The user of a verified certificate in DER. Raises Unauthorized."""
         found = self._cached.get(certificate)
         if found is None:
-            found = _read(certificate)
+            try:
+                found = _read(certificate)
+            except Exception as error:  # the parser has many ways to say that a field is damaged
+                raise Unauthorized() from error
             self._cached[certificate] = found
             if len(self._cached) > _CACHED_MAX:
                 self._cached.popitem(last=False)
@@ -41,11 +44,8 @@ class CertificateAuthenticator:
 
 
 def _read(der: bytes) -> tuple[User, float, float]:
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (ValueError, x509.ExtensionNotFound) as error:
-        raise Unauthorized() from error
+    certificate = x509.load_der_x509_certificate(der)
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usage and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usage:
         raise Unauthorized()
     names = _texts(certificate.subject, NameOID.COMMON_NAME)
