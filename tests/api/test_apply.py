@@ -11,6 +11,7 @@ from kajitori.api.core import CONFIG_MAP
 from kajitori.api.errors import BadRequest, Conflict, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.patch.apply import LAST_APPLIED, apply
+from kajitori.api.patch.configuration import check_configuration
 from kajitori.api.patch.managed_fields import managers_of, update
 from kajitori.api.resource import Resource
 
@@ -165,24 +166,69 @@ def test_kubectl_takes_over_its_client_side_apply() -> None:
         applied(live, config_map(a="2"), "other")
 
 
-def test_undeclared_fields_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (deployment(bogus=1), ".spec.bogus: field not declared in schema"),
+        (deployment([{"name": "a"}, {"name": "a"}]), 'containers: duplicate entries for key [name="a"]'),
+        (deployment(["x"]), "containers: element 0: associative list with keys may not have non-map elements"),
+        (deployment([None]), "containers: element 0: associative list with keys may not have a null element"),
+        (deployment(replicas="x"), ".spec.replicas: expected numeric (int or float), got string"),
+        (deployment(replicas=[1]), ".spec.replicas: expected numeric (int or float), got []interface {}"),
+        (deployment(paused="x"), ".spec.paused: expected boolean, got &{x}"),
+        (deployment(strategy=["x", {"a": 1}]), ".spec.strategy: expected map, got &{[x map[a:1]]}"),
+        (deployment({"a": "b"}), "containers: expected list, got &{map[a:b]}"),  # type: ignore[arg-type]
+        (
+            deployment(serviceAccountName=1, paused="x"),
+            ".spec.serviceAccountName: field not declared in schema",
+        ),
+    ],
+)
+def test_a_configuration_is_of_its_schemas_types(config: Object, problem: str) -> None:
     with pytest.raises(StatusError) as caught:
-        applied(None, deployment(bogus=1), "m1")
+        check_configuration(DEPLOYMENT, config)
+    assert caught.value.message.startswith("failed to create typed patch object (/d; apps/v1, Kind=Deployment): ")
+    assert caught.value.message.endswith(problem)
+
+
+def test_a_wrong_string_is_shown_as_go_shows_it() -> None:
+    config = {**config_map(), "data": {"a": {"k": [1, None, True, "x"]}}}
+    with pytest.raises(StatusError) as caught:
+        check_configuration(CONFIG_MAP, config)
+    value = 'map[string]interface {}{"k":[]interface {}{1, interface {}(nil), true, "x"}}'
     assert caught.value.message == (
-        "failed to create typed patch object (/d; apps/v1, Kind=Deployment): .spec.bogus: field not declared in schema"
+        "failed to create typed patch object (/m; /v1, Kind=ConfigMap): .data.a: expected string, got "
+        f"&value.valueUnstructured{{Value:{value}}}"
     )
 
 
-def test_list_items_need_their_keys_once() -> None:
-    with pytest.raises(StatusError, match="element 0: associative list with keys has an element that omits key field"):
-        applied(None, deployment([{"image": "x"}]), "m1")
-    with pytest.raises(StatusError, match=r'containers: duplicate entries for key \[name="a"\]'):
-        applied(None, deployment([{"name": "a"}, {"name": "a"}]), "m1")
+def test_a_value_that_its_field_cannot_hold_is_not_convertible() -> None:
+    with pytest.raises(StatusError) as caught:
+        applied(None, deployment([], replicas=1.5), "m1")
+    assert caught.value.message == (
+        "failed to convert new object (/d; apps/v1, Kind=Deployment) to proper version: unable to convert unstructured "
+        "object to apps/v1, Kind=Deployment: cannot convert float64 to int32"
+    )
 
 
-def test_managed_fields_cannot_be_applied() -> None:
+@pytest.mark.parametrize("managed", [[], [{"manager": "x"}]])
+def test_managed_fields_cannot_be_applied(managed: list[Object]) -> None:
     with pytest.raises(BadRequest, match=r"metadata\.managedFields must be nil"):
-        applied(None, config_map({"managedFields": [{"manager": "x"}]}), "m1")
+        check_configuration(CONFIG_MAP, config_map({"managedFields": managed}))
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"apiVersion": "v1", "kind": "Secret"}, "invalid object type: /v1, Kind=Secret"),
+        ({"kind": "ConfigMap"}, "invalid object type: /, Kind=ConfigMap"),
+        ([], "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into"),
+    ],
+)
+def test_a_configuration_is_of_its_kind(document: Any, message: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        check_configuration(CONFIG_MAP, document)
+    assert caught.value.message.startswith(message)
 
 
 def test_custom_resources_merge_by_their_own_schema() -> None:

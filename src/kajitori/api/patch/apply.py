@@ -4,13 +4,14 @@ Fields that it said before and does not say now are removed unless somebody else
 with another value are conflicts, unless `force` takes them over.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Set
 from typing import Any
 
 import orjson
 
-from kajitori.api.errors import BadRequest, Conflict, StatusError
+from kajitori.api.errors import Conflict
 from kajitori.api.meta import Object
+from kajitori.api.patch.configuration import not_convertible
 from kajitori.api.patch.field_sets import EMPTY, FieldSet, Path, shown, without_below
 from kajitori.api.patch.managed_fields import (
     APPLY,
@@ -28,7 +29,6 @@ from kajitori.api.patch.managed_fields import (
 from kajitori.api.patch.typed import (
     InvalidList,
     compare,
-    element_of,
     field_set,
     merge,
     remove,
@@ -36,7 +36,8 @@ from kajitori.api.patch.typed import (
 )
 from kajitori.api.resource import Resource
 from kajitori.api.schema.conform import conform, empty_object
-from kajitori.api.schema.nodes import LIST, MAP, STRUCT, Node
+from kajitori.api.schema.decode_errors import Undecodable
+from kajitori.api.schema.nodes import Node
 from kajitori.api.schema.structural import resource_node
 
 KUBECTL = "kubectl"
@@ -56,13 +57,10 @@ def apply(
 ) -> Object:
     """The live object (None: it does not exist yet) after `manager` applied `config`, with its managedFields.
 
-    The result conforms to the schema but is neither defaulted nor validated. Raises Conflict for fields of others,
-    BadRequest for a wrong type, StatusError for what the schema does not know.
+    `config` has been through `check_configuration`. The result conforms to the schema but is neither defaulted nor
+    validated. Raises Conflict for fields of others, StatusError for a value that its type cannot hold.
     """
-    if config.get("metadata", {}).get("managedFields"):
-        raise BadRequest("metadata.managedFields must be nil")
     node = resource_node(resource)
-    _check_declared(resource, node, config)
     base = empty_object(resource) | {"metadata": {}} if live is None else live
     managers = read_managers(base["metadata"].get("managedFields"))
     if live is not None and not managers:
@@ -74,7 +72,10 @@ def apply(
     said: Object = _pruned(node, merge(node, before, config), managers, last.fields if last else EMPTY)
     merged: Object = orjson.loads(orjson.dumps(said))
     merged.setdefault("metadata", {})
-    conform(resource, merged)
+    try:
+        conform(resource, merged)
+    except Undecodable as error:
+        raise not_convertible(resource, config, error.conversion) from None
     changes, literal = compare(node, before, merged), compare(node, before, said)
     changed = frozenset(changes.added | changes.modified)
     # Only what differs in canonical form too: 1024Mi is no conflict with 1Gi, but false is one with true.
@@ -189,47 +190,3 @@ def _sync_last_applied(merged: Object, config: Object) -> None:
     size = sum(len(k) + len(v) for k, v in annotations.items() if k != LAST_APPLIED) + len(text)
     if size <= ANNOTATIONS_BYTES_MAX:
         annotations[LAST_APPLIED] = text
-
-
-def _check_declared(resource: Resource, node: Node, config: Mapping[str, Any]) -> None:
-    problems = undeclared(node, dict(config))
-    if problems:
-        metadata = config.get("metadata") or {}
-        name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-        what = f"{name}; {resource.api_version}, Kind={resource.kind}"
-        listed = problems[0] if len(problems) == 1 else "errors:\n" + "".join(f"  {p}\n" for p in problems)
-        raise StatusError(f"failed to create typed patch object ({what}): {listed}")
-
-
-def undeclared(node: Node, config: Object) -> list[str]:
-    """What of a configuration its schema does not know, and list items that cannot be told apart."""
-    return list(_undeclared(node, config, ""))
-
-
-def _undeclared(node: Node, value: Any, path: str) -> Iterator[str]:
-    if node.kind in (STRUCT, MAP) and isinstance(value, dict):
-        for name, child in value.items():
-            known = node.child(name)
-            if known is not None:
-                yield from _undeclared(known, child, f"{path}.{name}")
-            elif node.kind == STRUCT and not node.preserve_unknown:
-                yield f"{path}.{name}: field not declared in schema"
-    elif node.kind == LIST and isinstance(value, list) and node.element is not None:
-        yield from _bad_items(node, node.element, value, path)
-
-
-def _bad_items(node: Node, element: Node, values: list[Any], path: str) -> Iterator[str]:
-    seen: set[str] = set()
-    for index, item in enumerate(values):
-        at = f"{path}[{index}]"
-        if node.list_type in ("map", "set"):
-            try:
-                name = element_of(node, item)
-            except InvalidList as error:
-                yield f"{path}: element {index}: {error}"
-                continue
-            at = path + shown((name,))
-            if name in seen:
-                yield f"{path}: duplicate entries for key {shown((name,))}"
-            seen.add(name)
-        yield from _undeclared(element, item, at)

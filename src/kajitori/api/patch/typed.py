@@ -24,7 +24,7 @@ _DEDUCED = Node(ANY)
 
 
 class InvalidList(ValueError):
-    """A list by key whose item lacks a key, or whose items repeat one."""
+    """A list by key with an item that is no object."""
 
 
 def _is_map(node: Node, value: Any) -> bool:
@@ -53,15 +53,14 @@ def element_of(node: Node, item: Any, path: Path = ()) -> str:
     if node.list_type == "set":
         return value_of(item)
     if not isinstance(item, dict):
-        raise InvalidList("associative list with keys may not have non-map elements")
+        what = "a null element" if item is None else "non-map elements"
+        raise InvalidList(f"associative list with keys may not have {what}")
     keys: Object = {}
     defaults = _element(node).key_defaults
     for name in node.list_keys:
         value = item.get(name, defaults.get(name))
         if value is not None:
             keys[name] = value
-    if not keys:
-        raise InvalidList(f"associative list with keys has an element that omits key field {node.list_keys[0]!r}")
     return key_of(keys)
 
 

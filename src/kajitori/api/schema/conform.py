@@ -49,7 +49,7 @@ class _Mismatch(Exception):
 
 
 def _mismatch(at: Place, value: Any, node: Node) -> _Mismatch:
-    return _Mismatch(decode_errors.wrong_type(at, value, node), decode_errors.conversion(value, node))
+    return _Mismatch(decode_errors.wrong_type(at, value, node), decode_errors.conversion(at, value, node))
 
 
 def conform(resource: Resource, obj: Object) -> list[str]:

@@ -8,7 +8,19 @@ from typing import Any
 from kajitori.api.errors import BadRequest
 from kajitori.api.meta import Object
 from kajitori.api.schema.definitions import definitions, go_shapes, reference, type_of
-from kajitori.api.schema.nodes import FLOAT, INT_OR_STRING, LIST, MAP, MICRO_TIME, STRUCT, TIME, Node
+from kajitori.api.schema.nodes import (
+    FLOAT,
+    INT32,
+    INT64,
+    INT_OR_STRING,
+    LIST,
+    MAP,
+    MICRO_TIME,
+    STRING,
+    STRUCT,
+    TIME,
+    Node,
+)
 
 Place = tuple[Any, Any, str]
 """Where the walk is: place of the parent or None; field name, map key or list index; definition of the struct or ""."""
@@ -23,6 +35,7 @@ _LITERALS: dict[type, str] = {
 }
 _INTEGERS = {"int32", "int64", "int", "uint16"}
 _KINDS = {INT_OR_STRING: "int32", FLOAT: "float64"}
+_CONVERTIBLE = {("float64", INT32), ("float64", INT64), ("int64", STRING)}
 _OWN_DECODER = {TIME: "string", MICRO_TIME: "string", INT_OR_STRING: "int32"}
 
 
@@ -59,7 +72,7 @@ def refuse(kind: str, version: str, why: str, conversion: str = "") -> Undecodab
     return error
 
 
-def conversion(value: Any, node: Node) -> str:
+def conversion(place: Place, value: Any, node: Node) -> str:
     """Words of the converter that makes Go values of a patched document, instead of the JSON decoder."""
     found = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}[type(value)]
     if node.kind == LIST:
@@ -68,6 +81,8 @@ def conversion(value: Any, node: Node) -> str:
         return f"cannot restore map from {found}"
     if node.kind == STRUCT:
         return f"cannot restore struct from: {found}"
+    if (found, node.kind) in _CONVERTIBLE:  # Go converts one into the other, but never loses a value silently
+        return f"cannot convert {found} to {_go_type(place)}"
     return f"unrecognized type: {_KINDS.get(node.kind, node.kind)}"
 
 

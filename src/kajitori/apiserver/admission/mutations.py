@@ -14,7 +14,7 @@ from kajitori.api.expressions.compiled import MUTATED, PATCHES, Composition, Exp
 from kajitori.api.expressions.evaluation import OutOfBudget
 from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch, typed
-from kajitori.api.patch.apply import undeclared
+from kajitori.api.patch.configuration import undeclared
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform
 from kajitori.api.schema.nodes import ANY, LIST, MAP, STRUCT, Node

@@ -16,6 +16,7 @@ from kajitori.api.errors import (
 from kajitori.api.field_errors import FieldError, forbidden, required
 from kajitori.api.meta import Object
 from kajitori.api.patch import apply, json_patch, merge, refusals, strategic
+from kajitori.api.patch.configuration import check_configuration
 from kajitori.api.resource import Resource
 from kajitori.api.schema.decode_errors import Undecodable
 from kajitori.api.times import timestamp
@@ -78,14 +79,9 @@ async def _apply_patch(
     """Server-side apply: changes what exists, creates what does not."""
     if not options.manager:
         raise _invalid_option(required("fieldManager", "is required for apply patch"))
-    config, subresource = check_kind(resource, document), context.attributes.subresource
-    metadata = config["metadata"]
-    if not isinstance(metadata, dict):
-        raise BadRequest("metadata must be an object")
-    if metadata.setdefault("name", context.name) != context.name:
-        raise BadRequest(
-            f"the name of the object ({metadata['name']}) does not match the name on the URL ({context.name})"
-        )
+    config, subresource = check_configuration(resource, document), context.attributes.subresource
+    metadata = config["metadata"] = config.get("metadata") or {}
+    _check_name(metadata, context)
     if resource.namespaced and metadata.setdefault("namespace", context.namespace) != context.namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
@@ -124,6 +120,16 @@ async def _apply_patch(
     raise Conflict.modified(resource.group, resource.plural, context.name)
 
 
+def _check_name(metadata: Object, context: RequestContext) -> None:
+    name = metadata.get("name") or ""
+    if not name:
+        raise BadRequest(
+            f"the name of the object ({context.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != context.name:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
+
+
 def decode_patch(resource: Resource, media: str, body: bytes) -> Any:
     """Raises BadRequest, UnsupportedMediaType."""
     allowed = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH] + ([STRATEGIC_PATCH] if resource.schema is None else [])
@@ -152,6 +158,8 @@ def patched(
 ) -> Object:
     """The object as the patch wants it, conforming to the schema."""
     wanted = _apply(resource, media, current, document)
+    if media == STRATEGIC_PATCH and not wanted:  # the whole object was deleted: typed, it has no kind to be wrong
+        wanted = {"kind": resource.kind, "apiVersion": resource.api_version}
     kind, api_version = wanted.get("kind"), wanted.get("apiVersion")
     if (kind, api_version) != (resource.kind, resource.api_version):
         raise refusals.bad_result(wanted, refusals.not_registered(kind, api_version))
@@ -162,6 +170,7 @@ def patched(
         if media == STRATEGIC_PATCH:
             raise refusals.bad_strategic_result(document, error.conversion) from None
         raise refusals.bad_result(wanted, error.why) from None
+    _check_name(wanted["metadata"], context)
     return wanted
 
 
