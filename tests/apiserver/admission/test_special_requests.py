@@ -161,7 +161,11 @@ def test_namespaces_and_generated_names(tmp_path: Path) -> None:
         await server.forbid(
             "named", "CREATE", ":configmaps", "request.name.startsWith('x-') && object.metadata.uid != ''"
         )
-        await server.ok("POST", "/api/v1/namespaces/good/configmaps", {"metadata": {"generateName": "x-"}})
+        place = "Object{metadata: Object.metadata{annotations: {'in': object.metadata.namespace}}}"
+        await server.mutate("place", "CREATE", ":configmaps", place)
+        path = "/api/v1/namespaces/good/configmaps"
+        made = await server.ok("POST", path, {"metadata": {"generateName": "x-"}})
+        assert made["metadata"]["annotations"] == {"in": "good"}
         await server.ok("DELETE", "/api/v1/namespaces/good")
 
     with_server(tmp_path, scenario)

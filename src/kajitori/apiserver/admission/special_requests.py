@@ -90,6 +90,8 @@ class SpecialRequests:
         if context.method != "POST":
             return context
         document = read_document(context, kind)
+        if context.namespace and document["metadata"] is not None:
+            document["metadata"].setdefault("namespace", context.namespace)
         options = write_options(context.query)
         request = self._request(context, kind, Operation.CREATE, document)
         request.name = context.name or document["metadata"].get("name") or ""

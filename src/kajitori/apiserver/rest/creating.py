@@ -48,6 +48,8 @@ async def create_object(
 ) -> bytes:
     namespace = context.namespace if resource.namespaced else ""
     _check_place(resource, obj["metadata"], namespace)
+    if namespace:  # admission sees it, whether the client wrote it or not
+        obj["metadata"]["namespace"] = namespace
     if obj["metadata"].get("resourceVersion"):
         raise StatusError("resourceVersion should not be set on objects to be created")
     if resource.default is not None:
