@@ -77,3 +77,10 @@ def test_a_tag_without_an_end_is_not_kept_for_ever():
 def test_redirects_lead_through_the_proxy_too():
     answer = through_proxy(Response(302, b"", "text/html", (("location", "/next/"),)), LINKS)
     assert answer.headers == (("location", f"{PREFIX}/next/"),)
+
+
+@pytest.mark.parametrize("part", [b"<a", b"<a '", b"<a \"<a '", b"a", b"<a x", b"<a \t"])
+def test_a_hostile_page_takes_no_longer_than_another(part):
+    page = part * (TAG_BYTES_MAX // len(part))
+    assert shown(page) == page and shown(page, b"<p>") == page + b"<p>"
+    assert LINKS.rewritten(b"<a " + page.replace(b'"', b"").replace(b"'", b"") + b">")

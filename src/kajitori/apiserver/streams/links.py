@@ -41,8 +41,10 @@ _ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "video": ("poster", "src"),
 }
 _START = re.compile(rb"<(?=[A-Za-z])")
-_TAG = re.compile(rb"([A-Za-z][A-Za-z0-9]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
-_VALUE = re.compile(r"""([^\s"'<>/=]++)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)""")
+# No alternative can begin where another does, so that a match takes time in proportion to its length. (Possessive
+# repetition of a group would say so plainly; Python 3.11.2 gets it wrong.)
+_TAG = re.compile(rb"([A-Za-z][A-Za-z0-9]*)(?![A-Za-z0-9])((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>")
+_VALUE = re.compile(r"""(?<![^\s"'<>/=])([^\s"'<>/=]+)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)""")
 
 
 class Links:
