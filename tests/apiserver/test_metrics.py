@@ -1,6 +1,7 @@
 import asyncio
 import re
 
+from kajitori.api.core import CONFIG_MAP
 from kajitori.apiserver.exposition import Distribution, Family, exposition
 from kajitori.apiserver.extension import ADMIN
 from kajitori.apiserver.flow.queues import QueueShape
@@ -53,6 +54,9 @@ def test_what_dashboards_ask_for_is_there(in_cluster):
             "apiserver_flowcontrol_current_inqueue_requests",
             "apiserver_flowcontrol_dispatched_requests_total",
             "apiserver_flowcontrol_request_wait_duration_seconds_bucket",
+            "etcd_request_duration_seconds_bucket",
+            "etcd_requests_total",
+            "authentication_attempts",
             "process_resident_memory_bytes",
             "process_cpu_seconds_total",
             "process_open_fds",
@@ -161,5 +165,18 @@ def test_a_store_that_does_not_answer_fails_the_check(in_cluster):
         await plane.clock.advance(3)
         response = await asked
         assert response.status == 500 and b"the store does not answer" in response.body
+
+    in_cluster(scenario)
+
+
+def test_the_stores_answers_are_timed_by_operation_and_kind(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(CONFIG_MAP, {"metadata": {"name": "a", "namespace": "default"}, "data": {}})
+        await plane.client.delete(CONFIG_MAP, "a", "default")
+        text = plane.server.metrics.render().body.decode()
+        for operation in ("create", "delete"):
+            labels = f'operation="{operation}",group="",resource="configmaps"'
+            assert f"etcd_requests_total{{{labels}}} 1\n" in text
+            assert f"etcd_request_errors_total{{{labels}}} 0\n" in text
 
     in_cluster(scenario)

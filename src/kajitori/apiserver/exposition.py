@@ -23,7 +23,8 @@ Sample = tuple[Labels, float | Distribution]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric and where its values come from when somebody scrapes. Counters are named `..._total`."""
+    """A metric and where its values come from when somebody scrapes. Counters are named `..._total`, but for the
+    oldest of upstream's, which only OpenMetrics names so."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -41,15 +42,16 @@ def exposition(families: Iterable[Family], open_metrics: bool) -> bytes:
     for family in families:
         samples = list(family.read())
         if samples:
-            name = family.name
+            name = shown = family.name
             if open_metrics and family.kind == "counter":
                 name = name.removesuffix("_total")
+                shown = f"{name}_total"
             lines += [f"# HELP {name} {_escaped(family.help)}", f"# TYPE {name} {family.kind}"]
             for labels, value in samples:
                 if isinstance(value, Distribution):
                     lines += _histogram(family.name, labels, value, open_metrics)
                 else:
-                    lines.append(f"{family.name}{_braces(labels)} {_number(value)}")
+                    lines.append(f"{shown}{_braces(labels)} {_number(value)}")
     if open_metrics:
         lines.append("# EOF")
     return ("\n".join(lines) + "\n").encode()

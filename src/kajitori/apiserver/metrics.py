@@ -119,9 +119,14 @@ class Metrics:
         families = sorted(self._families.values(), key=lambda family: family.name)
         return Response(200, exposition(families, opened), OPEN_METRICS if opened else TEXT)
 
-    def requests(self) -> int:
-        """Answered so far."""
-        return sum(sum(series.codes.values()) for series in self._by_labels.values())
+    def _attempts(self) -> list[tuple[Labels, float]]:
+        """Who was not known got 401, and nothing else is answered so."""
+        codes = [series.codes for series in self._by_labels.values()]
+        failed = sum(found.get(401, 0) for found in codes)
+        return [
+            ({"result": "failure"}, failed),
+            ({"result": "success"}, sum(sum(found.values()) for found in codes) - failed),
+        ]
 
     def _register_requests(self) -> None:
         def series() -> list[tuple[Labels, _Series]]:
@@ -136,6 +141,7 @@ class Metrics:
                 for code, count in found.codes.items()
             ],
         )
+        self.counter("authentication_attempts", "Requests by whether their sender was known.", self._attempts)
         families = (
             Family(
                 "apiserver_request_duration_seconds",

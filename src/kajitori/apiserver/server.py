@@ -12,6 +12,7 @@ import random
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from kajitori.api.registry import Registry
 from kajitori.apiserver.compaction import COMPACTION_S, Compactor
@@ -26,6 +27,7 @@ from kajitori.apiserver.http.limits import Limits
 from kajitori.apiserver.http.listener import HttpServer
 from kajitori.apiserver.http_types import Handler, Request, RequestContext, Response
 from kajitori.apiserver.interfaces import User
+from kajitori.apiserver.measured_storage import MeasuredStorage
 from kajitori.apiserver.measurements import measure
 from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.objects import ObjectStore
@@ -78,7 +80,8 @@ class ApiServer:
         self.registry = registry
         self.clock = clock
         self.cache = WatchCache(storage, clock)
-        self.backend = Backend(storage, self.cache, registry, clock, rng or BlockRandom())
+        measured = MeasuredStorage(storage, clock)
+        self.backend = Backend(cast(Storage, measured), self.cache, registry, clock, rng or BlockRandom())
         self.objects = ObjectStore(self.backend)
         self.discovery = Discovery(registry)
         self.health = Health()
@@ -100,6 +103,8 @@ class ApiServer:
         self._store_size = StoreSize(storage, clock)
         self._synced = self._stopping = False
         measure(self.metrics, self._flow, self.cache, self._store_size, self._version())
+        for family in measured.families():
+            self.metrics.register(family)
         self.health.live["etcd"] = self._store_answers
         self.health.ready |= {
             "etcd-readiness": self._store_answers,
