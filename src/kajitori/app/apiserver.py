@@ -1,6 +1,7 @@
 """The API server as a process: store, server, security, TLS."""
 
 import asyncio
+import resource
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
@@ -26,6 +27,7 @@ from kajitori.storage.interface import Storage, StorageError
 
 async def run_apiserver(options: PartOptions, stopping: asyncio.Event) -> None:
     """Serves until `stopping`, then finishes what is under way."""
+    _open_as_many_files_as_allowed()
     layout = Layout(options.data_dir)
     record = require_record(layout)
     settings = read_settings(renewed(record.apiserver, options.apiserver))
@@ -50,6 +52,12 @@ def _where(layout: Layout, record: ClusterRecord, options: PartOptions) -> str |
     if not query or not record.store.startswith("etcd://"):
         return record.store
     return f"{record.store}{'&' if '?' in record.store else '?'}{query}"
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """The usual limit of 1,024 is less than the connections that are served."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(
