@@ -34,6 +34,14 @@ POD = {
 }
 
 
+WEBSOCKET = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
 class World:
     """A kubelet on a free port of loopback, and the handlers that reach it."""
 
@@ -126,6 +134,73 @@ def test_logs_stream_from_the_kubelet(tmp_path: Path) -> None:
 
     assert asyncio.run(scenario()) == b"one\ntwo\n"
     assert world.heads[0].startswith("GET /containerLogs/default/web/app?follow=true&tailLines=5 HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("protocols", "frames"),
+    [
+        ("", b"\x82\x00\x82\x04one\n\x82\x04two\n\x88\x02\x03\xe8"),
+        ("v4.channel.k8s.io, base64.binary.k8s.io", b"\x81\x00\x81\x08b25lCg==\x81\x08dHdvCg==\x88\x02\x03\xe8"),
+    ],
+)
+def test_a_browser_reads_logs_over_a_websocket(tmp_path: Path, protocols: str, frames: bytes) -> None:
+    world = World(tmp_path)
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n4\r\none\n\r\n")
+        await writer.drain()
+        await go_on.wait()
+        writer.write(b"4\r\ntwo\n\r\n0\r\n\r\n")
+        await writer.drain()
+
+    async def scenario() -> bytes:
+        connection = FakeConnection()
+        headers = WEBSOCKET | ({"sec-websocket-protocol": protocols} if protocols else {})
+        async with world.kubelet(serve):
+            task = asyncio.ensure_future(world.ask("log", headers=headers, connection=connection))
+            reader, writer = await connection.client
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert (b"Sec-WebSocket-Protocol: base64.binary.k8s.io" in head) is bool(protocols)
+            first = await reader.readexactly(12 if protocols else 8)
+            go_on.set()
+            received = first + await reader.read()
+            assert await task is CONNECTION_TAKEN
+            writer.close()
+            return received
+
+    go_on = asyncio.Event()
+    assert asyncio.run(scenario()) == frames
+    assert world.heads[0].startswith("GET /containerLogs/default/web/app HTTP/1.1\r\n")
+
+
+def test_a_log_that_is_followed_ends_when_the_browser_leaves(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    left = asyncio.Event()
+
+    async def serve(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert await reader.read() == b""
+        left.set()
+
+    async def scenario() -> None:
+        connection = FakeConnection()
+        async with world.kubelet(serve):
+            task = asyncio.ensure_future(world.ask("log", "follow=1", headers=WEBSOCKET, connection=connection))
+            reader, writer = await connection.client
+            await reader.readuntil(b"\r\n\r\n\x82\x00")
+            writer.write(b"\x88\x80\x00\x00\x00\x00")
+            assert await reader.read() == b"\x88\x00"
+            assert await task is CONNECTION_TAKEN
+            await left.wait()
+            writer.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_websocket_of_an_unknown_protocol_is_refused_before_the_kubelet_is_asked(tmp_path: Path) -> None:
+    headers = WEBSOCKET | {"sec-websocket-protocol": "v4.channel.k8s.io"}
+    with pytest.raises(BadRequest, match=r"ask for binary\.k8s\.io, base64\.binary\.k8s\.io"):
+        asyncio.run(World(tmp_path).ask("log", headers=headers))
 
 
 def test_a_refused_log_becomes_a_status(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from kajitori.apiserver.http_types import Handler, HandlerKey, Query, RequestCon
 from kajitori.apiserver.interfaces import Authorizer, Objects, Verdict, decided
 from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.special.bodies import only
+from kajitori.apiserver.streams import messages
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.relay import relay
 from kajitori.apiserver.streams.translating import translate
@@ -51,6 +52,11 @@ class PodStreams:
 
     async def _log(self, context: RequestContext) -> Response:
         only(context, "GET")
+        agreement = messages.agree(context)
+        response = await self._log_text(context)
+        return response if agreement is None else await messages.tell(context, agreement, response)
+
+    async def _log_text(self, context: RequestContext) -> Response:
         pod = await self._pod(context)
         container = container_of(pod, context.query.get("container"))
         if not pod["spec"].get("nodeName"):

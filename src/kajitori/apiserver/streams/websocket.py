@@ -29,18 +29,20 @@ def is_websocket(headers: Mapping[str, str]) -> bool:
 
 
 def handshake(headers: Mapping[str, str], protocol: str) -> bytes:
-    """The answer that makes a request a WebSocket. Raises WebSocketError when it is not a proper one."""
+    """The answer that makes a request a WebSocket, of no named protocol if `protocol` is empty. Raises WebSocketError
+    when the request is not a proper one."""
     key = headers.get("sec-websocket-key", "")
     if headers.get("sec-websocket-version") != "13" or not key:
         raise WebSocketError(PROTOCOL_ERROR, "a WebSocket needs Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key")
     digest = hashlib.sha1(key.encode("latin-1", "replace") + _KEY_SUFFIX, usedforsecurity=False).digest()
-    lines = (
+    lines = [
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}",
-        f"Sec-WebSocket-Protocol: {protocol}",
-    )
+    ]
+    if protocol:
+        lines.append(f"Sec-WebSocket-Protocol: {protocol}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
@@ -109,6 +111,10 @@ class WebSocket:
     @staticmethod
     def message(payload: bytes) -> bytes:
         return _framed(_BINARY, payload)
+
+    @staticmethod
+    def text(payload: bytes) -> bytes:
+        return _framed(_TEXT, payload)
 
     @staticmethod
     def close(code: int, reason: str = "") -> bytes:
