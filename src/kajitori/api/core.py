@@ -10,6 +10,7 @@ from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster, networks, pods, volumes, workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
+from kajitori.api.services import prepare_service_update
 from kajitori.api.validation import configuration as configuration_validation
 from kajitori.api.validation import pods as pods_validation
 from kajitori.api.validation import services as services_validation
@@ -294,7 +295,7 @@ SERVICE = Resource(
     validate=services_validation.validate_service,
     validate_update=services_validation.validate_service_update,
     prepare_create=networks.prepare_service,
-    prepare_update=keep_status,
+    prepare_update=prepare_service_update,
 )
 
 RESOURCES = (

@@ -146,6 +146,8 @@ def test_a_number_that_an_update_drops_comes_back() -> None:
         old = await server.create("a", type="NodePort")
         new = copy.deepcopy(old)
         new["spec"]["type"] = "ClusterIP"
+        assert core.SERVICE.prepare_update is not None
+        core.SERVICE.prepare_update(new, old)
         await server.hooks.before_update(new, old, WRITE)
         server.hooks.after_update(store.put(core.SERVICE, new), old)
         await settled()

@@ -16,10 +16,13 @@ WRITE = WriteContext(ADMIN)
 
 
 def service(name: str = "web", **spec: Any) -> dict[str, Any]:
-    return {
+    obj = {
         "metadata": {"name": name, "namespace": "default", "uid": f"uid-{name}"},
         "spec": {"type": "ClusterIP", "ports": [{"port": 80, "protocol": "TCP"}], "selector": {"a": "b"}, **spec},
     }
+    assert core.SERVICE.default is not None
+    core.SERVICE.default(obj)
+    return obj
 
 
 class World:
@@ -32,6 +35,10 @@ class World:
         return self.objects.put(core.SERVICE, obj)
 
     def update(self, new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+        kind = core.SERVICE
+        assert kind.prepare_update and kind.validate
+        kind.prepare_update(new, old)
+        assert kind.validate(new) == []
         asyncio.run(self.hooks.before_update(new, old, WRITE))
         return self.objects.put(core.SERVICE, new)
 
@@ -94,6 +101,16 @@ def test_what_was_given_stays_through_updates_and_cannot_be_changed() -> None:
         world.update(service(type="NodePort", clusterIP="10.96.0.99"), old)
     closed = world.update({**service(), "spec": {**same["spec"], "type": "ClusterIP"}}, same)
     assert "nodePort" not in closed["spec"]["ports"][0]
+
+
+@pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "LoadBalancer"])
+def test_who_becomes_an_external_name_loses_what_it_was_given(kind: str) -> None:
+    world = World()
+    old = world.create(service(type=kind))
+    external = {**old["spec"], "type": "ExternalName", "externalName": "db.example.com"}
+    spec = world.update({**service(), "spec": external}, old)["spec"]
+    assert {field for field in spec if field.startswith(("clusterIP", "ipFamil", "internal", "allocate"))} == set()
+    assert "nodePort" not in spec["ports"][0]
 
 
 def test_a_refused_write_returns_what_it_held() -> None:

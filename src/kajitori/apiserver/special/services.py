@@ -14,6 +14,7 @@ from kajitori.api import core
 from kajitori.api.errors import InternalError, Invalid, StatusError
 from kajitori.api.field_errors import FieldError, invalid, required
 from kajitori.api.meta import Object, name_of, uid_of
+from kajitori.api.services import has_cluster_ip, node_ports, wants_node_ports
 from kajitori.apiserver.http_types import RestHooks, WriteContext
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.number_pool import Exhausted, NumberPool, Taken
@@ -21,7 +22,6 @@ from kajitori.apiserver.special.service_claims import SERVICE_NODE_PORT, Claim, 
 
 NODE_PORTS = (30000, 2768)
 _NONE = "None"
-_WITH_CLUSTER_IP = ("ClusterIP", "NodePort", "LoadBalancer")
 
 
 def _band(size: int, divisor: int, least: int, most: int) -> int:
@@ -55,7 +55,6 @@ class ServiceHooks(RestHooks):
         if context.subresource:
             return
         _keep_allocated(new["spec"], old["spec"])
-        _drop_of_former_type(new["spec"], old["spec"])
         _check_immutable(new, old)
         await self._reserve(new, old, context.dry_run)
 
@@ -96,7 +95,7 @@ class ServiceHooks(RestHooks):
         spec = obj.get("spec") or {}
         returned = Numbers(
             frozenset(self._ips.roll_back(uid_of(obj), _addresses(spec))),
-            frozenset(self._ports.roll_back(uid_of(obj), _node_ports(spec))),
+            frozenset(self._ports.roll_back(uid_of(obj), node_ports(spec))),
         )
         if self._claims is not None:
             self._claims.give_back(obj, returned)
@@ -121,7 +120,7 @@ class ServiceHooks(RestHooks):
 
     def _follow(self, uid: str, spec: Object) -> None:
         self._ips.commit(uid, _addresses(spec))
-        self._ports.commit(uid, _node_ports(spec))
+        self._ports.commit(uid, node_ports(spec))
 
     def _allocate(self, service: Object, old: Object | None, dry_run: bool) -> None:
         spec = service["spec"]
@@ -135,7 +134,7 @@ class ServiceHooks(RestHooks):
 
     def _allocate_ip(self, service: Object, dry_run: bool) -> None:
         spec, owner = service["spec"], uid_of(service)
-        if spec["type"] not in _WITH_CLUSTER_IP:
+        if not has_cluster_ip(spec):
             for field in ("clusterIP", "clusterIPs"):
                 spec.pop(field, None)
             return
@@ -173,9 +172,9 @@ class ServiceHooks(RestHooks):
 
     def _allocate_ports(self, service: Object, old: Object | None, dry_run: bool) -> None:
         spec, owner = service["spec"], uid_of(service)
-        if not _wants_node_ports(spec):
+        if not wants_node_ports(spec):
             return
-        before = _node_ports(old["spec"]) if old is not None else frozenset()
+        before = node_ports(old["spec"]) if old is not None else frozenset()
         asked = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
         by_number: dict[int, int] = {}
         for index, port in enumerate(spec.get("ports") or ()):
@@ -218,7 +217,7 @@ class ServiceHooks(RestHooks):
 
 def numbers_of(service: Object) -> Numbers:
     """What a Service holds."""
-    return Numbers(_addresses(service["spec"]), _node_ports(service["spec"]))
+    return Numbers(_addresses(service["spec"]), node_ports(service["spec"]))
 
 
 def _invalid(service: Object, errors: list[FieldError]) -> Invalid:
@@ -230,22 +229,12 @@ def _addresses(spec: Object) -> frozenset[int]:
     return frozenset(int(ip_address(ip)) for ip in found if ip and ip != _NONE)
 
 
-def _node_ports(spec: Object) -> frozenset[int]:
-    ports = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
-    return frozenset(ports | {spec["healthCheckNodePort"]}) if spec.get("healthCheckNodePort") else frozenset(ports)
-
-
 def _protocols(spec: Object, node_port: int) -> set[str]:
     return {port.get("protocol", "TCP") for port in spec["ports"] if port.get("nodePort") == node_port}
 
 
-def _wants_node_ports(spec: Object) -> bool:
-    kind = spec["type"]
-    return kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
-
-
 def _set_families(spec: Object) -> None:
-    if spec["type"] not in _WITH_CLUSTER_IP:
+    if not has_cluster_ip(spec):
         for field in ("ipFamilies", "ipFamilyPolicy"):
             spec.pop(field, None)
         return
@@ -261,7 +250,7 @@ def _set_families(spec: Object) -> None:
 
 def _keep_allocated(new: Object, old: Object) -> None:
     """An update that leaves out what the cluster gave means to keep it."""
-    if new["type"] in _WITH_CLUSTER_IP and old["type"] in _WITH_CLUSTER_IP:
+    if has_cluster_ip(new) and has_cluster_ip(old):
         if not new.get("clusterIP") and not new.get("clusterIPs"):
             for field in ("clusterIP", "clusterIPs"):
                 if field in old:
@@ -269,7 +258,7 @@ def _keep_allocated(new: Object, old: Object) -> None:
         for field in ("ipFamilies", "ipFamilyPolicy"):
             if not new.get(field) and field in old:
                 new[field] = old[field]
-    if _wants_node_ports(new) and _wants_node_ports(old):
+    if wants_node_ports(new) and wants_node_ports(old):
         given = {port["nodePort"] for port in new.get("ports") or () if port.get("nodePort")}
         before = {(port.get("protocol"), port["port"]): port.get("nodePort") for port in old.get("ports") or ()}
         for port in new.get("ports") or ():
@@ -282,33 +271,9 @@ def _keep_allocated(new: Object, old: Object) -> None:
                 del new["healthCheckNodePort"]
 
 
-def _drop_of_former_type(new: Object, old: Object) -> None:
-    """What only the former type had, and the update repeats unchanged, goes with it."""
-    if old["type"] in _WITH_CLUSTER_IP and new["type"] not in _WITH_CLUSTER_IP:
-        if new.get("clusterIP") == old.get("clusterIP"):
-            new.pop("clusterIP", None)
-            new.pop("clusterIPs", None)
-        for field in ("internalTrafficPolicy", "externalTrafficPolicy"):
-            if new.get(field) == old.get(field):
-                new.pop(field, None)
-    if _wants_node_ports(old) and not _wants_node_ports(new):
-        before = _node_ports(old)
-        for port in new.get("ports") or ():
-            if port.get("nodePort") in before and new["type"] != "LoadBalancer":
-                del port["nodePort"]
-    local = new["type"] == "LoadBalancer" and new.get("externalTrafficPolicy") == "Local"
-    if not local and new.get("healthCheckNodePort") == old.get("healthCheckNodePort"):
-        new.pop("healthCheckNodePort", None)
-    closed = new["type"] == "ClusterIP" and old["type"] != "ClusterIP" and not new.get("externalIPs")
-    if closed and new.get("externalTrafficPolicy") == old.get("externalTrafficPolicy"):
-        new.pop("externalTrafficPolicy", None)
-    if old["type"] == "LoadBalancer" and new["type"] != "LoadBalancer":
-        new.pop("allocateLoadBalancerNodePorts", None)
-
-
 def _check_immutable(new: Object, old: Object) -> None:
     before, after = old["spec"], new["spec"]
-    if before["type"] not in _WITH_CLUSTER_IP or after["type"] not in _WITH_CLUSTER_IP:
+    if not (has_cluster_ip(before) and has_cluster_ip(after)):
         return
     had, has = before.get("clusterIPs") or [], after.get("clusterIPs") or [after.get("clusterIP")]
     if had and has[0] == had[0] and after.get("clusterIP") not in (None, "", had[0]):
