@@ -128,6 +128,30 @@ def test_container(container, expected):
     [
         ({"containers": []}, ["spec.containers: Required value"]),
         (
+            {
+                "securityContext": {
+                    "sysctls": [{"name": n, "value": "1"} for n in ("foo-", "kernel.shmmax", "a_1", "b..")]
+                }
+            },
+            [
+                'spec.securityContext.sysctls[0].name: Invalid value: "foo-": must have at most 253 characters',
+                'spec.securityContext.sysctls[3].name: Invalid value: "b..": must have at most 253 characters',
+            ],
+        ),
+        (
+            {
+                "hostNetwork": True,
+                "hostIPC": True,
+                "securityContext": {
+                    "sysctls": [{"name": n, "value": "1"} for n in ("net/ipv4/a", "fs.mqueue.b", "vm.c")]
+                },
+            },
+            [
+                'spec.securityContext.sysctls[0].name: Invalid value: "net/ipv4/a": may not be specified when',
+                'spec.securityContext.sysctls[1].name: Invalid value: "fs.mqueue.b": may not be specified when',
+            ],
+        ),
+        (
             {"containers": [{"name": "c", "image": "i"}, {"name": "c", "image": "i"}]},
             ['spec.containers[1].name: Duplicate value: "c"'],
         ),

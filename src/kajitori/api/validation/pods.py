@@ -29,6 +29,7 @@ from kajitori.api.validation.containers import (
 from kajitori.api.validation.formats import is_ip, label_errors, subdomain_errors
 from kajitori.api.validation.placement import affinity, scheduling_gates, spreading, tolerations
 from kajitori.api.validation.resources import pod_level, resource_amount
+from kajitori.api.validation.sysctls import sysctls
 from kajitori.api.validation.volumes import pod_volumes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -144,14 +145,7 @@ def _security_context(path: str, spec: Object) -> Errors:
         yield from within(f"{at}.{name}", context.get(name), 0, _INT32_MAX)
     for index, group in enumerate(context.get("supplementalGroups") or ()):
         yield from within(f"{at}.supplementalGroups[{index}]", group, 0, _INT32_MAX)
-    seen: set[str] = set()
-    for sysctl, sysctl_at in each(context, "sysctls", at):
-        name = sysctl.get("name") or ""
-        if not name:
-            yield required(f"{sysctl_at}.name")
-        elif name in seen:
-            yield duplicate(f"{sysctl_at}.name", name)
-        seen.add(name)
+    yield from sysctls(at, spec)
     change = context.get("fsGroupChangePolicy")
     yield from optional_one_of(f"{at}.fsGroupChangePolicy", change, ("Always", "OnRootMismatch"))
     groups = context.get("supplementalGroupsPolicy")
