@@ -61,7 +61,7 @@ class Server:
 
     def __init__(self):
         self.clock, self.limits = VirtualClock(), LIMITS
-        self.date = encoding.DateHeader(self.clock.now)
+        self.date, self.frame = encoding.DateHeader(self.clock.now), encoding.chunk
         self.requests = []
 
     async def application(self, request):

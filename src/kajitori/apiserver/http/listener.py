@@ -17,6 +17,7 @@ class HttpServer:
         self.clock = clock
         self.limits = limits or Limits()
         self.date = encoding.DateHeader(clock.now)
+        self.frame = encoding.remembering_chunk()
         self.draining = False
         self._connections: set[HttpConnection] = set()
         self._listener: asyncio.AbstractServer | None = None

@@ -33,6 +33,7 @@ class Connections(Protocol):
     clock: Clock
     limits: Limits
     date: encoding.DateHeader
+    frame: encoding.Frame
     draining: bool
 
     def opened(self, connection: "HttpConnection") -> bool: ...
@@ -375,7 +376,7 @@ class HttpConnection(asyncio.Protocol):
             encoding.head(response, self._server.date.line(), framing, close=not chunked or not incoming.keep_alive)
         )
         if response.source is not None:
-            self._sink = ResponseSink(self, response, chunked)
+            self._sink = ResponseSink(self, response, chunked, self._server.frame)
             self._sink.start()
         else:
             self._stream = self._loop.create_task(self._pump(response, chunked))

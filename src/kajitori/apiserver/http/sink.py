@@ -19,9 +19,10 @@ class Carrier(Protocol):
 class ResponseSink(Sink):
     """Chunks for HTTP/1.1, plain bytes for a client that knows none."""
 
-    def __init__(self, connection: Carrier, response: Response, chunked: bool) -> None:
+    def __init__(self, connection: Carrier, response: Response, chunked: bool, frame: encoding.Frame) -> None:
         assert response.source is not None
         self._connection = connection
+        self._frame = frame
         self._source = response.source
         self._chunked = chunked
         self._ended = False
@@ -35,7 +36,7 @@ class ResponseSink(Sink):
 
     def write(self, chunk: bytes) -> None:
         if not self._ended:
-            self._connection.write(encoding.chunk(chunk) if self._chunked else chunk)
+            self._connection.write(self._frame(chunk) if self._chunked else chunk)
 
     def end(self) -> None:
         if not self._ended:

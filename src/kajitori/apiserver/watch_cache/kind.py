@@ -40,6 +40,10 @@ class Watcher(Protocol):
         """The server stops: end in good order."""
 
 
+_Audience = dict[Selection, dict[Watcher, None]]
+"""Watchers by what they select: an event is judged once for all who ask the same."""
+
+
 class KindCache:
     """Keys here are the part after the kind's prefix: `<namespace>/<name>` or `<name>`."""
 
@@ -50,8 +54,8 @@ class KindCache:
         self._order = KeyOrder()
         self._history: deque[CachedEvent] = deque()
         self._oldest = revision
-        self._broad: dict[Watcher, None] = {}
-        self._triggered: dict[Trigger, dict[Watcher, None]] = {}
+        self._broad: _Audience = {}
+        self._triggered: dict[Trigger, _Audience] = {}
         self._subscribers: list[Subscriber] = []
 
     def __len__(self) -> int:
@@ -124,18 +128,20 @@ class KindCache:
 
     def tell(self, event: CachedEvent) -> None:
         """Give an event to every watcher that it concerns."""
-        for watcher in self._concerned(event):
-            if type := watcher.selection.classify(event):
-                self._push(watcher, event, type)
+        for audience in self._concerned(event):
+            for selection, watchers in list(audience.items()):
+                if type := selection.classify(event):
+                    self._push(list(watchers), event, type)
         event.forget_lines()
 
     @staticmethod
-    def _push(watcher: Watcher, event: CachedEvent, type: str) -> None:
-        try:
-            watcher.push(event, type)
-        except Exception:
-            log.exception("a watcher could not be told of a change and is ended")
-            watcher.expire("the change could not be shown: list again")
+    def _push(watchers: list[Watcher], event: CachedEvent, type: str) -> None:
+        for watcher in watchers:
+            try:
+                watcher.push(event, type)
+            except Exception:
+                log.exception("a watcher could not be told of a change and is ended")
+                watcher.expire("the change could not be shown: list again")
 
     def _remember(self, event: CachedEvent, now_s: float) -> None:
         self._history.append(event)
@@ -172,36 +178,34 @@ class KindCache:
     # watching
 
     def watchers(self) -> list[Watcher]:
-        return [*self._broad, *(watcher for group in self._triggered.values() for watcher in group)]
+        audiences = (self._broad, *self._triggered.values())
+        return [watcher for audience in audiences for watchers in audience.values() for watcher in watchers]
 
     def add_watcher(self, watcher: Watcher) -> None:
-        trigger = watcher.selection.trigger()
-        if trigger is None:
-            self._broad[watcher] = None
-        else:
-            self._triggered.setdefault(trigger, {})[watcher] = None
+        selection = watcher.selection
+        trigger = selection.trigger()
+        audience = self._broad if trigger is None else self._triggered.setdefault(trigger, {})
+        audience.setdefault(selection, {})[watcher] = None
 
     def remove_watcher(self, watcher: Watcher) -> None:
-        trigger = watcher.selection.trigger()
-        if trigger is None:
-            self._broad.pop(watcher, None)
-        elif group := self._triggered.get(trigger):
-            group.pop(watcher, None)
-            if not group:
-                del self._triggered[trigger]
+        selection = watcher.selection
+        trigger = selection.trigger()
+        audience = self._broad if trigger is None else self._triggered.get(trigger, {})
+        if (watchers := audience.get(selection)) is not None:
+            watchers.pop(watcher, None)
+            if not watchers:
+                del audience[selection]
+        if trigger is not None and not audience:
+            self._triggered.pop(trigger, None)
 
-    def _concerned(self, event: CachedEvent) -> list[Watcher]:
-        found = list(self._broad)
+    def _concerned(self, event: CachedEvent) -> Iterator[_Audience]:
+        yield self._broad
         if not self._triggered:
-            return found
+            return
         for field in TRIGGER_FIELDS:
-            values = {entry.field(field) for entry in (event.entry, event.previous) if entry is not None}
-            groups = [group for value in values if (group := self._triggered.get((field, value)))]
-            if len(groups) == 1:
-                found.extend(groups[0])
-            elif groups:
-                found.extend({watcher: None for group in groups for watcher in group})
-        return found
+            for value in {entry.field(field) for entry in (event.entry, event.previous) if entry is not None}:
+                if (audience := self._triggered.get((field, value))) is not None:
+                    yield audience
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """In-process: ADDED for all that exist, then every change, with shared decoded objects."""

@@ -121,8 +121,13 @@ class WatchStream:
     # as the cache sees it
 
     def push(self, event: CachedEvent, type: str) -> None:
-        if event.revision > self._after and not self._expired:
-            self._send(self._line(event, type))
+        if event.revision <= self._after or self._expired:
+            return
+        line, sink = self._line(event, type), self._sink
+        if sink is not None and self._backlog_done and not self._buffer and sink.writable:
+            sink.write(line)
+        else:
+            self._wait(line)
 
     def expire(self, message: str) -> None:
         """410: the client lists again. What waits is dropped, because it will be listed anyway."""
@@ -137,18 +142,16 @@ class WatchStream:
     def close(self) -> None:
         self._end()
 
-    def _send(self, line: bytes) -> None:
-        sink = self._sink
-        if sink is not None and self._backlog_done and not self._buffer and sink.writable:
-            sink.write(line)
-        elif len(self._buffer) >= BUFFERED_EVENTS:
+    def _wait(self, line: bytes) -> None:
+        if len(self._buffer) >= BUFFERED_EVENTS:
             self.expire(f"the watch fell {BUFFERED_EVENTS} events behind and was ended: list again")
         else:
             self._buffer.append(line)
 
     def _bookmark(self) -> None:
         if self._backlog_done and not self._expired:
-            self._send(self._bookmark_bytes(max(self._cache.revision, self._after)))
+            self._wait(self._bookmark_bytes(max(self._cache.revision, self._after)))
+            self.resume()
 
     def _bookmark_bytes(self, revision: int, *, initial_end: bool = False) -> bytes:
         metadata: dict[str, object] = {"resourceVersion": str(revision)}
