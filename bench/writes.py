@@ -105,7 +105,7 @@ async def _account(server: ApiServer) -> None:
     await server.cache.caught_up()
 
 
-def _at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine that never waits."""
     try:
         coroutine.send(None)
@@ -150,7 +150,7 @@ def one_by_one(server: ApiServer, resource: Resource, body: bytes, count: int, s
             stages("defaults", resource.default, obj)
         stages("managed fields", creating._track, backend, resource, obj, "bench")
         asked = AdmissionRequest(USER, Operation.CREATE, resource, NAMESPACE, "", obj)
-        stages("admission, mutating", lambda request: _at_once(admit_mutating(backend, request)), asked)
+        stages("admission, mutating", lambda request: at_once(admit_mutating(backend, request)), asked)
         owned = obj["metadata"].pop("managedFields")
         stages("metadata, status", creating.prepare, backend, resource, obj, NAMESPACE)
         metadata = obj["metadata"]
@@ -158,7 +158,7 @@ def one_by_one(server: ApiServer, resource: Resource, body: bytes, count: int, s
         base = metadata["generateName"]
         metadata["name"] = stages("generate a name", object_meta.generated_name, base, backend.rng)
         stages("validation", creating.check, resource, obj)
-        stages("admission, validating", lambda request: _at_once(admit_validating(backend, request)), asked)
+        stages("admission, validating", lambda request: at_once(admit_validating(backend, request)), asked)
         value = stages("encode", stored_bytes, resource, obj)
         key = key_in_store(resource, NAMESPACE, metadata["name"])
         stages("watch cache", cache.apply, key, Record(key, value, number, number), number, 0.0)
