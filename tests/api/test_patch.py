@@ -90,6 +90,13 @@ def test_json_patch_must_be_a_list_of_a_bearable_length() -> None:
         json_patch.apply(pod(), [{"op": "test", "path": ""}] * 10_001)
 
 
+def test_json_patch_cannot_double_a_document_without_end() -> None:
+    copies = [{"op": "copy", "from": "/spec", "path": f"/spec/x{n}"} for n in range(40)]
+    assert len(json_patch.apply(pod(), copies[:5])["spec"]) > 5
+    with pytest.raises(Invalid):
+        json_patch.apply(pod(), copies)
+
+
 def test_merge_patch() -> None:
     obj = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
     assert merge.apply({}, {"l": [{"x": None, "y": 1}, None]}) == {"l": [{"y": 1}, None]}

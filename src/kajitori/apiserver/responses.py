@@ -1,5 +1,8 @@
 """Statuses and documents as responses."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,13 +26,29 @@ def status_response(error: StatusError) -> Response:
     return Response(error.status_code, orjson.dumps(document), headers=headers)
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_WARNINGS_LENGTH_MAX, _WARNING_LENGTH_MAX = 4096, 256
+"""Of all texts of an answer together; when they are longer, of each (upstream's, because clients bound their headers)."""
+
+
 def with_warnings(response: Response, warnings: list[str]) -> Response:
-    """Warning headers (RFC 9111's 299), each text once."""
-    texts = dict.fromkeys(warnings)
+    """With Warning headers (RFC 9111's 299), each text once, those with control characters left out. A copy, because
+    some answers are shared by all requests."""
+    texts = [text for text in dict.fromkeys(warnings) if not _CONTROL.search(text)]
+    if sum(map(len, texts)) > _WARNINGS_LENGTH_MAX:
+        texts = list(_cut(texts))
     headers = [("Warning", f'299 - "{_quoted(text)}"') for text in texts]
-    response.headers = (*response.headers, *headers)
-    return response
+    return replace(response, headers=(*response.headers, *headers))
+
+
+def _cut(texts: list[str]) -> Iterator[str]:
+    length = 0
+    for text in texts:
+        if length >= _WARNINGS_LENGTH_MAX:
+            return
+        yield text[:_WARNING_LENGTH_MAX]
+        length += min(len(text), _WARNING_LENGTH_MAX)
 
 
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    return text.replace("\\", "\\\\").replace('"', '\\"')

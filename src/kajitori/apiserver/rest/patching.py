@@ -10,7 +10,6 @@ from kajitori.api.errors import (
     Conflict,
     Invalid,
     NotFound,
-    StatusError,
     UnsupportedMediaType,
 )
 from kajitori.api.field_errors import FieldError, forbidden, required
@@ -34,7 +33,6 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-_JSON_PATCH_OPERATIONS_MAX = 10_000
 _APPLY_ATTEMPTS = 5
 """How often an object may come and go between being looked for and being created."""
 
@@ -146,8 +144,6 @@ def decode_patch(resource: Resource, media: str, body: bytes) -> Any:
     if media == JSON_PATCH:
         if not isinstance(document, list):
             raise BadRequest("error decoding patch: a JSON patch is a list of operations")
-        if len(document) > _JSON_PATCH_OPERATIONS_MAX:
-            raise StatusError(f"The allowed maximum operations in a JSON patch is {_JSON_PATCH_OPERATIONS_MAX}")
     elif not isinstance(document, dict):
         raise BadRequest("error decoding patch: a merge patch is an object")
     return document
