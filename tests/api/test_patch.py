@@ -92,7 +92,7 @@ def test_json_patch_must_be_a_list_of_a_bearable_length() -> None:
 
 def test_json_patch_cannot_double_a_document_without_end() -> None:
     copies = [{"op": "copy", "from": "/spec", "path": f"/spec/x{n}"} for n in range(40)]
-    assert len(json_patch.apply(pod(), copies[:5])["spec"]) > 5
+    assert len(json_patch.apply(pod(), copies[:5])["spec"]) == 5
     with pytest.raises(Invalid):
         json_patch.apply(pod(), copies)
 

@@ -28,7 +28,7 @@ def status_response(error: StatusError) -> Response:
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WARNINGS_LENGTH_MAX, _WARNING_LENGTH_MAX = 4096, 256
-"""Of all texts of an answer together; when they are longer, of each (upstream's, because clients bound their headers)."""
+"""Of all texts of an answer together; when they are longer, of each (upstream's: clients bound what they read)."""
 
 
 def with_warnings(response: Response, warnings: list[str]) -> Response:
