@@ -74,7 +74,7 @@ def prepare_daemon_set_update(new: Object, old: Object) -> None:
     """The generation of the template counts its changes, in an annotation that outlived its field."""
     new["status"] = old.get("status") or {}
     before = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0")
-    count = int(before) if before.isdigit() else 0
+    count = int(before) if before.isdecimal() and len(before) < 20 else 0
     if new["spec"].get("template") != old["spec"].get("template"):
         count += 1
     part(new, "metadata", "annotations")[TEMPLATE_GENERATION] = str(count)

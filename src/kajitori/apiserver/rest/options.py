@@ -1,5 +1,6 @@
 """CreateOptions, UpdateOptions, PatchOptions, DeleteOptions and ListOptions, as query parameters or as a body."""
 
+import re
 from dataclasses import dataclass
 
 from kajitori.api.errors import BadRequest, Invalid
@@ -129,7 +130,7 @@ def _from_query(query: Query) -> Object:
     document: Object = {}
     if text := query.get("gracePeriodSeconds"):
         try:
-            document["gracePeriodSeconds"] = int(text)
+            document["gracePeriodSeconds"] = parse_int64(text)
         except ValueError:
             raise BadRequest(f"gracePeriodSeconds: {text!r} is not an integer") from None
     if policy := query.get("propagationPolicy"):
@@ -164,7 +165,7 @@ def list_options(query: Query, *, watch: bool = False) -> ListOptions:
         field_selector=query.get("fieldSelector"),
         resource_version=query.get("resourceVersion"),
         resource_version_match=query.get("resourceVersionMatch"),
-        limit=_integer(query, "limit"),
+        limit=max(0, _integer(query, "limit")),
         continue_token=query.get("continue"),
         timeout_s=_integer(query, "timeoutSeconds"),
         bookmarks=query.flag("allowWatchBookmarks"),
@@ -209,11 +210,22 @@ def _watch_list_errors(options: ListOptions) -> list[FieldError]:
     return errors
 
 
+_INT64 = re.compile(r"[+-]?[0-9]{1,19}")
+
+
+def parse_int64(text: str) -> int:
+    """Raises ValueError, for what Python alone takes as a number too: underscores, spaces, the digits of all scripts."""
+    number = int(text) if _INT64.fullmatch(text) else None
+    if number is None or not -(2**63) <= number < 2**63:
+        raise ValueError(f"no integer of 64 bits: {text[:40]!r}")
+    return number
+
+
 def _integer(query: Query, name: str) -> int:
     text = query.get(name)
     if not text:
         return 0
     try:
-        return int(text)
+        return parse_int64(text)
     except ValueError:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})') from None

@@ -51,9 +51,10 @@ class ExpiredToken(Expired):
 
 
 def parse_revision(text: str) -> int:
-    if not text.isdigit():
-        problem = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise BadRequest(f'resourceVersion: Invalid value: "{text}": {problem}')
+    well_formed = text.isascii() and text.isdigit()
+    if not well_formed or len(text) > 20 or int(text) >= 2**64:
+        why = "value out of range" if well_formed else "invalid syntax"
+        raise BadRequest(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}')
     return int(text)
 
 

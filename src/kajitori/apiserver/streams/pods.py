@@ -1,5 +1,6 @@
 """pods/log, exec, attach, portforward: which container is meant, and the kubelet's own path for it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -170,10 +171,13 @@ def _names(containers: Iterable[Object] | None) -> list[str]:
     return [container["name"] for container in containers or ()]
 
 
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
+
+
 def check_log_options(options: Mapping[str, str]) -> None:
     """Raises BadRequest for what cannot be meant."""
     for name in ("sinceSeconds", "tailLines", "limitBytes"):
-        if name in options and not options[name].lstrip("-").isdigit():
+        if name in options and not _NUMBER.fullmatch(options[name]):
             raise BadRequest(f'{name}: "{options[name]}" is not a number')
     if int(options.get("tailLines", "0")) < 0:
         raise BadRequest(f"tailLines: Invalid value: {options['tailLines']}: must be greater than or equal to 0")

@@ -100,7 +100,7 @@ def _pod_port(pod: Object, port: str) -> str:
     containers = pod["spec"].get("containers") or ()
     if not port:
         return next((str(p["containerPort"]) for c in containers for p in c.get("ports") or ()), "80")
-    if port.isdigit():
+    if port.isdecimal():
         return port
     for container in containers:
         for declared in container.get("ports") or ():
@@ -110,7 +110,7 @@ def _pod_port(pod: Object, port: str) -> str:
 
 
 def _address(host: str, port: str, scheme: str) -> Address:
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65536:
         raise BadRequest(f'invalid port "{port}"')
     tls = None
     if scheme == "https":
