@@ -201,6 +201,10 @@ class HttpConnection(asyncio.Protocol):
         self._arrived.append(incoming)
         upgrade = self._parser.should_upgrade()
         if upgrade:
+            if "transfer-encoding" in incoming.headers or self._declared_length(incoming):
+                # llhttp leaves the body to the new protocol, and a declined upgrade would read it as a request.
+                self._refuse(400, "a request that asks for an upgrade has no body: send one or the other")
+                return
             self._upgrading = True
         if self._idle and not self._ready:
             self._begin(incoming, upgrade)
