@@ -9,6 +9,7 @@ from kajitori.api.cel.ast import Call, Entry, FieldInit, Ident, ListOf, Literal,
 from kajitori.api.cel.errors import CompileError, Issue
 from kajitori.api.cel.macros import MacroError, expand
 from kajitori.api.cel.tokens import END, Token, bytes_of, issue, text_of, tokenize
+from kajitori.api.cel.types import RESERVED
 from kajitori.api.cel.values import UInt
 
 SIZE_MAX = 100_000
@@ -25,28 +26,6 @@ _EXPRESSION = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 )
 _CONSTANTS = {"true": True, "false": False, "null": None}
-# Words that may not name a variable or function.
-_RESERVED = frozenset(
-    [
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
 _INT64 = 2**63
 
 
@@ -256,7 +235,7 @@ class _Parser:
         self._fail(token.at, f"Syntax error: mismatched input '{token.text}' expecting {_EXPRESSION}")
 
     def _named(self, token: Token, dot: str) -> Node:
-        if token.text in _RESERVED:
+        if token.text in RESERVED:
             self._note(token.at, f"reserved identifier: {token.text}")
         name = dot + token.text
         opened = self._peek()

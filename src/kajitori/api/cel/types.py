@@ -162,32 +162,12 @@ def _named(word: str, inner: tuple[Type, ...]) -> Type:
     return param(word) if len(word) == 1 else Type("opaque", word, inner)
 
 
-# Names that may not be used in expressions as they are (the language's reserved words).
-_RESERVED = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
+RESERVED = frozenset({
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
+    "namespace", "return", "var", "void", "while",
+})  # fmt: skip
+"""Words that may not name a variable or a function."""
+_UNUSABLE = RESERVED | {"true", "false", "null", "in"}
 _ESCAPES = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _ESCAPED = re.compile(r"__|[-./]")
 _ESCAPABLE = re.compile(r"[A-Za-z_./-][A-Za-z0-9_./-]*", re.ASCII)
@@ -195,7 +175,7 @@ _ESCAPABLE = re.compile(r"[A-Za-z_./-][A-Za-z0-9_./-]*", re.ASCII)
 
 def escape(name: str) -> str | None:
     """A property's name as expressions write it; None when they cannot."""
-    if name in _RESERVED:
+    if name in _UNUSABLE:
         return f"__{name}__"
     if _ESCAPABLE.fullmatch(name) is None:
         return None

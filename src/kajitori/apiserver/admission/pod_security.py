@@ -6,28 +6,18 @@ from kajitori.api import core
 from kajitori.api.meta import Object, labels_of, name_of
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
 from kajitori.apiserver.admission.pod_security_standards import BASELINE, PRIVILEGED, RESTRICTED, violations
+from kajitori.apiserver.admission.pod_templates import TEMPLATES
 from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 
 _LABEL = "pod-security.kubernetes.io/"
 _LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)
 _NAMESPACES: Kind = ("", "namespaces")
-# Where each kind of workload keeps its pod template.
-_TEMPLATES: dict[Kind, tuple[str, ...]] = {
-    ("", "replicationcontrollers"): ("spec", "template"),
-    ("", "podtemplates"): ("template",),
-    ("apps", "deployments"): ("spec", "template"),
-    ("apps", "replicasets"): ("spec", "template"),
-    ("apps", "statefulsets"): ("spec", "template"),
-    ("apps", "daemonsets"): ("spec", "template"),
-    ("batch", "jobs"): ("spec", "template"),
-    ("batch", "cronjobs"): ("spec", "jobTemplate", "spec", "template"),
-}
 # Existing pods looked at when a namespace's level is raised.
 _EXISTING_MAX = 3000
 
 
 class PodSecurity(Plugin):
-    kinds = frozenset((PODS, _NAMESPACES, *_TEMPLATES))
+    kinds = frozenset((PODS, _NAMESPACES, *TEMPLATES))
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -40,7 +30,7 @@ class PodSecurity(Plugin):
             self._namespace(request)
         elif kind != PODS:
             if not request.subresource:
-                self._template(request, _TEMPLATES[kind])
+                self._template(request, TEMPLATES[kind])
         elif request.subresource in ("", "ephemeralcontainers", "resize"):
             self._pod(request)
 

@@ -6,22 +6,12 @@ from kajitori.api.errors import Invalid
 from kajitori.api.field_errors import FieldError, forbidden
 from kajitori.api.meta import Object
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, subject
+from kajitori.apiserver.admission.pod_templates import TEMPLATES
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 
 _DETAIL = "disallowed by cluster policy"
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
-# Where each kind keeps the spec of its pods.
-_SPECS: dict[Kind, str] = {
-    PODS: "spec",
-    ("", "podtemplates"): "template.spec",
-    ("", "replicationcontrollers"): "spec.template.spec",
-    ("apps", "deployments"): "spec.template.spec",
-    ("apps", "replicasets"): "spec.template.spec",
-    ("apps", "statefulsets"): "spec.template.spec",
-    ("apps", "daemonsets"): "spec.template.spec",
-    ("batch", "jobs"): "spec.template.spec",
-    ("batch", "cronjobs"): "spec.jobTemplate.spec.template.spec",
-}
+_SPECS: dict[Kind, tuple[str, ...]] = {PODS: ("spec",)} | {kind: (*path, "spec") for kind, path in TEMPLATES.items()}
 
 
 class PrivilegedContainers(Plugin):
@@ -34,13 +24,13 @@ class PrivilegedContainers(Plugin):
         if kind == PODS and request.operation is Operation.UPDATE and not request.subresource:
             return  # what could have made it privileged is immutable
         obj, path = subject(request), _SPECS[kind]
-        if errors := list(_errors(_at(obj, path), path)):
+        if errors := list(_errors(_at(obj, path), ".".join(path))):
             resource = request.resource
             raise Invalid.of(resource.group, resource.kind, obj["metadata"].get("name", ""), errors)
 
 
-def _at(obj: Object, path: str) -> Object:
-    for step in path.split("."):
+def _at(obj: Object, path: tuple[str, ...]) -> Object:
+    for step in path:
         obj = obj.get(step) or {}
     return obj
 

@@ -142,7 +142,9 @@ def options_of(context: RequestContext, kind: Resource) -> Object:
         return {**document, "path": path or "/"}
     document |= {name: True for name in _FLAGS if query.flag(name)}
     document |= {name: query.get(name) for name in _WORDS if query.get(name)}
-    document |= {name: [int(n) for n in query.all(name) if n.isdecimal() and len(n) < 20] for name in _NUMBERS if query.all(name)}
+    document |= {
+        name: [int(n) for n in query.all(name) if n.isdecimal() and len(n) < 20] for name in _NUMBERS if query.all(name)
+    }
     if kind.kind == "PodExecOptions":
         document["command"] = query.all("command")
     return document
