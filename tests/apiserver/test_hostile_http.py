@@ -160,6 +160,9 @@ def answers(wire):
         wire = wire[length:]
 
 
+UPGRADE = b"PUT / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+
+
 @pytest.mark.parametrize(
     ("pieces", "status"),
     [
@@ -171,6 +174,8 @@ def answers(wire):
         ([b"GET / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"], 400),
         ([b"GET / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n"], 400),
         ([b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"], 400),
+        ([UPGRADE + b"Content-Length: 18\r\n\r\nGET /b HTTP/1.1\r\n\r\n"], 400),
+        ([UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n"], 400),
     ],
 )
 def test_too_much_and_too_ambiguous_is_refused(pieces, status):

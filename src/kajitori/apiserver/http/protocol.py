@@ -202,9 +202,8 @@ class HttpConnection(asyncio.Protocol):
         upgrade = self._parser.should_upgrade()
         if upgrade:
             if "transfer-encoding" in incoming.headers or self._declared_length(incoming):
-                # llhttp leaves the body to the new protocol, and a declined upgrade would read it as a request.
-                self._refuse(400, "a request that asks for an upgrade has no body: send one or the other")
-                return
+                # llhttp leaves the body to the new protocol; it would be read as the next request.
+                return self._refuse(400, "a request that asks for an upgrade has no body: send one or the other")
             self._upgrading = True
         if self._idle and not self._ready:
             self._begin(incoming, upgrade)
