@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from kajitori.apiserver.aggregation.aggregator import Aggregation
 from kajitori.apiserver.audit.auditor import Auditor
+from kajitori.apiserver.exposition import Family
 from kajitori.apiserver.health import Check
 from kajitori.apiserver.http_types import Handler, HandlerKey
 from kajitori.apiserver.interfaces import (
@@ -56,3 +57,5 @@ class Extension:
     auditor: Auditor | None = None
     live_checks: Mapping[str, Check] = field(default_factory=dict)
     ready_checks: Mapping[str, Check] = field(default_factory=dict)
+    families: Sequence[Family] = ()
+    """What /metrics shows besides the server's own."""

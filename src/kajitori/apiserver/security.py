@@ -41,6 +41,7 @@ from kajitori.apiserver.authz.settings import NODE, RBAC, AuthorizationSettings,
 from kajitori.apiserver.bootstrap.apply import bootstrap
 from kajitori.apiserver.bootstrap.cluster import ClusterFacts
 from kajitori.apiserver.bootstrap.policy import node_rules
+from kajitori.apiserver.exposition import Family
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.http_types import Handler, HandlerKey, RestHooks
 from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects
@@ -111,6 +112,7 @@ class Security:
     hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
     anonymous_paths: frozenset[str] | None
     auditor: Auditor | None
+    families: Sequence[Family]
     _begin: Callable[[], "asyncio.Future[None]"]
     _loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
     _stops: Sequence[Callable[[], None]]
@@ -130,6 +132,7 @@ class Security:
             hooks=self.hooks,
             anonymous_paths=self.anonymous_paths,
             auditor=self.auditor,
+            families=self.families,
         )
 
     async def start(self) -> None:
@@ -198,6 +201,7 @@ def build(
         },
         config.authentication.anonymous.paths,
         config.auditor,
+        around.figures.families,
         lambda: asyncio.ensure_future(bootstrap(objects, _facts(config))),
         {
             "cluster role aggregation": Aggregator(objects, clock).run,

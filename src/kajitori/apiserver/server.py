@@ -133,6 +133,8 @@ class ApiServer:
         if (aggregation := extension.aggregation) is not None:
             self.discovery.others, self.discovery.priority = aggregation.versions, aggregation.priority
             self._openapi.others, self._openapi.others_v3 = aggregation.openapi, aggregation.openapi_v3
+        for family in extension.families:
+            self.metrics.register(family)
         self._paths = sorted(extension.path_handlers.items(), key=lambda item: -len(item[0]))
 
     async def start(self) -> None:

@@ -15,6 +15,7 @@ from kajitori.apiserver.admission.policy_status import PolicyStatus
 from kajitori.apiserver.admission.scene import Surroundings
 from kajitori.apiserver.admission.validating_policies import ValidatingPolicies
 from kajitori.apiserver.admission.versions import Versions
+from kajitori.apiserver.exposition import exposition
 from kajitori.apiserver.interfaces import AdmissionRequest, Attributes, Operation, Verdict
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.objects import FakeObjects
@@ -45,6 +46,7 @@ class World:
         self.authorizer = Rules(*verbs)
         registry = Registry()
         around = Surroundings(self.objects, self.authorizer, registry, Versions(registry), VirtualClock())
+        self.figures = around.figures
         self.mutating, self.validating = MutatingPolicies(around), ValidatingPolicies(around)
 
     def policy(self, name: str = "p", *, binding: Object | None = None, **spec: Any) -> None:
@@ -439,3 +441,23 @@ def test_a_policy_is_type_checked_once_for_each_generation() -> None:
         task.cancel()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("fields", "counted"),
+    [
+        ({"binding": {"validationActions": ["Warn", "Audit"]}}, ["no_error warn", "no_error audit"]),
+        (
+            {"validations": [{"expression": "object.absent == 1"}], "failurePolicy": "Ignore"},
+            ["invalid_error allow"],
+        ),
+    ],
+)
+def test_what_does_not_hold_is_counted_by_what_follows(fields: dict[str, Any], counted: list[str]) -> None:
+    world = World()
+    world.policy(**{**enough(), **fields})
+    world.admit()
+    text = exposition(world.figures.families, open_metrics=False).decode()
+    for error, action in map(str.split, counted):
+        labels = f'policy="p",policy_binding="p-binding",error_type="{error}",enforcement_action="{action}"'
+        assert f"apiserver_validating_admission_policy_check_total{{{labels}}} 1" in text

@@ -15,6 +15,7 @@ from kajitori.apiserver.admission.versions import Versions
 from kajitori.apiserver.admission.webhook_calls import CallFailed
 from kajitori.apiserver.admission.webhook_configurations import MUTATING, VALIDATING
 from kajitori.apiserver.admission.webhooks import MutatingWebhooks, ValidatingWebhooks
+from kajitori.apiserver.exposition import exposition
 from kajitori.apiserver.extension import EverythingIsAllowed
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 from kajitori.kit.clock import VirtualClock
@@ -341,3 +342,54 @@ def test_webhooks_have_no_say_in_webhooks() -> None:
     configuration = {"metadata": {"name": "a"}}
     world.run(AdmissionRequest(ADMIN, Operation.CREATE, VALIDATING, "", "a", configuration))
     assert world.asked == []
+
+
+def shown(world: World) -> str:
+    return exposition(world.around.figures.families, open_metrics=False).decode()
+
+
+def test_answers_denials_and_failures_are_counted_under_upstreams_names() -> None:
+    world = World()
+    world.webhook("a.example.com", allow, mutating=True)
+    world.webhook("b.example.com", lambda request: {"allowed": False, "status": {"code": 999}})
+    with pytest.raises(StatusError):
+        world.admit()
+    text, prefix = shown(world), "apiserver_admission_webhook_"
+    a, b = 'name="a.example.com",type="admit"', 'name="b.example.com",type="validating"'
+    for line in (
+        f'{prefix}request_total{{{a},operation="CREATE",code="200",rejected="false"}} 1',
+        f'{prefix}request_total{{{b},operation="CREATE",code="600",rejected="true"}} 1',
+        f'{prefix}rejection_count{{{b},operation="CREATE",error_type="no_error",rejection_code="600"}} 1',
+        f'{prefix}admission_duration_seconds_count{{{b},operation="CREATE",rejected="true"}} 1',
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("policy", "line"),
+    [
+        ("Ignore", 'fail_open_count{name="a.example.com",type="admit"} 1'),
+        ("Fail", 'error_type="calling_webhook_error",rejection_code="503"} 1'),
+    ],
+)
+def test_a_webhook_that_cannot_be_asked_is_counted_by_what_its_failure_means(policy: str, line: str) -> None:
+    def unreachable(request: dict[str, Any]) -> dict[str, Any]:
+        raise CallFailed("nobody there")
+
+    world = World()
+    world.webhook("a.example.com", unreachable, mutating=True, failurePolicy=policy)
+    if policy == "Ignore":
+        world.admit()
+    else:
+        with pytest.raises(InternalError):
+            world.admit()
+    assert line in shown(world)
+
+
+def test_a_patch_that_cannot_be_applied_counts_as_the_servers_refusal() -> None:
+    world = World()
+    broken = patched({"op": "remove", "path": "/data/absent"})
+    world.webhook("a.example.com", lambda request: broken, mutating=True)
+    with pytest.raises(InternalError):
+        world.admit()
+    assert 'error_type="apiserver_internal_error",rejection_code="0"} 1' in shown(world)

@@ -1,6 +1,6 @@
 """What expressions see of a request: the request in the version that the rule names, and what surrounds it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kajitori.api import core
@@ -8,6 +8,7 @@ from kajitori.api.errors import NotFound
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
+from kajitori.apiserver.admission.figures import AdmissionFigures
 from kajitori.apiserver.admission.matching import is_namespace, namespace_of_request
 from kajitori.apiserver.admission.versions import Versions, shown_in
 from kajitori.apiserver.admission.webhook_review import admission_request
@@ -24,6 +25,7 @@ class Surroundings:
     registry: Registry
     versions: Versions
     clock: Clock
+    figures: AdmissionFigures = field(default_factory=AdmissionFigures)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import orjson
 
 from kajitori.api import admissionregistration
 from kajitori.api.errors import StatusError
+from kajitori.apiserver.admission.figures import AdmissionFigures
 from kajitori.apiserver.admission.plugin import Configured, refusal
 from kajitori.apiserver.admission.policy_matching import Matching, Question
 from kajitori.apiserver.admission.policy_source import PolicySource, is_outside
@@ -43,7 +44,7 @@ class ValidatingPolicies(Configured):
         """Every policy is asked, whatever the first one says: some only warn or take notes."""
         if not self._source.bound or is_outside(request):
             return
-        answer = _Answer(request)
+        answer = _Answer(request, self._around.figures)
         matching: Matching[ValidationRules] = Matching(self._around, request)
         async for question in matching.questions(self._source):
             if question.error:
@@ -58,6 +59,8 @@ class ValidatingPolicies(Configured):
             judgement = await question.policy.compiled.judge(scene, may_fail=question.policy.may_fail)
             for decision in judgement.denials:
                 answer.denied(question, decision)
+            for kind in judgement.forgiven:
+                answer.forgiven(question, kind)
             for why in judgement.failures:
                 answer.refuse(question, why)
             answer.note(question.policy.name, judgement.notes)
@@ -67,8 +70,9 @@ class ValidatingPolicies(Configured):
 class _Answer:
     """What all policies say of one request. The first denial is the one that the client is told."""
 
-    def __init__(self, request: AdmissionRequest) -> None:
+    def __init__(self, request: AdmissionRequest, figures: AdmissionFigures) -> None:
         self._request = request
+        self._figures = figures
         self._refusal: tuple[str, str] | None = None
         self._notes: dict[str, list[str]] = {}
 
@@ -81,6 +85,7 @@ class _Answer:
         assert question.binding is not None
         policy, binding, actions = question.policy.name, question.binding, question.binding.spec["validationActions"]
         for action in actions:
+            self._figures.checked(policy, binding.name, decision.error, action.lower())
             if action == "Deny":
                 self.refuse(question, decision.message, decision.reason)
             elif action == "Warn":
@@ -95,6 +100,10 @@ class _Answer:
                     "validationActions": actions,
                 }
                 self._request.annotations.setdefault(_FAILURE, orjson.dumps([noted]).decode())
+
+    def forgiven(self, question: "Question[ValidationRules]", error: str) -> None:
+        assert question.binding is not None
+        self._figures.checked(question.policy.name, question.binding.name, error, "allow")
 
     def refuse(self, question: "Question[ValidationRules]", why: str, reason: str = "") -> None:
         if self._refusal is None:

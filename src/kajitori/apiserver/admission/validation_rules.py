@@ -21,22 +21,27 @@ from kajitori.apiserver.admission.evaluating import Asking
 from kajitori.apiserver.admission.scene import Scene
 
 _MESSAGE_BYTES_MAX = 5 * 1024
+NO_ERROR, _COMPILE_ERROR, _INVALID_ERROR, _OUT_OF_BUDGET = "no_error", "compile_error", "invalid_error", "out_of_budget"
+"""What metrics call the ways in which an expression fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A validation that does not hold. `index` is its number in the policy."""
+    """A validation that does not hold. `index` is its number in the policy; `error` why it could not be evaluated."""
 
     message: str
     reason: str = ""
     index: int = 0
+    error: str = NO_ERROR
 
 
 @dataclass(slots=True)
 class Judgement:
-    """`denials` are treated as the binding wants it, `failures` refuse the request; `notes` are for the audit log."""
+    """`denials` are treated as the binding wants it, `failures` refuse the request; `notes` are for the audit log.
+    `forgiven` are the errors of what the policy's failurePolicy lets pass."""
 
     denials: list[Decision] = field(default_factory=list)
+    forgiven: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
 
@@ -77,14 +82,16 @@ class ValidationRules:
         if self._conditions is not None:
             verdict = await self._conditions.judge(scene)
             if verdict.error:
-                judgement.denials.append(Decision(verdict.error))
+                judgement.denials.append(Decision(verdict.error, error=_INVALID_ERROR))
             if not verdict.holds:
                 return judgement
         try:
             await self._validate(scene, judgement, may_fail)
             await self._annotate(scene, judgement, may_fail)
         except OutOfBudget as error:
-            return Judgement() if may_fail else Judgement([Decision(str(error))])
+            if may_fail:
+                return Judgement(forgiven=[_OUT_OF_BUDGET])
+            return Judgement([Decision(str(error), error=_OUT_OF_BUDGET)])
         return judgement
 
     async def _validate(self, scene: Scene, judgement: Judgement, may_fail: bool) -> None:
@@ -92,8 +99,11 @@ class ValidationRules:
         for index, rule in enumerate(self._validations):
             outcome = await evaluation.of(rule.expression)
             if outcome.error:
-                if not may_fail:
-                    judgement.denials.append(Decision(outcome.error, index=index))
+                kind = _COMPILE_ERROR if rule.expression.program is None else _INVALID_ERROR
+                if may_fail:
+                    judgement.forgiven.append(kind)
+                else:
+                    judgement.denials.append(Decision(outcome.error, index=index, error=kind))
             elif outcome.value is not True:
                 message = await _message(rule, evaluation)
                 judgement.denials.append(Decision(message, rule.reason, index))

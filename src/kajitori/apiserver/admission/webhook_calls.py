@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 import orjson
 
-from kajitori.api.errors import BadRequest
+from kajitori.api.errors import BadRequest, StatusError
 from kajitori.api.meta import Object
+from kajitori.apiserver.admission.figures import DENIED, INTERNAL, UNANSWERED, Asked
 from kajitori.apiserver.admission.scene import Scene
 from kajitori.apiserver.admission.webhook_configurations import Hook
 from kajitori.apiserver.admission.webhook_review import (
@@ -23,6 +24,8 @@ from kajitori.kit.clock import Clock
 
 _REQUEST_S = 34.0
 """How long a write may take, whatever the client allows (upstream's bound)."""
+_UNAVAILABLE = 503
+"""What upstream counts a webhook as that gave no usable answer."""
 
 
 class CallFailed(Exception):
@@ -65,9 +68,34 @@ class Answer:
 
 async def ask(hook: Hook, scene: Scene, caller: Caller, deadline: Deadline, *, mutating: bool) -> Answer:
     """Raises StatusError for a denial, Unanswered for everything that is no answer."""
-    request = scene.request
-    if request.dry_run and hook.has_side_effects:
+    figures, clock, asked = scene.around.figures, scene.around.clock, asked_of(hook, scene, mutating=mutating)
+    if scene.request.dry_run and hook.has_side_effects:
+        figures.refused(asked, INTERNAL, 0)
         raise BadRequest(f'admission webhook "{hook.name}" does not support dry run')
+    began_s = clock.monotonic()
+    try:
+        answer = await _ask(hook, scene, caller, deadline, mutating=mutating)
+    except Unanswered:
+        figures.answered(asked, clock.monotonic() - began_s, _UNAVAILABLE, rejected=not hook.may_fail)
+        if hook.may_fail:
+            figures.failed_open(asked)
+        else:
+            figures.refused(asked, UNANSWERED, _UNAVAILABLE)
+        raise
+    except StatusError as denied:
+        figures.answered(asked, clock.monotonic() - began_s, denied.status_code, rejected=True)
+        figures.refused(asked, DENIED, denied.status_code)
+        raise
+    figures.answered(asked, clock.monotonic() - began_s, 200, rejected=False)
+    return answer
+
+
+def asked_of(hook: Hook, scene: Scene, *, mutating: bool) -> Asked:
+    return Asked(hook.name, "admit" if mutating else "validating", str(scene.request.operation))
+
+
+async def _ask(hook: Hook, scene: Scene, caller: Caller, deadline: Deadline, *, mutating: bool) -> Answer:
+    request = scene.request
     uid = str(uuid.uuid4())
     try:
         version = review_version(hook.review_versions)

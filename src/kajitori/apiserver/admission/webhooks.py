@@ -14,12 +14,13 @@ from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform
+from kajitori.apiserver.admission.figures import INTERNAL
 from kajitori.apiserver.admission.matching import is_configuration
 from kajitori.apiserver.admission.plugin import Configured, refusal
 from kajitori.apiserver.admission.rounds import Rounds, state_of
 from kajitori.apiserver.admission.scene import Scene, Surroundings, namespace_of, scene_of
 from kajitori.apiserver.admission.versions import converted, kind_of_document
-from kajitori.apiserver.admission.webhook_calls import Caller, CallFailed, Deadline, Unanswered, ask
+from kajitori.apiserver.admission.webhook_calls import Caller, CallFailed, Deadline, Unanswered, ask, asked_of
 from kajitori.apiserver.admission.webhook_configurations import MUTATING, VALIDATING, Hook, WebhookConfigurations
 from kajitori.apiserver.interfaces import AdmissionRequest
 
@@ -120,7 +121,11 @@ class MutatingWebhooks(_Webhooks):
         if scene.object is None or request.object is None:
             why = f'admission webhook "{hook.name}" attempted to modify the object'
             raise InternalError(f"Internal error occurred: {why}, which is not supported for this operation")
-        patched = await self._patched(scene, scene.object, answer.patch)
+        try:
+            patched = await self._patched(scene, scene.object, answer.patch)
+        except StatusError:
+            self._around.figures.refused(asked_of(hook, scene, mutating=True), INTERNAL, 0)
+            raise
         before = state_of(request.object)
         request.object.clear()
         request.object.update(patched)
