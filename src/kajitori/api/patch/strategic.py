@@ -11,13 +11,14 @@ import orjson
 
 from kajitori.api.errors import BadRequest, StatusError
 from kajitori.api.meta import Object
-from kajitori.api.patch.element_order import by_key, in_order
+from kajitori.api.patch.element_order import by_key, in_order, itself, places
 from kajitori.api.patch.refusals import (
     APPLY_PATCH,
     JSON_PATCH,
     MERGE_PATCH,
     broken,
     go_map,
+    not_applicable,
     unsupported_media_type,
 )
 from kajitori.api.resource import Resource
@@ -55,7 +56,7 @@ def _merge_map(original: Object, patch: Object, node: Node | None) -> Object:
         if key.startswith(_DELETE_PRIMITIVES):
             name = key.removeprefix(_DELETE_PRIMITIVES)
             if name in original and isinstance(value, list):
-                original[name] = [item for item in original[name] if item not in value]
+                original[name] = _without(original[name], value)
             continue
         if value is None:
             original.pop(key, None)
@@ -69,6 +70,13 @@ def _merge_map(original: Object, patch: Object, node: Node | None) -> Object:
         else:
             original[key] = value
     return original
+
+
+def _without(original: Any, removed: list[Any]) -> list[Any]:
+    if not isinstance(original, list):
+        raise BadRequest(_BAD_PRIMITIVE_LIST)
+    gone = {itself(item) for item in removed}
+    return [item for item in original if itself(item) not in gone]
 
 
 def _directed(patch: Object) -> Object:
@@ -94,10 +102,11 @@ def _retain_keys(original: Object, patch: Object) -> None:
     retained = patch.pop(_RETAIN_KEYS)
     if not isinstance(retained, list):
         raise BadRequest(_BAD_RETAIN_KEYS)
+    kept = {key for key in retained if isinstance(key, str)}
     for key, value in patch.items():
-        if value is not None and not key.startswith(_LISTS) and key not in retained:
+        if value is not None and not key.startswith(_LISTS) and key not in kept:
             raise BadRequest(_BAD_RETAIN_KEYS)
-    for key in [key for key in original if key not in retained]:
+    for key in [key for key in original if key not in kept]:
         del original[key]
 
 
@@ -118,17 +127,23 @@ def _merge_list(original: list[Any], patch: list[Any], key: str, node: Node | No
         return patch
     if not original and not patch:
         return original
-    if not isinstance((original or patch)[0], dict):
+    if _element_type(original, patch) is not dict:
         merged = list(dict.fromkeys([*original, *patch]))
-        return in_order(merged, wanted=patch, present=original, identity=_itself)
+        return in_order(merged, wanted=patch, present=original, identity=itself)
     if not merge_key:
         raise broken(f"cannot merge lists without merge key for {key}")
     merged, plain, present = _merge_items(original, patch, merge_key, _element(key, node))
     return in_order(merged, wanted=plain, present=present, identity=by_key(merge_key))
 
 
-def _itself(item: Any) -> Any:
-    return item
+def _element_type(*lists: list[Any]) -> type:
+    """The one type of all elements."""
+    types = {type(item) for items in lists for item in items}
+    if list in types:
+        raise not_applicable()
+    if len(types) > 1 or types == {type(None)}:
+        raise broken(f"list element types are not identical: {go_map(list(lists))}")
+    return types.pop()
 
 
 def _merge_items(
@@ -136,14 +151,15 @@ def _merge_items(
 ) -> tuple[list[Any], list[Any], list[Any]]:
     """The merged list, the items of the patch that were not directives, and the list that they met."""
     plain: list[Object] = []
+    identity: Callable[[Any], Any] = by_key(merge_key)
+    deleted = set()
     replace = False
     for item in patch:
         directive = item.get(_DIRECTIVE) if isinstance(item, dict) else None
         if directive is None:
             plain.append(item)
         elif directive == "delete":
-            deleted = _key_value(item, merge_key)
-            original = [found for found in original if found.get(merge_key) != deleted]
+            deleted.add(_key_value(item, merge_key))
         elif directive == "replace":
             replace = True
         elif directive == "merge":
@@ -152,12 +168,13 @@ def _merge_items(
             raise _unknown_directive(item)
     if replace:
         return plain, [], plain
-    merged = list(original)
-    identity: Callable[[Any], Any] = by_key(merge_key)
+    original = [found for found in original if identity(found) not in deleted]
+    merged, known = list(original), places(original, identity)
     for item in plain:
         wanted = _key_value(item, merge_key)
-        index = next((i for i, found in enumerate(merged) if identity(found) == wanted), None)
+        index = known.get(wanted)
         if index is None:
+            known[wanted] = len(merged)
             merged.append(_plain(item))
         else:
             merged[index] = _merge_map(merged[index], item, element)
@@ -167,7 +184,7 @@ def _merge_items(
 def _key_value(item: Any, merge_key: str) -> Any:
     if not isinstance(item, dict) or merge_key not in item:
         raise broken(f"map: {go_map(item)} does not contain declared merge key: {merge_key}")
-    return item[merge_key]
+    return itself(item[merge_key])
 
 
 def _ordered_lists(original: Object, patch: Object, node: Node | None) -> None:
@@ -178,10 +195,12 @@ def _ordered_lists(original: Object, patch: Object, node: Node | None) -> None:
         if not isinstance(order, list):
             raise BadRequest(_BAD_ELEMENT_ORDER)
         present, change = original.get(key), patch.get(key)
+        if not isinstance(present, list | None):
+            raise BadRequest(_BAD_ELEMENT_ORDER)
         if (key in patch and change is None) or (present is None and change is None):
             continue
         _, merge_key = _merge_key(key, node)
-        identity = by_key(merge_key) if merge_key else _itself
+        identity = by_key(merge_key) if merge_key else itself
         if change is not None:
             _check_order(change, order, identity)
             patch.pop(key)
@@ -205,10 +224,12 @@ def _check_order(change: Any, order: list[Any], identity: Callable[[Any], Any]) 
         if _is_directive(item):
             continue
         value = identity(item)
-        if value not in wanted[position:]:
+        while position < len(wanted) and wanted[position] != value:
+            position += 1
+        if position == len(wanted):
             listed, given = go_map(order), go_map(change)
             raise broken(f"The order in patch list:\n{given}\n doesn't match {_ELEMENT_ORDER} list:\n{listed}\n")
-        position = wanted.index(value, position) + 1
+        position += 1
 
 
 def _plain(value: Any) -> Any:
