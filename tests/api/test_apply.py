@@ -69,7 +69,8 @@ def test_what_is_no_longer_said_is_removed() -> None:
 def test_what_another_manager_owns_too_stays() -> None:
     first = applied(None, config_map(a="1", b="2"), "m1")
     shared = applied(first, config_map(b="2"), "m2")
-    assert managers_of(shared) == ["m1", "m2"]
+    assert managers_of(shared) == ["m2", "m1"]
+    assert "time" not in shared["metadata"]["managedFields"][0], "who changes nothing has no time, and comes first"
     left = applied(shared, config_map(a="1"), "m1")
     assert left["data"] == {"a": "1", "b": "2"}
 
@@ -137,7 +138,7 @@ def test_equal_amounts_do_not_conflict() -> None:
     small = [{"name": "a", "resources": {"limits": {"memory": "1024Mi"}}}]
     same = [{"name": "a", "resources": {"limits": {"memory": "1Gi"}}}]
     live = applied(None, deployment(small), "m1")
-    assert managers_of(applied(live, deployment(same), "m2")) == ["m1", "m2"]
+    assert managers_of(applied(live, deployment(same), "m2")) == ["m2", "m1"]
 
 
 def test_sets_are_merged_by_value() -> None:

@@ -6,10 +6,12 @@ import orjson
 import pytest
 
 from kajitori.api.apps import DEPLOYMENT
-from kajitori.api.core import CONFIG_MAP, NAMESPACE, NODE, POD
+from kajitori.api.core import CONFIG_MAP, EVENT, NAMESPACE, NODE, POD
 from kajitori.api.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound, StatusError
+from kajitori.api.field_errors import invalid
 from kajitori.api.registry import BUILTIN
 from kajitori.apiserver.extension import Extension
+from kajitori.apiserver.rest.judged_again import each_time
 from kajitori.apiserver.rest.metadata import validate
 from kajitori.client.interface import PatchType
 from kajitori.testing.cluster import ControlPlane
@@ -146,7 +148,11 @@ def test_a_namespace_on_what_has_none_is_dropped(in_cluster):
             'Nothing in version "v1" cannot be handled as a ConfigMap: '
             'no kind "Nothing" is registered for version "v1" in scheme "pkg/api/legacyscheme/scheme.go:30"',
         ),
-        ({"apiVersion": "v2"}, "the API version in the data (v2) does not match the expected API version (v1)"),
+        (
+            {"apiVersion": "v2"},
+            'ConfigMap in version "v2" cannot be handled as a ConfigMap: '
+            'no kind "ConfigMap" is registered for version "v2" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        ),
         (
             {"kind": 5},
             "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse "
@@ -262,7 +268,7 @@ def test_duplicate_fields_are_refused_when_strict(in_cluster):
 def test_malformed_bodies_are_the_clients_fault(in_cluster):
     async def scenario(plane):
         path = "/api/v1/namespaces/default/configmaps"
-        for body in (b"{", b"[]", b"null", b'"x"', b'{"metadata": []}', b'{"metadata":{"name":3}}'):
+        for body in (b"{", b"[]", b'"x"', b'{"metadata": []}', b'{"metadata":{"name":3}}'):
             status, _, answer = await send(plane, "POST", path, body)
             assert status == 400 and answer["reason"] == "BadRequest", body
         status, _, answer = await send(plane, "POST", path, b"x", content_type="text/plain")
@@ -378,6 +384,7 @@ def test_generation_counts_changes_of_the_spec_alone(in_cluster):
         assert await patched({"metadata": {"labels": {"a": "b"}}}) == 1
         assert await patched({"status": {"replicas": 1}}, "status") == 1
         assert await patched({"spec": {"replicas": 5}}) == 2
+        assert await patched({"metadata": {"annotations": {"a": "b"}}}) == 3, "of deployments, annotations count too"
 
     in_cluster(scenario)
 
@@ -515,6 +522,39 @@ def test_scale_reads_and_writes_the_replicas(in_cluster):
             await plane.client.update(DEPLOYMENT, scale, subresource="scale")
 
     in_cluster(scenario)
+
+
+def test_who_applies_a_scale_owns_the_replicas(in_cluster):
+    async def scenario(plane):
+        path = "/apis/apps/v1/namespaces/default/deployments/d"
+        form = {"content_type": "application/apply-patch+yaml"}
+        wanted = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()}
+        await send(plane, "PATCH", f"{path}?fieldManager=m", wanted, **form)
+        scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "d"}, "spec": {"replicas": 5}}
+        status, _, refused = await send(plane, "PATCH", f"{path}/scale?fieldManager=s", scale, **form)
+        assert status == 409 and refused["message"].endswith('conflict with "m": .spec.replicas')
+        status, _, shown = await send(plane, "PATCH", f"{path}/scale?fieldManager=s&force=true", scale, **form)
+        assert status == 200 and shown["spec"] == {"replicas": 5}
+        entries = (await plane.client.get(DEPLOYMENT, "d", "default"))["metadata"]["managedFields"]
+        assert entries[0] == {
+            "manager": "s",
+            "operation": "Apply",
+            "apiVersion": "apps/v1",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            "subresource": "scale",
+        }
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("resource", "labels", "finalizers"),
+    [(CONFIG_MAP, 4, 2), (DEPLOYMENT, 3, 1), (EVENT, 2, 1)],
+)
+def test_each_time_that_an_updates_metadata_is_judged_is_a_cause(resource, labels, finalizers):
+    bad = [invalid("metadata.labels", "-", "no"), invalid("metadata.finalizers[0]", "-", "no")]
+    assert [e.field for e in each_time(resource, bad, "")] == [bad[0].field] * labels + [bad[1].field] * finalizers
 
 
 def test_unknown_resources_subresources_and_methods(in_cluster):

@@ -56,6 +56,7 @@ DEPLOYMENT = Resource(
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
+    counts_annotations=True,
 )
 
 REPLICA_SET = Resource(

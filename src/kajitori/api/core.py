@@ -293,7 +293,7 @@ SERVICE = Resource(
     selectable_fields=selectable.SERVICE,
     default=networks.default_service,
     validate=services_validation.validate_service,
-    validate_update=services_validation.validate_service_update,
+    revalidate=services_validation.revalidate_service,
     prepare_create=networks.prepare_service,
     prepare_update=prepare_service_update,
 )

@@ -111,6 +111,8 @@ class Resource:
     """What whoever uses this version is warned of."""
     counts_generation: bool = False
     """Whether metadata.generation is kept."""
+    counts_annotations: bool = False
+    """Whether it counts changes of annotations too: a Deployment's are copied to its replica sets."""
 
     @property
     def api_version(self) -> str:

@@ -30,6 +30,7 @@ def node_ports(spec: Object) -> frozenset[int]:
 def prepare_service_update(new: Object, old: Object) -> None:
     keep_status(new, old)
     _drop_of_former_type(new["spec"], old["spec"])
+    _keep_allocated(new["spec"], old["spec"])
 
 
 def _drop_of_former_type(new: Object, old: Object) -> None:
@@ -52,3 +53,30 @@ def _drop_of_former_type(new: Object, old: Object) -> None:
         new.pop("externalTrafficPolicy", None)
     if old["type"] == "LoadBalancer" and new["type"] != "LoadBalancer":
         new.pop("allocateLoadBalancerNodePorts", None)
+
+
+def _keep_allocated(new: Object, old: Object) -> None:
+    """An update that leaves out what the cluster gave means to keep it."""
+    if has_cluster_ip(new) and has_cluster_ip(old):
+        _keep_addresses(new, old)
+    if wants_node_ports(new) and wants_node_ports(old):
+        given = {port["nodePort"] for port in new.get("ports") or () if port.get("nodePort")}
+        before = {(port.get("protocol"), port["port"]): port.get("nodePort") for port in old.get("ports") or ()}
+        for port in new.get("ports") or ():
+            kept = before.get((port.get("protocol"), port.get("port")))
+            if not port.get("nodePort") and kept and kept not in given:
+                port["nodePort"] = kept
+        if new.get("externalTrafficPolicy") == "Local" and not new.get("healthCheckNodePort"):
+            new["healthCheckNodePort"] = old.get("healthCheckNodePort")
+            if not new["healthCheckNodePort"]:
+                del new["healthCheckNodePort"]
+
+
+def _keep_addresses(new: Object, old: Object) -> None:
+    if not new.get("clusterIP") and not new.get("clusterIPs"):
+        for field in ("clusterIP", "clusterIPs"):
+            if field in old:
+                new[field] = old[field]
+    for field in ("ipFamilies", "ipFamilyPolicy"):
+        if not new.get(field) and field in old:
+            new[field] = old[field]

@@ -36,9 +36,9 @@ class World:
 
     def update(self, new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
         kind = core.SERVICE
-        assert kind.prepare_update and kind.validate
+        assert kind.prepare_update and kind.revalidate
         kind.prepare_update(new, old)
-        assert kind.validate(new) == []
+        assert [str(error) for error in kind.revalidate(new, old)] == []
         asyncio.run(self.hooks.before_update(new, old, WRITE))
         return self.objects.put(core.SERVICE, new)
 
@@ -97,7 +97,7 @@ def test_what_was_given_stays_through_updates_and_cannot_be_changed() -> None:
     same = world.update(service(type="NodePort"), old)
     assert same["spec"]["clusterIP"] == old["spec"]["clusterIP"]
     assert same["spec"]["ports"] == old["spec"]["ports"]
-    with pytest.raises(Invalid, match="may not change once set"):
+    with pytest.raises(AssertionError, match="may not change once set"):
         world.update(service(type="NodePort", clusterIP="10.96.0.99"), old)
     closed = world.update({**service(), "spec": {**same["spec"], "type": "ClusterIP"}}, same)
     assert "nodePort" not in closed["spec"]["ports"][0]

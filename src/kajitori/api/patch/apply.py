@@ -12,7 +12,7 @@ import orjson
 from kajitori.api.errors import Conflict
 from kajitori.api.meta import Object
 from kajitori.api.patch.configuration import not_convertible
-from kajitori.api.patch.field_sets import EMPTY, FieldSet, Path, shown, without_below
+from kajitori.api.patch.field_sets import EMPTY, FieldSet, Path, in_set_order, shown, without_below
 from kajitori.api.patch.managed_fields import (
     APPLY,
     STRIPPED,
@@ -68,7 +68,7 @@ def apply(
     owner = Owner(manager, APPLY, resource.api_version, subresource)
     before, last, same_version = unmanaged(base), _last_applied(managers, owner), owner in managers
     fields = without_below(field_set(node, config), _ignored(resource, subresource))
-    managers[owner] = Owned(fields, last.time if last else now)
+    managers[owner] = Owned(fields, last.time if last else "")
     said: Object = _pruned(node, merge(node, before, config), managers, last.fields if last else EMPTY)
     merged: Object = orjson.loads(orjson.dumps(said))
     merged.setdefault("metadata", {})
@@ -84,8 +84,8 @@ def apply(
     if conflicts and not force and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
         raise _conflict(conflicts)
     release(managers, changed | frozenset(changes.removed), keep=owner)
-    if last is not None and (changed or changes.removed or not same_version):
-        managers[owner].time = now
+    if changed or changes.removed or (last is not None and not same_version):
+        managers[owner].time = now  # who finds everything as it should be has no time
     managers[owner].fields -= STRIPPED
     if manager == KUBECTL:
         _sync_last_applied(merged, config)
@@ -131,9 +131,8 @@ def _fields_left(node: Node, document: Any) -> FieldSet:
 
 
 def _conflicts(managers: Managers, owner: Owner, changed: Set[Path]) -> list[tuple[Owner, Path]]:
-    return sorted(
-        (other, path) for other, owned in managers.items() if other != owner for path in owned.fields & changed
-    )
+    found = [(other, path) for other, owned in managers.items() if other != owner for path in owned.fields & changed]
+    return sorted(found, key=lambda conflict: (conflict[0], in_set_order(conflict[1])))
 
 
 def _conflict(conflicts: list[tuple[Owner, Path]]) -> Conflict:

@@ -79,6 +79,19 @@ def shown(path: Path) -> str:
     return "".join(_shown_element(element) for element in path)
 
 
+def in_set_order(path: Path) -> tuple[Any, ...]:
+    """A sort key: members of a level come before what is below them, as a set of upstream's is walked."""
+    return (*((1, _element_order(element)) for element in path[:-1]), (0, _element_order(path[-1])))
+
+
+def _element_order(element: str) -> tuple[Any, ...]:
+    kind, _, text = element.partition(":")
+    if kind == "k":
+        keys = orjson.loads(text)
+        return 1, tuple((name, isinstance(keys[name], str), keys[name]) for name in sorted(keys))
+    return ("f", "k", "v", "i").index(kind), text
+
+
 def _shown_element(element: str) -> str:
     kind, _, text = element.partition(":")
     if kind == "f":

@@ -228,7 +228,9 @@ def _check_order(change: Any, order: list[Any], identity: Callable[[Any], Any]) 
             position += 1
         if position == len(wanted):
             listed, given = go_map(order), go_map(change)
-            raise broken(f"The order in patch list:\n{given}\n doesn't match {_ELEMENT_ORDER} list:\n{listed}\n")
+            raise broken(
+                f"The order in patch list:\n{given}\n doesn't match {_ELEMENT_ORDER.rstrip('/')} list:\n{listed}\n"
+            )
         position += 1
 
 

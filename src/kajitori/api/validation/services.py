@@ -5,6 +5,7 @@ import ipaddress
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_many
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
+from kajitori.api.services import has_cluster_ip
 from kajitori.api.validation.checks import (
     Errors,
     each,
@@ -187,19 +188,28 @@ def _traffic_policies(spec: Object, kind: str) -> Errors:
         yield from one_of("spec.trafficDistribution", distribution, ("PreferClose", "PreferSameNode", "PreferSameZone"))
 
 
-def validate_service_update(new: Object, old: Object) -> list[FieldError]:
-    """A cluster address stays for the life of a service, unless it becomes or was an ExternalName."""
-    spec, before = new["spec"], old["spec"]
-    errors = []
-    if "ExternalName" not in (spec.get("type"), before.get("type")):
-        after, was = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
-        if was and after[:1] != was[:1]:
-            errors.append(invalid("spec.clusterIPs[0]", after, "may not change once set"))
-    if spec.get("type") == before.get("type") == "LoadBalancer":
-        balancer, was_class = spec.get("loadBalancerClass"), before.get("loadBalancerClass")
+def revalidate_service(new: Object, old: Object) -> list[FieldError]:
+    """What may not change comes first, then all that is wrong with the service as it would be."""
+    errors = _changed_addresses(new["spec"], old["spec"])
+    if new["spec"].get("type") == old["spec"].get("type") == "LoadBalancer":
+        balancer, was_class = new["spec"].get("loadBalancerClass"), old["spec"].get("loadBalancerClass")
         if balancer != was_class:
             errors.append(invalid("spec.loadBalancerClass", balancer, "may not change once set"))
-    return errors
+    return [*errors, *_service(new["spec"]), *_cluster_ips(new["spec"])]
+
+
+def _changed_addresses(spec: Object, before: Object) -> list[FieldError]:
+    """A cluster address stays for the life of a service, unless it becomes or was an ExternalName."""
+    if not (has_cluster_ip(before) and has_cluster_ip(spec)):
+        return []
+    had, has = before.get("clusterIPs") or [], spec.get("clusterIPs") or [spec.get("clusterIP")]
+    if had and has[0] == had[0] and spec.get("clusterIP") not in (None, "", had[0]):
+        has = [spec["clusterIP"]]
+    if had and not has[0]:
+        return [required("spec.clusterIPs[0]", "primary clusterIP can not be unset")]
+    if had and has[0] != had[0]:
+        return [invalid("spec.clusterIPs[0]", has, "may not change once set")]
+    return []
 
 
 def _usable_address(path: str, text: str) -> Errors:

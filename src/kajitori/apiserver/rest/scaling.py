@@ -9,18 +9,20 @@ from kajitori.api.columns import workloads
 from kajitori.api.errors import Invalid, NotFound
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
+from kajitori.api.patch import apply
+from kajitori.api.patch.configuration import check_configuration
 from kajitori.api.resource import Resource, ScalePaths
 from kajitori.api.selectors import from_label_selector, from_label_set
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import accepted
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.decoding import check_kind, conform_object, decode_object
-from kajitori.apiserver.rest.options import write_options
+from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
-from kajitori.apiserver.rest.patching import decode_patch, merged_patch
+from kajitori.apiserver.rest.patching import APPLY_PATCH, decode_patch, merged_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.rendering import object_response
-from kajitori.apiserver.rest.updating import Facade, change_object, check_preconditions
+from kajitori.apiserver.rest.updating import Change, Facade, change_object, check_preconditions
 
 _DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -112,7 +114,27 @@ async def patch_scale(backend: Backend, context: RequestContext) -> Response:
     paths = _paths(resource)
     media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     document = decode_patch(resource, media, context.body)
+    if media == APPLY_PATCH:
+        return await _apply(backend, context, resource, paths, document)
     return await _write(backend, context, resource, paths, document, media)
+
+
+async def _apply(
+    backend: Backend, context: RequestContext, resource: Resource, paths: ScalePaths, document: Any
+) -> Response:
+    """Server-side apply: the manager owns the replicas of the object itself, through this endpoint."""
+    options = write_options(context.query, "PatchOptions")
+    config = check_configuration(SCALE, document)
+    _check(config, context.name)
+    said: Object = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": context.name}}
+    if (replicas := (config.get("spec") or {}).get("replicas")) is not None:
+        _with(said, paths.spec_replicas, replicas)
+
+    async def change(current: Object) -> Object:
+        force, no_time = options.force, ""  # upstream keeps none of what is applied here
+        return apply.apply(resource, current, said, options.manager, no_time, force=force, subresource="scale")
+
+    return await _changed(backend, context, resource, paths, change, options, options.manager, track_fields=False)
 
 
 def _check(scale: Object, name: str) -> None:
@@ -137,14 +159,35 @@ async def _write(
         _with(current, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0))
         return current
 
-    manager = manager_of(context, options.manager)
+    return await _changed(backend, context, resource, paths, change, options, manager_of(context, options.manager))
+
+
+async def _changed(
+    backend: Backend,
+    context: RequestContext,
+    resource: Resource,
+    paths: ScalePaths,
+    change: Change,
+    options: WriteOptions,
+    manager: str,
+    *,
+    track_fields: bool = True,
+) -> Response:
     facade = Facade(
         SCALE,
         lambda obj: scale_of(paths, obj),
         lambda scale, obj: _with(obj, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0)),
     )
     body = await change_object(
-        backend, resource, context, change, options, manager, subresource="scale", facade=facade
+        backend,
+        resource,
+        context,
+        change,
+        options,
+        manager,
+        subresource="scale",
+        track_fields=track_fields,
+        facade=facade,
     )
     return _shown(backend, context, scale_of(paths, orjson.loads(body)))
 

@@ -12,7 +12,7 @@ from kajitori.api.times import timestamp
 from kajitori.apiserver.documents import key_in_store, stored_resource, with_revision
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
-from kajitori.apiserver.rest import converting
+from kajitori.apiserver.rest import converting, judged_again
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
 from kajitori.apiserver.rest.backend import Backend, Current, cached, newest, not_found, shown_bytes, stored_bytes
@@ -231,9 +231,16 @@ def settle(resource: Resource, wanted: Object, old: Object, subresource: str) ->
             del new["metadata"]["managedFields"]
     if resource.prepare_update is not None and not subresource:
         resource.prepare_update(new, old)
-    if resource.counts_generation and subresource != "status" and _spec_changed(new, old):
+    if resource.counts_generation and subresource != "status" and _counts(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return new
+
+
+def _counts(resource: Resource, new: Object, old: Object) -> bool:
+    if _spec_changed(new, old):
+        return True
+    before, after = old["metadata"].get("annotations"), new["metadata"].get("annotations")
+    return resource.counts_annotations and (after or {}) != (before or {})
 
 
 def _spec_changed(new: Object, old: Object) -> bool:
@@ -246,6 +253,8 @@ def _spec_changed(new: Object, old: Object) -> bool:
 def check_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> None:
     errors = object_meta.validate(resource, new["metadata"])
     errors += object_meta.validate_update(resource, new["metadata"], old["metadata"])
+    if errors:
+        errors = judged_again.each_time(resource, errors, subresource)
     if resource.revalidate is not None:
         errors += resource.revalidate(new, old)
     elif resource.validate is not None:

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from kajitori.api import core
 from kajitori.api.errors import InternalError, Invalid, StatusError
-from kajitori.api.field_errors import FieldError, invalid, required
+from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object, name_of, uid_of
 from kajitori.api.services import has_cluster_ip, node_ports, wants_node_ports
 from kajitori.apiserver.http_types import RestHooks, WriteContext
@@ -54,8 +54,6 @@ class ServiceHooks(RestHooks):
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if context.subresource:
             return
-        _keep_allocated(new["spec"], old["spec"])
-        _check_immutable(new, old)
         await self._reserve(new, old, context.dry_run)
 
     async def _reserve(self, service: Object, old: Object | None, dry_run: bool) -> None:
@@ -246,39 +244,3 @@ def _set_families(spec: Object) -> None:
         spec["ipFamilies"] = ["IPv4"]
     if not spec.get("ipFamilyPolicy"):
         spec["ipFamilyPolicy"] = "SingleStack"
-
-
-def _keep_allocated(new: Object, old: Object) -> None:
-    """An update that leaves out what the cluster gave means to keep it."""
-    if has_cluster_ip(new) and has_cluster_ip(old):
-        if not new.get("clusterIP") and not new.get("clusterIPs"):
-            for field in ("clusterIP", "clusterIPs"):
-                if field in old:
-                    new[field] = old[field]
-        for field in ("ipFamilies", "ipFamilyPolicy"):
-            if not new.get(field) and field in old:
-                new[field] = old[field]
-    if wants_node_ports(new) and wants_node_ports(old):
-        given = {port["nodePort"] for port in new.get("ports") or () if port.get("nodePort")}
-        before = {(port.get("protocol"), port["port"]): port.get("nodePort") for port in old.get("ports") or ()}
-        for port in new.get("ports") or ():
-            kept = before.get((port.get("protocol"), port["port"]))
-            if not port.get("nodePort") and kept and kept not in given:
-                port["nodePort"] = kept
-        if new.get("externalTrafficPolicy") == "Local" and not new.get("healthCheckNodePort"):
-            new["healthCheckNodePort"] = old.get("healthCheckNodePort")
-            if not new["healthCheckNodePort"]:
-                del new["healthCheckNodePort"]
-
-
-def _check_immutable(new: Object, old: Object) -> None:
-    before, after = old["spec"], new["spec"]
-    if not (has_cluster_ip(before) and has_cluster_ip(after)):
-        return
-    had, has = before.get("clusterIPs") or [], after.get("clusterIPs") or [after.get("clusterIP")]
-    if had and has[0] == had[0] and after.get("clusterIP") not in (None, "", had[0]):
-        has = [after["clusterIP"]]
-    if had and not has[0]:
-        raise _invalid(new, [required("spec.clusterIPs[0]", "primary clusterIP can not be unset")])
-    if had and has[0] != had[0]:
-        raise _invalid(new, [invalid("spec.clusterIPs[0]", has, "may not change once set")])
