@@ -1,5 +1,6 @@
 from typing import Any
 
+import orjson
 import pytest
 
 from kajitori.api.apps import CONTROLLER_REVISION, DAEMON_SET
@@ -135,7 +136,13 @@ def test_daemons_follow_nodes_and_updates_roll(loops: Any) -> None:
         for _ in range(8):
             await loops.run_pods()
         assert [p["spec"]["containers"][0]["image"] for p in loops.api.all(POD)] == ["v2"] * 3
-        assert [r["revision"] for r in loops.api.all(CONTROLLER_REVISION)] in ([1, 2], [2, 1])
+        first, second = sorted(loops.api.all(CONTROLLER_REVISION), key=lambda r: r["revision"])
+        assert (first["revision"], second["revision"]) == (1, 2)
+        hashes = {p["metadata"]["labels"]["controller-revision-hash"] for p in loops.api.all(POD)}
+        assert hashes == {second["metadata"]["labels"]["controller-revision-hash"]}
+        for revision in (first, second):
+            data = revision["data"]
+            assert orjson.dumps(data) == orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
         calls = len(loops.api.calls)
         await loops.settle(7200)
         assert len(loops.api.calls) == calls

@@ -184,7 +184,9 @@ def test_a_rolling_update_goes_from_the_top_and_undo_reuses_the_revision(loops: 
         await loops.settle()
         await rounds(loops, 6)
         assert images(loops) == ["v1", "v1"]
-        assert sorted(r["revision"] for r in loops.api.all(CONTROLLER_REVISION)) == [2, 3]
+        revisions = loops.api.all(CONTROLLER_REVISION)
+        assert sorted(r["revision"] for r in revisions) == [2, 3]
+        assert all("controller.kubernetes.io/hash" in r["metadata"]["labels"] for r in revisions)
 
     loops.run([StatefulSetController], scenario)
 

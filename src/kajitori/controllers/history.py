@@ -3,20 +3,29 @@
 import copy
 from collections.abc import Iterable, Sequence
 
+import orjson
+
 from kajitori.api.apps import CONTROLLER_REVISION
 from kajitori.api.errors import AlreadyExists
 from kajitori.api.meta import Object, annotations_of, is_deleting, labels_of, name_of, owner_reference, uid_of
 from kajitori.controllers.context import BY_CONTROLLER, Context
 from kajitori.controllers.hashing import template_hash
 
-HASH_LABEL = "controller.kubernetes.io/hash"
+REVISION_HASH_LABEL = "controller.kubernetes.io/hash"
+"""On a StatefulSet's revisions."""
 POD_HASH_LABEL = "controller-revision-hash"
+"""On the pods of both kinds, and on a DaemonSet's revisions."""
 _NAME_LENGTH_MAX = 223
 
 
 def snapshot(owner: Object) -> Object:
-    """What a revision stores: a strategic merge patch that restores the template."""
-    return {"spec": {"template": {**copy.deepcopy(owner["spec"]["template"]), "$patch": "replace"}}}
+    """What a revision stores: a strategic merge patch that restores the template.
+
+    Keys are sorted, because clients (`kubectl rollout`) compare the bytes with those they would write.
+    """
+    template = {**owner["spec"]["template"], "$patch": "replace"}
+    patch: Object = orjson.loads(orjson.dumps({"spec": {"template": template}}, option=orjson.OPT_SORT_KEYS))
+    return patch
 
 
 def template_of(revision: Object) -> Object:
@@ -26,10 +35,10 @@ def template_of(revision: Object) -> Object:
 
 
 def pod_hash(revision: Object) -> str:
-    return labels_of(revision).get(HASH_LABEL) or name_of(revision).rpartition("-")[2]
+    return labels_of(revision).get(POD_HASH_LABEL) or name_of(revision).rpartition("-")[2]
 
 
-def make_revision(owner: Object, number: int, collisions: int | None) -> Object:
+def make_revision(owner: Object, number: int, collisions: int | None, hash_label: str) -> Object:
     data = snapshot(owner)
     digest = template_hash(data, collisions)
     labels = (owner["spec"]["template"].get("metadata") or {}).get("labels") or {}
@@ -39,7 +48,7 @@ def make_revision(owner: Object, number: int, collisions: int | None) -> Object:
         "metadata": {
             "name": f"{name_of(owner)[:_NAME_LENGTH_MAX]}-{digest}",
             "namespace": owner["metadata"]["namespace"],
-            "labels": {**labels, HASH_LABEL: digest},
+            "labels": {**labels, hash_label: digest},
             "annotations": {
                 k: v for k, v in annotations_of(owner).items() if not k.startswith("kubectl.kubernetes.io/last")
             },
@@ -51,9 +60,10 @@ def make_revision(owner: Object, number: int, collisions: int | None) -> Object:
 
 
 class History:
-    """The revisions of the owners of one loop."""
+    """The revisions of the owners of one loop, which carry their hash as `hash_label`."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, hash_label: str) -> None:
+        self.hash_label = hash_label
         self.writes = context.writes
         self.client = context.client
         self.revisions = context.index_by_controller(CONTROLLER_REVISION)
@@ -76,7 +86,7 @@ class History:
                 equal = await self.writes.patch(CONTROLLER_REVISION, equal, {"revision": number})
             return equal, collisions
         while True:
-            revision = make_revision(owner, number, collisions)
+            revision = make_revision(owner, number, collisions, self.hash_label)
             try:
                 return await self.writes.create(CONTROLLER_REVISION, revision), collisions
             except AlreadyExists:

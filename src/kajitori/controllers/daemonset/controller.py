@@ -32,7 +32,7 @@ class DaemonSetController(Controller):
         self.sets = context.informer(DAEMON_SET)
         self.pods = context.index_by_controller(POD)
         self.nodes = context.informer(NODE)
-        self.history = History(context)
+        self.history = History(context, POD_HASH_LABEL)
         self.events = context.recorder(self.name)
         self._ended: dict[tuple[ObjectKey, str], tuple[int, float]] = {}
         """By set and node: how often a pod ended there, and until when the next deletion waits."""

@@ -10,7 +10,7 @@ from kajitori.api.selectors import LabelSelector, from_label_selector
 from kajitori.controllers.batches import all_at_once, in_growing_batches
 from kajitori.controllers.context import Context
 from kajitori.controllers.controller import Controller, Source, is_namespace_terminating, mapped, own, owned
-from kajitori.controllers.history import POD_HASH_LABEL, History, template_of
+from kajitori.controllers.history import POD_HASH_LABEL, REVISION_HASH_LABEL, History, template_of
 from kajitori.controllers.ownership import adopters, claim
 from kajitori.controllers.pods import next_available_s
 from kajitori.controllers.statefulset import identity
@@ -25,7 +25,7 @@ class StatefulSetController(Controller):
         self.sets = context.informer(STATEFUL_SET)
         self.pods = context.index_by_controller(POD)
         self.claims = context.informer(PERSISTENT_VOLUME_CLAIM)
-        self.history = History(context)
+        self.history = History(context, REVISION_HASH_LABEL)
         self.events = context.recorder(self.name)
 
     def sources(self) -> Iterable[Source]:
