@@ -84,7 +84,7 @@ def apply(
     if conflicts and not force and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
         raise _conflict(conflicts)
     release(managers, changed | frozenset(changes.removed), keep=owner)
-    if changed or changes.removed or (last is not None and not same_version):
+    if literal.added or literal.modified or literal.removed or (last is not None and not same_version):
         managers[owner].time = now  # who finds everything as it should be has no time
     managers[owner].fields -= STRIPPED
     if manager == KUBECTL:
