@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from kajitori.client.connection import Address, Connection, encode_head
+from kajitori.client.idle_connections import IdleConnections
 from kajitori.client.interface import Disconnected
 from kajitori.client.kubeconfig import ClusterAccess
 from kajitori.client.wire import Answer, read_all
@@ -18,8 +19,6 @@ from kajitori.kit.clock import Clock, within
 
 T = TypeVar("T")
 
-# A kept connection older than this may already be closed by the other side, so it is not used again.
-IDLE_S_MAX = 60.0
 # Projected tokens are rotated by the kubelet well before they expire; upstream's client re-reads as often.
 TOKEN_FILE_AGE_S_MAX = 60.0
 # Requests that may be sent again when a kept connection turned out to be dead (RFC 9110, 9.2.2).
@@ -49,7 +48,7 @@ class Transport:
         self._token = _Token(access, clock)
         self._clock = clock
         self._settings = settings
-        self._idle: list[Connection] = []
+        self._idle = IdleConnections(clock, settings.connections)
         self._streams: set[Connection] = set()
         self._slots = asyncio.Semaphore(settings.connections)
         self._closed = False
@@ -72,9 +71,9 @@ class Transport:
 
     async def close(self) -> None:
         self._closed = True
-        for connection in (*self._idle, *self._streams):
+        self._idle.close()
+        for connection in tuple(self._streams):
             connection.close()
-        self._idle.clear()
 
     async def _in_time(self, method: str, target: str, step: Awaitable[T]) -> T:
         limit_s = self._settings.timeout_s
@@ -85,46 +84,24 @@ class Transport:
 
     async def _request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         async with self._slots:
-            while True:
-                connection = self._take_idle() or await self._open()
-                try:
-                    answer = await self._exchange(connection, self._head(method, target, body, headers), body)
-                except Disconnected:
-                    stale = connection.requests > 1 and not connection.answered
-                    connection.close()
-                    if stale and method in SAFE_METHODS:
-                        continue
-                    raise
-                except BaseException:
-                    connection.close()
-                    raise
-                self._keep(connection)
-                return answer
-
-    async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> Answer:
-        status, headers = await connection.request(head, body)
-        return Answer(status, headers, await read_all(connection.pieces()))
+            self._check_open()
+            head, again = self._head(method, target, body, headers), method in SAFE_METHODS
+            connection, status, answered = await self._idle.request(self.address, head, body, again=again)
+            try:
+                answer = Answer(status, answered, await read_all(connection.pieces()))
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.keep(connection, self.address)
+            return answer
 
     async def _open(self) -> Connection:
-        if self._closed:
-            raise Disconnected(f"{self.address}: this client is closed")
+        self._check_open()
         return await Connection.open(self.address)
 
-    def _take_idle(self) -> Connection | None:
-        """The connection used last: it is the least likely to have been closed by the server."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.reusable and self._clock.monotonic() - connection.idle_since_s < IDLE_S_MAX:
-                return connection
-            connection.close()
-        return None
-
-    def _keep(self, connection: Connection) -> None:
-        if connection.reusable and not self._closed:
-            connection.idle_since_s = self._clock.monotonic()
-            self._idle.append(connection)
-        else:
-            connection.close()
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Disconnected(f"{self.address}: this client is closed")
 
     def _head(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         sent = {**self._headers, **headers}

@@ -21,16 +21,19 @@ from kajitori.apiserver.aggregation.priorities import ALWAYS, ON_START, Priority
 from kajitori.apiserver.aggregation.proxying import Proxy
 from kajitori.apiserver.aggregation.registration import Action, Step, built_in, of_definitions, plan
 from kajitori.apiserver.aggregation.remote import GroupVersion, Remote
-from kajitori.apiserver.aggregation.transport import Transport
 from kajitori.apiserver.http_types import Handler
 from kajitori.apiserver.interfaces import Objects
+from kajitori.apiserver.streams.service_addresses import ServiceAddresses
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
+from kajitori.client.idle_connections import IdleConnections
 from kajitori.kit.clock import Clock
 from kajitori.storage.interface import StorageError
 
 log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+_IDLE_MAX = 64
+"""Connections to other servers that are kept for the next request."""
 _SERVICE_NAME = "kubernetes.io/service-name"
 
 
@@ -42,7 +45,9 @@ class Aggregation:
     ) -> None:
         self._objects = objects
         self._clock = clock
-        self._transport = Transport(objects, endpoints, pki)
+        front_proxy = (pki / "front-proxy-client.crt", pki / "front-proxy-client.key")
+        self._addresses = ServiceAddresses(objects, endpoints, front_proxy)
+        self._idle = IdleConnections(clock, _IDLE_MAX)
         self._own = list(dict.fromkeys((resource.group, resource.version) for resource in registry))
         self._services: dict[str, Object] = {}
         self._remotes: dict[str, Remote] = {}
@@ -61,6 +66,7 @@ class Aggregation:
             unsubscribe()
         for task in self._tasks:
             task.cancel()
+        self._idle.close()
 
     # what discovery and OpenAPI ask
 
@@ -164,7 +170,7 @@ class Aggregation:
 
     def _add(self, name: str, service: Object) -> None:
         spec = service["spec"]
-        proxy = Proxy(name, self._objects, self._transport)
+        proxy = Proxy(name, self._objects, self._addresses, self._idle)
         remote = self._remotes[name] = Remote(name, spec, proxy, self._clock, self._missing, self._report)
         self.handlers[remote.group_version] = proxy
         if not self._stop_looking:

@@ -7,11 +7,13 @@ from kajitori.api.apiregistration import API_SERVICE
 from kajitori.api.errors import ServiceUnavailable
 from kajitori.api.meta import Object, condition_is
 from kajitori.apiserver.aggregation.identity import AGGREGATOR, identity_headers, without_identity
-from kajitori.apiserver.aggregation.transport import Transport
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.streams.relay import relay
+from kajitori.apiserver.streams.service_addresses import ServiceAddresses
 from kajitori.apiserver.streams.tunnel import forwarded_headers, pass_through, wants_upgrade
+from kajitori.client.connection import Address
+from kajitori.client.idle_connections import IdleConnections
 
 _PATH_CHARACTERS = "/:@!$&'()*+,;=-._~%"
 
@@ -23,10 +25,11 @@ DOCUMENT_BYTES_MAX = 32 << 20
 class Proxy:
     """Of one APIService, by name: what it says is looked up for every request."""
 
-    def __init__(self, name: str, objects: Objects, transport: Transport) -> None:
+    def __init__(self, name: str, objects: Objects, addresses: ServiceAddresses, idle: IdleConnections) -> None:
         self._name = name
         self._objects = objects
-        self._transport = transport
+        self._addresses = addresses
+        self._idle = idle
 
     async def __call__(self, context: RequestContext) -> Response:
         """The client was authenticated and authorized before; the server behind does the latter again."""
@@ -34,7 +37,7 @@ class Proxy:
         if service is None or not condition_is(service, "Available"):
             return _refusal("service unavailable")
         try:
-            address = self._transport.address_of(service["spec"])
+            address = self._address_of(service["spec"])
         except ServiceUnavailable:
             return _refusal("service unavailable")
         except ValueError as error:
@@ -49,15 +52,20 @@ class Proxy:
         headers.pop("connection", None)
         headers.pop("upgrade", None)
         try:
-            return await relay(address, request.method, target, headers, request.body)
+            return await relay(address, request.method, target, headers, request.body, self._idle)
         except ServiceUnavailable as error:
             return _refusal(str(error))
 
+    def _address_of(self, spec: Object) -> Address:
+        """Raises ServiceUnavailable, ValueError for a bad caBundle."""
+        insecure = bool(spec.get("insecureSkipTLSVerify"))
+        return self._addresses.of_service(spec["service"], spec.get("caBundle") or "", insecure=insecure)
+
     async def fetch(self, spec: Object, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         """A GET on this server's own behalf: status, headers, body. Raises ServiceUnavailable, ValueError."""
-        address = self._transport.address_of(spec)
+        address = self._address_of(spec)
         sent = {"host": address.server_name, **headers, **identity_headers(AGGREGATOR)}
-        response = await relay(address, "GET", path, sent)
+        response = await relay(address, "GET", path, sent, idle=self._idle)
         pieces, size = [response.body], 0
         if response.stream is not None:
             async for piece in response.stream:
