@@ -228,6 +228,9 @@ def test_a_node_refuses_what_it_cannot_hold():
     assert message == "Node didn't have enough resource: cpu, requested: 1500, used: 1500, capacity: 2000"
     assert refusal(pod(), [pod(), pod()], allocatable, {})[0] == "OutOfpods"
     assert refusal(pod(nodeSelector={"disk": "ssd"}), [], allocatable, {})[0] == "NodeAffinity"
+    wants = pod([resources({"example.com/gpu": "2"})])
+    assert refusal(wants, [wants], allocatable, {}) is None
+    assert refusal(wants, [wants], {**allocatable, "example.com/gpu": "3"}, {})[0] == "OutOfexample.com/gpu"
     here, there = (pod([{"name": "c", "ports": [{"hostPort": 80, "hostIP": ip}]}]) for ip in ("10.0.0.1", "10.0.0.2"))
     assert refusal(here, [there], allocatable, {}) is None
     anywhere = pod([{"name": "c", "ports": [{"hostPort": 80}]}])

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from kajitori.api.meta import Object, labels_of
 from kajitori.api.pods import SAFE_SYSCTLS, amount, host_ports, host_ports_clash, pod_requests
+from kajitori.api.validation.resources import is_extended
 
 _REASONS = {"cpu": "OutOfcpu", "memory": "OutOfmemory", "ephemeral-storage": "OutOfephemeral-storage"}
 
@@ -24,7 +25,8 @@ def refusal(
         for name, number in pod_requests(other).items():
             used[name] = used.get(name, 0) + number
     for name, wanted in pod_requests(pod).items():
-        if not wanted:
+        if not wanted or (name not in allocatable and is_extended(name)):
+            # An extended resource that no node has is the cluster's affair, not this node's.
             continue
         capacity = amount(name, allocatable.get(name, "0"))
         taken = used.get(name, 0)

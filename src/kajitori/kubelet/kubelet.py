@@ -192,7 +192,9 @@ class Kubelet:
         node = self._nodes.get(ObjectKey("", self.config.node_name))
         if node is None:
             return refusal({**pod, "spec": {**pod["spec"], "nodeSelector": {}}}, others, self._context.allocatable, {})
-        return refusal(pod, others, self._context.allocatable, labels_or_empty(node))
+        # Others may have added resources to the Node; what this agent measures is its own.
+        allocatable = {**((node.get("status") or {}).get("allocatable") or {}), **self._context.allocatable}
+        return refusal(pod, others, allocatable, labels_or_empty(node))
 
     def _judge_resize(self, worker: PodWorker, pod: Object) -> None:
         """Whether the node can give what the pod now asks for."""
