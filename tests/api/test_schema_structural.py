@@ -83,6 +83,13 @@ def test_prune_reports_and_removes_what_is_not_specified() -> None:
     )
 
 
+def test_any_key_beside_known_ones_but_nothing_inside() -> None:
+    spec = {"type": "object", "properties": {"known": {"type": "string"}}, "additionalProperties": True}
+    obj = {"spec": {"known": "x", "other": 1, "deep": {"a": {"b": 1}}}}
+    assert prune({"type": "object", "properties": {"spec": spec}}, obj) == ["spec.deep.a"]
+    assert obj == {"spec": {"known": "x", "other": 1, "deep": {}}}
+
+
 def test_metadata_of_the_wrong_type() -> None:
     with pytest.raises(BadRequest):
         conform(WIDGET, {"metadata": {"labels": {"a": 1}}})

@@ -68,3 +68,11 @@ def test_a_warning_belongs_to_a_deprecated_version() -> None:
 def test_unknown_fields_are_kept_by_the_schema_alone() -> None:
     (message,) = messages({}, preserveUnknownFields=True)
     assert message.startswith("spec.preserveUnknownFields: Invalid value: true: cannot set to true")
+
+
+@pytest.mark.parametrize(("additional", "refused"), [(True, 0), (False, 1), ({"type": "string"}, 1)])
+def test_other_keys_beside_known_ones_are_admitted_as_they_are_or_not_at_all(additional: Any, refused: int) -> None:
+    inner = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": additional}
+    found = messages({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": inner}}}})
+    assert [message for message in found if "mutual exclusive" in message] == found
+    assert len(found) == refused

@@ -47,9 +47,10 @@ def _prune_object(schema: Object, obj: Object, at: Place | None, unknown: list[s
         place = (at, key, "")
         if key in properties:
             _prune(properties[key], obj[key], place, unknown)
-        elif isinstance(values, dict):
-            _prune(values, obj[key], place, unknown)
-        elif not values and not schema.get(_PRESERVE):
+        elif values is not None:
+            # `true` admits any key, yet says nothing of what objects in there have: upstream empties those.
+            _prune(values if isinstance(values, dict) else {}, obj[key], place, unknown)
+        elif not schema.get(_PRESERVE):
             unknown.append(path_of(place))
             del obj[key]
 

@@ -336,10 +336,8 @@ def _schema(path: str, schema: Object, where: str) -> Errors:
     if kind == "array" and schema.get("items") is None:
         yield required(f"{path}.items", "must be specified")
     properties, additional = schema.get("properties"), schema.get("additionalProperties")
-    if properties and additional not in (None, False):
+    if properties and additional not in (None, True):
         yield forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
-    elif additional is False:
-        yield forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")
     for name, child in (properties or {}).items():
         yield from _schema(f"{path}.properties[{name}]", child, "object fields")
     if isinstance(additional, dict):
