@@ -167,3 +167,10 @@ def test_a_suspended_cronjob_sleeps_and_a_bad_time_zone_is_told(loops: Any) -> N
 
     loops.run([CronJobController], scenario)
     assert "UnknownTimeZone: invalid timeZone: unknown time zone Moon/Base" in loops.api.events()
+
+
+def test_a_schedule_that_never_comes_is_told() -> None:
+    decision = decide(make_cronjob("59 23 31 2 *"), "2024-01-01T00:05:00")
+    told = "invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second"
+    assert decision.events == [("Warning", "InvalidSchedule", told)]
+    assert (decision.start_s, decision.again_s) == (None, None)

@@ -16,6 +16,7 @@ SCHEDULED_ANNOTATION = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 MISSED_MAX = 100
 # Looking a moment late is better than a moment early.
 SLACK_S = 0.1
+NEVER = "time difference between two schedules is less than 1 second"
 
 
 @dataclass(slots=True)
@@ -32,7 +33,12 @@ def plan(cronjob: Object, active: Sequence[Object], schedule: CronSchedule, zone
     """`active` are the Jobs of this CronJob that still run."""
     result = Plan()
     upcoming_s = next_after(schedule, now_s, zone)
-    result.again_s = None if upcoming_s is None else upcoming_s - now_s + SLACK_S
+    if upcoming_s is None:
+        # The 31st of February: well formed, but it never comes.
+        message = f"invalid schedule: {cronjob['spec']['schedule']} : {NEVER}"
+        result.events.append(("Warning", "InvalidSchedule", message))
+        return result
+    result.again_s = upcoming_s - now_s + SLACK_S
     scheduled_s, missed = due(cronjob, schedule, zone, now_s)
     if missed > MISSED_MAX:
         message = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
