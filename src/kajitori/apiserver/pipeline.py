@@ -13,6 +13,7 @@ from kajitori.apiserver.flow.control import FlowControl
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Request, RequestContext, Response, Sender
 from kajitori.apiserver.impersonation import asks_to_impersonate, impersonated
 from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict, decided
+from kajitori.apiserver.legibility import indented, read_by_people
 from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.request_info import RequestInfo, request_info
@@ -105,6 +106,8 @@ class Pipeline:
         response.lines = request.answer_lines
         if warnings:
             response = with_warnings(response, warnings)
+        if info.subresource != "proxy" and read_by_people(request):
+            response = indented(response)
         self._metrics.observe(info, resource, response, self._clock.monotonic() - started_s)
         return response
 
