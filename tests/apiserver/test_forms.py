@@ -36,6 +36,8 @@ async def fill(plane):
         (TABLE, Form.TABLE),
         ("application/vnd.kubernetes.protobuf,application/json", Form.OBJECT),
         ("application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1,application/json", Form.OBJECT),
+        ("application/vnd.kubernetes.protobuf", Form.OBJECT),
+        ("application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Form.METADATA),
         (PARTIAL_LIST, Form.METADATA_LIST),
         ("application/json;q=0.5, application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9", Form.TABLE),
         ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Form.OBJECT),
@@ -48,10 +50,10 @@ def test_the_first_acceptable_form_is_served(header, form):
 
 def test_a_form_that_cannot_be_served():
     with pytest.raises(NotAcceptable, match="only the following media types are accepted"):
-        accepted("application/vnd.kubernetes.protobuf")
+        accepted("application/xml")
     with pytest.raises(UnsupportedMediaType):
         decode_body(b"<x/>", "application/xml")
-    with pytest.raises(BadRequest, match="not valid YAML"):
+    with pytest.raises(BadRequest, match="yaml: "):
         decode_body(b"a: [", "application/yaml")
 
 

@@ -6,12 +6,20 @@ from typing import Any, NamedTuple
 import orjson
 
 from kajitori.api.errors import BadRequest, NotAcceptable, UnsupportedMediaType
+from kajitori.apiserver.syntax_errors import json_error, yaml_error
 from kajitori.apiserver.yaml_documents import YamlError, dump_yaml, load_yaml
 from kajitori.kit.text_cache import text_cache
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML_APPLY = "application/yaml"
 _OFFERED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+class Malformed(BadRequest):
+    """A body that is no JSON or YAML. The message is `why`, the reader's complaint, behind what it was read for."""
+
+    def __init__(self, why: str, read_for: str = "") -> None:
+        super().__init__(f"{read_for}{why}")
 
 
 class Form(Enum):
@@ -59,7 +67,7 @@ def _quality(parameters: dict[str, str]) -> float:
 def accepted(header: str) -> Accepted:
     """The first alternative that can be served: JSON and YAML, as objects, tables or metadata alone.
 
-    Raises NotAcceptable. Protobuf is skipped: every client that asks for it also lists JSON.
+    Raises NotAcceptable. Who lists nothing but protobuf gets JSON: Go clients read what Content-Type says.
     """
     if header in ("", "application/json", "*/*"):
         return _PLAIN
@@ -73,8 +81,9 @@ def _chosen(header: str) -> Accepted:
         media, *rest = (part.strip() for part in alternative.split(";"))
         parameters = dict(part.partition("=")[::2] for part in rest)
         alternatives.append((-_quality(parameters), index, media.lower(), parameters))
-    for _, _, media, parameters in sorted(alternatives, key=lambda a: a[:2]):
-        if media not in ("application/json", "application/yaml", "*/*", "application/*"):
+    # Protobuf comes last, because a form that can be served may stand behind it.
+    for _, _, media, parameters in sorted(alternatives, key=lambda a: (a[2] == PROTOBUF, *a[:2])):
+        if media not in ("application/json", "application/yaml", "*/*", "application/*", PROTOBUF):
             continue
         yaml = media == "application/yaml"
         if "as" not in parameters:
@@ -99,7 +108,7 @@ def accepted_as_object(header: str) -> Accepted:
 def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
     """A request's document: JSON, YAML or protobuf; without `Content-Type`, JSON or YAML.
 
-    Raises BadRequest, UnsupportedMediaType.
+    Raises Malformed, UnsupportedMediaType.
     """
     media = content_type.partition(";")[0].strip().lower()
     if media in ("", "application/json"):
@@ -108,7 +117,7 @@ def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
         except orjson.JSONDecodeError as error:
             if not media and body:
                 return _decode_yaml(body)
-            raise BadRequest(f"the request body is not valid JSON: {error}") from None
+            raise Malformed(json_error(body) or str(error), "couldn't get version/kind; json parse error: ") from None
     if media == "application/yaml":
         return _decode_yaml(body)
     if media == PROTOBUF and not allowed:
@@ -124,7 +133,7 @@ def _decode_yaml(body: bytes) -> Any:
     try:
         return load_yaml(body)
     except YamlError as error:
-        raise BadRequest(f"the request body is not valid YAML: {error}") from None
+        raise Malformed(yaml_error(error)) from None
 
 
 def encode_document(document: Any, accept: Accepted) -> bytes:

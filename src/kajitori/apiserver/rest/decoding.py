@@ -10,8 +10,9 @@ from kajitori.api.registry import BUILTIN
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform, duplicate_fields, strict_error, strict_messages
 from kajitori.apiserver.http_types import JSON, RequestContext
-from kajitori.apiserver.negotiate import decode_body
+from kajitori.apiserver.negotiate import Malformed, decode_body
 from kajitori.apiserver.rest.options import IGNORE, STRICT, WARN
+from kajitori.apiserver.syntax_errors import literal, not_an_object
 
 
 def decode_object(resource: Resource, context: RequestContext, validation: str) -> Object:
@@ -19,7 +20,10 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
     content_type = context.headers.get("content-type", "")
     if not context.body.strip():
         raise unrecognized(resource, "couldn't get version/kind; json parse error: unexpected end of JSON input", b"")
-    document = decode_body(context.body, content_type)
+    try:
+        document = decode_body(context.body, content_type)
+    except Malformed as error:
+        raise unrecognized(resource, str(error), context.body) from None
     is_json = content_type in ("", JSON) or content_type.startswith(JSON)
     duplicates = duplicate_fields(context.body, document) if validation != IGNORE and is_json else []
     obj = check_kind(resource, document, context.body)
@@ -32,15 +36,14 @@ def check_kind(resource: Resource, document: Any, body: bytes = b"") -> Object:
 
     `body` is what the document was read from; a refusal shows its beginning.
     """
+    if document is None:
+        document = {}
     if not isinstance(document, dict):
-        literal = _LITERALS.get(type(document), "number")
-        why = f"json: cannot unmarshal {literal} into Go value of type {_TYPE_META}"
-        raise unrecognized(resource, f"couldn't get version/kind; json parse error: {why}", body)
+        raise unrecognized(resource, f"couldn't get version/kind; json parse error: {not_an_object(document)}", body)
     for field in ("apiVersion", "kind"):
         value = document.get(field)
         if value is not None and not isinstance(value, str):
-            literal = _LITERALS.get(type(value), "number")
-            why = f"json: cannot unmarshal {literal} into Go struct field .{field} of type string"
+            why = f"json: cannot unmarshal {literal(value)} into Go struct field .{field} of type string"
             raise unrecognized(resource, f"couldn't get version/kind; json parse error: {why}", body)
     kind, api_version = document.get("kind") or resource.kind, document.get("apiVersion") or resource.api_version
     if (kind, api_version) != (resource.kind, resource.api_version):
@@ -51,8 +54,6 @@ def check_kind(resource: Resource, document: Any, body: bytes = b"") -> Object:
     return document
 
 
-_LITERALS = {str: "string", bool: "bool", list: "array", dict: "object"}
-_TYPE_META = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
 _SUMMARY_BYTES_MAX = 30
 
 
@@ -72,7 +73,7 @@ def _another_kind(resource: Resource, kind: str, api_version: str) -> StatusErro
     else:
         prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
         known = next((r for r in BUILTIN if (r.kind, r.api_version) == (kind, api_version)), None)
-        if known is None and api_version == resource.api_version:
+        if known is None:
             return BadRequest(prefix + not_registered(kind, api_version))
         if known is not None and (known.kind, known.group) != (resource.kind, resource.group):
             ours = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"

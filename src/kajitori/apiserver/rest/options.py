@@ -8,6 +8,7 @@ from kajitori.api.field_errors import FieldError, forbidden, invalid, not_suppor
 from kajitori.api.meta import Object
 from kajitori.apiserver.http_types import Query
 from kajitori.apiserver.negotiate import decode_body
+from kajitori.apiserver.syntax_errors import literal, not_an_object
 
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 _VALIDATIONS = (IGNORE, WARN, STRICT)
@@ -93,9 +94,10 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
     """The body wins over the query, as upstream has it."""
     document: Object = {}
     if body:
-        document = decode_body(body, content_type)
-        if not isinstance(document, dict):
-            raise BadRequest("the body of a DELETE must be DeleteOptions")
+        read = decode_body(body, content_type)
+        if read is not None and not isinstance(read, dict):
+            raise BadRequest(f"couldn't get version/kind; json parse error: {not_an_object(read)}")
+        document = read or {}
         if document.get("kind") not in (None, "", "DeleteOptions"):
             raise BadRequest(f"decoded object cannot be converted to DeleteOptions: {document.get('kind')}")
     elif query.text:
@@ -110,7 +112,8 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
     elif policy is not None and policy not in _POLICIES:
         errors.append(not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-        raise BadRequest("gracePeriodSeconds must be an integer")
+        where = "Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        raise BadRequest(f"json: cannot unmarshal {literal(grace)} into {where}")
     if errors:
         raise Invalid.of("meta.k8s.io", "DeleteOptions", "", errors)
     if orphan is not None:
