@@ -18,6 +18,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     columns=WITHOUT_OWN_COLUMNS,
     default=extensions.default_custom_resource_definition,
     validate=custom_resources_validation.validate_definition,
+    revalidate=custom_resources_validation.revalidate_definition,
     validate_update=custom_resources_validation.validate_definition_update,
     prepare_create=extensions.prepare_custom_resource_definition,
     prepare_update=extensions.prepare_custom_resource_definition_update,

@@ -4,7 +4,7 @@ import pytest
 
 from kajitori.api.cel.definition_rules import rule_errors
 from kajitori.api.meta import Object
-from kajitori.api.validation.custom_resources import validate_definition
+from kajitori.api.validation.custom_resources import revalidate_definition, validate_definition
 
 PATH = "spec.validation.openAPIV3Schema"
 
@@ -128,3 +128,12 @@ def test_a_definition_is_refused_for_its_rules(rule: Object, message: str) -> No
 
 def test_a_definition_with_a_good_rule_is_accepted() -> None:
     assert validate_definition(definition(with_rule(SPEC, "self.x > 0"))) == []
+
+
+def test_a_schema_that_stays_is_not_judged_again() -> None:
+    broken = {**SPEC, "x-kubernetes-validations": [{"rule": "self.absent"}]}
+    stored = definition(broken)
+    assert validate_definition(stored)
+    assert not revalidate_definition(definition(broken), stored)
+    changed = {**broken, "description": "another"}
+    assert revalidate_definition(definition(changed), stored)

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from kajitori.api.cel.ranges import MOST
-from kajitori.api.cel.rule_compiling import RULES, SELF_TYPE, Rule, compile_rules
+from kajitori.api.cel.rule_compiling import SELF_TYPE, Rule, compile_rules
 from kajitori.api.cel.schemas import declare
 from kajitori.api.cel.types import REQUEST_BYTES_MAX, Declared
 from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid
 from kajitori.api.meta import Object
+from kajitori.api.schema.rules import RULES
 
 RULE_LIMIT = 10_000_000
 DEFINITION_LIMIT = 100_000_000

@@ -10,8 +10,8 @@ from kajitori.api.cel.kubernetes import kubernetes_environment
 from kajitori.api.cel.program import Program, compile
 from kajitori.api.cel.types import BOOL, STRING, Declared, optional_of
 from kajitori.api.meta import Object
+from kajitori.api.schema.rules import RULES
 
-RULES = "x-kubernetes-validations"
 SELF, OLD_SELF = "self", "oldSelf"
 SELF_TYPE = "selfType"
 

@@ -14,12 +14,13 @@ from typing import Any
 from kajitori.api.cel.costs import CALL_LIMIT, OBJECT_LIMIT
 from kajitori.api.cel.errors import NO_OVERLOAD, CostExceeded, EvaluationError
 from kajitori.api.cel.program import Program
-from kajitori.api.cel.rule_compiling import OLD_SELF, RULES, SELF, SELF_TYPE, Rule, compile_rules
+from kajitori.api.cel.rule_compiling import OLD_SELF, SELF, SELF_TYPE, Rule, compile_rules
 from kajitori.api.cel.schemas import declare
 from kajitori.api.cel.types import Declared, escape
 from kajitori.api.cel.values import NONE, Optional
 from kajitori.api.field_errors import OMITTED, FieldError, invalid
 from kajitori.api.meta import Object
+from kajitori.api.schema.rules import RULES
 
 _MESSAGE_BYTES_MAX = 5 * 1024
 _EMBEDDED = "x-kubernetes-embedded-resource"

@@ -4,32 +4,44 @@ from urllib.parse import urlsplit
 
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_many
 from kajitori.api.meta import Object
+from kajitori.api.schema.rules import RULES, has_rules
 from kajitori.api.validation.admission import client_config
 from kajitori.api.validation.checks import Errors, each, one_of, same_as_before
 from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _FORBIDDEN_KEYWORDS = ("definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "$ref")
-_RULES = "x-kubernetes-validations"
 _RULE_REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 _WARNING_BYTES_MAX = 256
+_SIMPLE_PATH = "must be a simple json path starting with ."
 _SELECTABLE_TYPES = ("string", "boolean", "integer")
 _SELECTABLE_MAX = 8
-_COLUMN_TYPES = ("integer", "number", "string", "boolean", "date")
-_COLUMN_FORMATS = ("int32", "int64", "float", "double", "byte", "date", "date-time", "password")
+_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 
 
 def validate_definition(definition: Object) -> list[FieldError]:
-    return list(_definition(definition))
+    return list(_definition(definition, []))
 
 
-def _definition(definition: Object) -> Errors:
+def revalidate_definition(new: Object, old: Object) -> list[FieldError]:
+    """Rules are not compiled again for a schema that the definition had before: that takes long."""
+    versions = (old.get("spec") or {}).get("versions") or ()
+    return list(_definition(new, [_schema_of(version) for version in versions]))
+
+
+def _schema_of(version: Object) -> Object | None:
+    return (version.get("schema") or {}).get("openAPIV3Schema")
+
+
+def _definition(definition: Object, judged: list[Object | None]) -> Errors:
+    """`judged`: schemas whose rules are known to be good."""
     spec, status = definition.get("spec") or {}, definition.get("status") or {}
     names, group = spec.get("names") or {}, spec.get("group") or ""
     name = definition["metadata"].get("name") or ""
     if name and name != f"{names.get('plural') or ''}.{group}":
         yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
-    yield from _spec(spec, names, group)
+    yield from _spec(spec, names, group, judged)
     yield from _without_approval(definition)
     yield from _stored_versions(spec, status)
     if spec.get("preserveUnknownFields"):
@@ -69,7 +81,7 @@ def _without_approval(definition: Object) -> Errors:
         yield invalid(path, definition["metadata"]["annotations"][_APPROVAL], found[2])
 
 
-def _spec(spec: Object, names: Object, group: str) -> Errors:
+def _spec(spec: Object, names: Object, group: str, judged: list[Object | None]) -> Errors:
     if not group:
         yield required("spec.group")
     elif problems := subdomain_errors(group):
@@ -81,7 +93,7 @@ def _spec(spec: Object, names: Object, group: str) -> Errors:
         yield required("spec.scope")
     else:
         yield from one_of("spec.scope", scope, ("Cluster", "Namespaced"))
-    yield from _versions(spec)
+    yield from _versions(spec, judged)
     yield from _names(names)
     yield from _conversion(spec.get("conversion") or {})
 
@@ -105,11 +117,11 @@ def _shown_versions(versions: list[Object] | None) -> object:
     ]
 
 
-def _versions(spec: Object) -> Errors:
+def _versions(spec: Object, judged: list[Object | None]) -> Errors:
     versions = spec.get("versions") or []
     shown = _shown_versions(spec.get("versions"))
     names = [version.get("name") or "" for version in versions]
-    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
+    schemas = [_schema_of(version) for version in versions]
     shared = bool(schemas) and all(schema == schemas[0] for schema in schemas) and schemas[0] is not None
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
@@ -118,7 +130,7 @@ def _versions(spec: Object) -> Errors:
         if schemas[index] is None:
             yield required(f"{path}.schema.openAPIV3Schema")
         elif not shared:
-            yield from _root_schema(f"{path}.schema.openAPIV3Schema", schemas[index] or {})
+            yield from _root_schema(f"{path}.schema.openAPIV3Schema", schemas[index] or {}, judged)
         yield from _deprecation(f"{path}.deprecationWarning", version)
         for key, check in _PARTS.items():
             if not _same_in_all(versions, key):
@@ -130,7 +142,7 @@ def _versions(spec: Object) -> Errors:
     if sum(bool(version.get("storage")) for version in versions) != 1:
         yield invalid("spec.versions", shown, "must have exactly one version marked as storage version")
     if shared:
-        yield from _root_schema("spec.validation.openAPIV3Schema", schemas[0] or {})
+        yield from _root_schema("spec.validation.openAPIV3Schema", schemas[0] or {}, judged)
     for key, check in _PARTS.items():
         if versions and _same_in_all(versions, key):
             yield from check("spec", versions[0])
@@ -166,12 +178,12 @@ def _columns(path: str, version: Object) -> Errors:
             yield required(f"{at}.name")
         kind = column.get("type") or ""
         if not kind:
-            yield required(f"{at}.type", f"must be one of {', '.join(_COLUMN_TYPES)}")
+            yield required(f"{at}.type", f"must be one of {','.join(_COLUMN_TYPES)}")
         elif kind not in _COLUMN_TYPES:
-            yield invalid(f"{at}.type", kind, f"must be one of {', '.join(_COLUMN_TYPES)}")
+            yield invalid(f"{at}.type", kind, f"must be one of {','.join(_COLUMN_TYPES)}")
         form = column.get("format") or ""
         if form and form not in _COLUMN_FORMATS:
-            yield invalid(f"{at}.format", form, f"must be one of {', '.join(_COLUMN_FORMATS)}")
+            yield invalid(f"{at}.format", form, f"must be one of {','.join(_COLUMN_FORMATS)}")
         if not column.get("jsonPath"):
             yield required(f"{at}.JSONPath")
 
@@ -185,17 +197,23 @@ def _scale(path: str, version: Object) -> Errors:
         if not value:
             yield required(at)
         elif not value.startswith(root):
-            yield invalid(at, value, f"should be a json path under {root[:-1]}")
+            under = f"should be a json path under {root[:-1]}"
+            yield invalid(at, value, under if value.startswith(".") else _SIMPLE_PATH)
     selector = scale.get("labelSelectorPath")
     if selector and not selector.startswith((".spec.", ".status.")):
         at = f"{path}.subresources.scale.labelSelectorPath"
-        yield invalid(at, selector, "should be a json path under either .spec or .status")
+        under = "should be a json path under either .spec or .status"
+        yield invalid(at, selector, under if selector.startswith(".") else _SIMPLE_PATH)
 
 
 def _selectable(path: str, version: Object) -> Errors:
     """Scalar fields outside metadata, each named once (KEP-4358)."""
-    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    schema = _schema_of(version) or {}
     seen: set[str] = set()
+    if version.get("selectableFields") and not schema:
+        detail = "may only be set when `version.schema.openAPIV3Schema` is not included"
+        yield invalid(f"{path}.selectableFields", "", detail)
+        return
     for field, at in each(version, "selectableFields", path):
         text = field.get("jsonPath") or ""
         if not text:
@@ -276,7 +294,11 @@ def _conversion(conversion: Object) -> Errors:
         if not (webhook or {}).get("conversionReviewVersions"):
             yield required("spec.conversion.conversionReviewVersions")
     elif webhook is not None:
-        yield forbidden("spec.conversion.webhookClientConfig", "should not be set when strategy is not set to Webhook")
+        detail = "should not be set when strategy is not set to Webhook"
+        if webhook.get("clientConfig") is not None:
+            yield forbidden("spec.conversion.webhookClientConfig", detail)
+        if webhook.get("conversionReviewVersions"):
+            yield forbidden("spec.conversion.conversionReviewVersions", detail)
 
 
 def _stored_versions(spec: Object, status: Object) -> Errors:
@@ -298,7 +320,7 @@ def _stored_versions(spec: Object, status: Object) -> Errors:
         yield invalid(f"status.storedVersions[{stored.index(version)}]", version, detail)
 
 
-def _root_schema(path: str, schema: Object) -> Errors:
+def _root_schema(path: str, schema: Object, judged: list[Object | None]) -> Errors:
     kind = schema.get("type") or ""
     if not kind:
         yield required(f"{path}.type", "must not be empty at the root")
@@ -308,15 +330,10 @@ def _root_schema(path: str, schema: Object) -> Errors:
         yield forbidden(f"{path}.nullable", "nullable cannot be true at the root")
     errors = list(_schema(path, schema, ""))
     yield from errors
-    if not errors and _has_rules(schema):
+    if not errors and has_rules(schema) and schema not in judged:
         from kajitori.api.cel.definition_rules import rule_errors
 
         yield from rule_errors(schema, path)
-
-
-def _has_rules(schema: Object) -> bool:
-    children = [*(schema.get("properties") or {}).values(), schema.get("additionalProperties"), schema.get("items")]
-    return bool(schema.get(_RULES)) or any(_has_rules(child) for child in children if isinstance(child, dict))
 
 
 def _schema(path: str, schema: Object, where: str) -> Errors:
@@ -336,8 +353,10 @@ def _schema(path: str, schema: Object, where: str) -> Errors:
     if kind == "array" and schema.get("items") is None:
         yield required(f"{path}.items", "must be specified")
     properties, additional = schema.get("properties"), schema.get("additionalProperties")
-    if properties and additional not in (None, True):
+    if properties and additional not in (None, False):
         yield forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
+    elif additional is False:
+        yield forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")
     for name, child in (properties or {}).items():
         yield from _schema(f"{path}.properties[{name}]", child, "object fields")
     if isinstance(additional, dict):
@@ -349,7 +368,7 @@ def _schema(path: str, schema: Object, where: str) -> Errors:
         yield forbidden(f"{path}.items", "items must be a schema object and not an array")
     yield from _list_type(path, schema)
     seen: set[str] = set()
-    for rule, at in each(schema, _RULES, path):
+    for rule, at in each(schema, RULES, path):
         yield from _rule(rule, at)
         text = (rule.get("rule") or "").strip()
         if text in seen:
@@ -407,13 +426,28 @@ def _list_type(path: str, schema: Object) -> Errors:
             yield invalid(f"{path}.x-kubernetes-list-type", kind, detail)
     items = schema.get("items")
     if kind == "map" and isinstance(items, dict):
-        for index, key in enumerate(keys):
-            if key not in (items.get("properties") or {}):
-                detail = "entries must all be names of item properties"
-                yield invalid(f"{path}.x-kubernetes-list-map-keys[{index}]", key, detail)
+        yield from _map_items(path, items, keys)
     structure = schema.get("x-kubernetes-map-type")
     if structure is not None:
         yield from one_of(f"{path}.x-kubernetes-map-type", structure, ("granular", "atomic"))
+
+
+def _map_items(path: str, items: Object, keys: list[str]) -> Errors:
+    """Items of a list by key are objects, and each has its keys, said or by default."""
+    if (kind := items.get("type") or "") != "object":
+        yield invalid(f"{path}.items.type", kind, "must be object if parent array's x-kubernetes-list-type is map")
+    properties = items.get("properties") or {}
+    if keys and not properties:
+        detail = "entries must all be names of item properties"
+        yield invalid(f"{path}.x-kubernetes-list-map-keys", keys, detail)
+        return
+    for index, key in enumerate(keys):
+        if key not in properties:
+            detail = "entries must all be names of item properties"
+            yield invalid(f"{path}.x-kubernetes-list-map-keys[{index}]", key, detail)
+        elif properties[key].get("default") is None and key not in (items.get("required") or ()):
+            detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            yield required(f"{path}.items.properties[{key}].default", detail)
 
 
 def validate_definition_update(new: Object, old: Object) -> list[FieldError]:

@@ -6,11 +6,11 @@ from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object
 from kajitori.api.schema import structural_validation
 from kajitori.api.schema.ratcheting import ratcheted
+from kajitori.api.schema.rules import has_rules
 
 if TYPE_CHECKING:
     from kajitori.api.cel.rules import Level
 
-_RULES = "x-kubernetes-validations"
 # After these, rules could not trust the form and size of the object.
 _BLOCKING = frozenset(
     {
@@ -54,11 +54,3 @@ class CustomValidation:
         if self._level is None:
             self._level = rules.compile_levels(self._schema)
         return [] if self._level is None else rules.validate(self._level, new, old)
-
-
-def has_rules(schema: Object) -> bool:
-    if schema.get(_RULES):
-        return True
-    children = [*(schema.get("properties") or {}).values(), schema.get("additionalProperties"), schema.get("items")]
-    children += schema.get("allOf") or ()
-    return any(has_rules(child) for child in children if isinstance(child, dict))
