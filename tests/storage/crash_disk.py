@@ -76,6 +76,10 @@ class CrashDisk:
                 folder.joinpath(Path(name).name).write_bytes(file.after_crash(rng))
 
 
+POWERSAFE_OVERWRITE = 0x1000
+"""SQLITE_IOCAP_POWERSAFE_OVERWRITE, as SQLite's own file layer says: a torn write spares its neighbours."""
+
+
 class OpenFile:
     """What SQLite asks of a file (https://sqlite.org/c3ref/io_methods.html). No shared memory: one connection only."""
 
@@ -132,7 +136,7 @@ class OpenFile:
         return SECTOR
 
     def xDeviceCharacteristics(self) -> int:
-        return 0
+        return POWERSAFE_OVERWRITE
 
 
 class CrashVfs(apsw.VFS):

@@ -14,9 +14,9 @@ import apsw
 import pytest
 from crash_disk import CrashDisk, CrashVfs
 
-from kajitori.storage.interface import FIRST, Delete, Put
+from kajitori.storage.interface import FIRST, Delete, Put, Unanswered
 from kajitori.storage.sqlite import SqliteStorage
-from kajitori.storage.sqlite_file import open_writer
+from kajitori.storage.sqlite_file import open_writer, unavailable
 from kajitori.storage.sqlite_writer import Commit, Compact, Stop, Writer
 
 # A connection that is let go of after the power failed complains that it cannot tidy up.
@@ -215,3 +215,8 @@ def test_every_acknowledgement_follows_a_sync(tmp_path: Path):
     groups = len(syncs) - 1  # the last answer is that of the stop
     assert groups >= 50
     assert syncs[:-1] == sorted(syncs[:-1]) and syncs[groups - 1] - opened >= 50
+
+
+def test_a_commit_whose_sync_fails_is_neither_done_nor_undone(tmp_path: Path) -> None:
+    with pytest.raises(Unanswered, match="what was being written may be lost"), unavailable(tmp_path):
+        raise apsw.IOError("disk I/O error")

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import apsw
 
-from kajitori.storage.interface import FIRST, CannotOpen, Key, Revision, Unavailable
+from kajitori.storage.interface import FIRST, CannotOpen, Key, Revision, Unanswered, Unavailable
 
 FORMAT = 1
 
@@ -146,9 +146,15 @@ def read_meta(connection: apsw.Connection) -> dict[str, Any]:
 
 @contextmanager
 def unavailable(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into Unavailable that names the path, the reason and the remedy."""
+    """Turn SQLite's errors into Unavailable that names the path, the reason and the remedy.
+
+    A failed sync is Unanswered: the commit may stand in the log, and a power failure before the next one would bring it
+    back. A full disk is not: the record that makes a commit one is the last that is written.
+    """
     try:
         yield
+    except apsw.IOError as error:
+        raise Unanswered(f"{path}: {_explain(error)}") from error
     except apsw.Error as error:
         raise Unavailable(f"{path}: {_explain(error)}") from error
 
@@ -158,7 +164,7 @@ def _explain(error: Exception) -> str:
         case apsw.FullError():
             return "the disk is full and nothing was written: free some space, then try again"
         case apsw.IOError():
-            return f"the disk failed and nothing was written ({error}): look at the kernel's log for the device"
+            return f"the disk failed, and what was being written may be lost ({error}): look at the kernel's log"
         case apsw.ReadOnlyError() | apsw.CantOpenError() | PermissionError():
             return f"cannot be written ({error}): check the permissions and that the file system is not read-only"
         case apsw.CorruptError() | apsw.NotADBError():
