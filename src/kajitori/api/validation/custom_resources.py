@@ -12,6 +12,7 @@ from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _FORBIDDEN_KEYWORDS = ("definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "$ref")
 _RULE_REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+_MAP_KEYS = "x-kubernetes-list-map-keys"
 _WARNING_BYTES_MAX = 256
 _SIMPLE_PATH = "must be a simple json path starting with ."
 _SELECTABLE_TYPES = ("string", "boolean", "integer")
@@ -353,10 +354,8 @@ def _schema(path: str, schema: Object, where: str) -> Errors:
     if kind == "array" and schema.get("items") is None:
         yield required(f"{path}.items", "must be specified")
     properties, additional = schema.get("properties"), schema.get("additionalProperties")
-    if properties and additional not in (None, False):
+    if properties and additional not in (None, True):
         yield forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
-    elif additional is False:
-        yield forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")
     for name, child in (properties or {}).items():
         yield from _schema(f"{path}.properties[{name}]", child, "object fields")
     if isinstance(additional, dict):
@@ -446,7 +445,7 @@ def _map_items(path: str, items: Object, keys: list[str]) -> Errors:
             detail = "entries must all be names of item properties"
             yield invalid(f"{path}.x-kubernetes-list-map-keys[{index}]", key, detail)
         elif properties[key].get("default") is None and key not in (items.get("required") or ()):
-            detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            detail = f"this property is in {_MAP_KEYS}, so it must have a default or be a required property"
             yield required(f"{path}.items.properties[{key}].default", detail)
 
 
