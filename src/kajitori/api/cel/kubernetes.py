@@ -7,6 +7,7 @@ from kajitori.api.cel.environment import Environment
 from kajitori.api.cel.functions import Library
 from kajitori.api.cel.library.addresses import ADDRESSES, URLS
 from kajitori.api.cel.library.authorizer import AUTHORIZATION
+from kajitori.api.cel.library.conversions import CONVERSIONS
 from kajitori.api.cel.library.formats import NAMED_FORMATS
 from kajitori.api.cel.library.kubernetes import QUANTITIES, SEMVERS, SMALL
 from kajitori.api.cel.library.lists import LISTS
@@ -19,7 +20,7 @@ from kajitori.api.cel.types import Declared, Type
 @cache
 def library() -> Library:
     return Library.of(
-        *(STANDARD, STRINGS, LISTS, OPTIONALS, QUANTITIES, SEMVERS, SMALL),
+        *(STANDARD, CONVERSIONS, STRINGS, LISTS, OPTIONALS, QUANTITIES, SEMVERS, SMALL),
         *(ADDRESSES, URLS, NAMED_FORMATS, AUTHORIZATION),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kajitori.api.cel import times
 from kajitori.api.cel.errors import EvaluationError
+from kajitori.api.cel.library.conversions import double_text
 from kajitori.api.cel.types import Type
 from kajitori.api.cel.values import Duration, Timestamp, bounded_text, type_of
 
@@ -87,7 +88,7 @@ def _text(value: Any, depth: int) -> str:
         case None:
             return "null"
         case float():
-            return _special(value) or _fixed_default(value)
+            return _special(value) or double_text(value)
         case int():
             return str(int(value))
         case bytes():
@@ -131,12 +132,6 @@ def _nested(value: Any, depth: int) -> str:
 def _joined(before: str, parts: list[str], after: str) -> str:
     bounded_text(sum(map(len, parts)))
     return f"{before}{', '.join(parts)}{after}"
-
-
-def _fixed_default(value: float) -> str:
-    from kajitori.api.cel.library.standard import double_text
-
-    return double_text(value)
 
 
 def _special(value: float) -> str:

@@ -6,14 +6,13 @@ from typing import Any
 
 from kajitori.api.cel.errors import EvaluationError
 from kajitori.api.cel.functions import Overload, member, plain
-from kajitori.api.cel.library.standard import STANDARD
+from kajitori.api.cel.library.standard import add
 from kajitori.api.cel.macros import SORT_KEYS
 from kajitori.api.cel.values import Duration, UInt, bounded, compare, contains, equal, type_of
 
 _ORDERED = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 _ZEROS: dict[str, Any] = {"int": 0, "uint": UInt(0), "double": 0.0, "duration": Duration(0)}
 _FLATTENED_MAX = 32
-_add = next(each.run for each in STANDARD if each.function == "_+_")
 
 
 def _is_sorted(items: list[Any]) -> bool:
@@ -23,7 +22,7 @@ def _is_sorted(items: list[Any]) -> bool:
 def _sum(kind: str, items: list[Any]) -> Any:
     total = _ZEROS[kind]
     for each in items:
-        total = _add(total, each)
+        total = add(total, each)
     return total
 
 

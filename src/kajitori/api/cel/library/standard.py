@@ -5,7 +5,7 @@ Operators take values of any type and refuse those that do not go together: what
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from math import fmod, inf, isinf, isnan
+from math import inf
 from typing import Any, TypeVar
 
 from kajitori.api.cel import times
@@ -33,7 +33,8 @@ from kajitori.api.cel.values import (
 T = TypeVar("T", Timestamp, Duration)
 
 
-def _add(one: Any, other: Any) -> Any:
+def add(one: Any, other: Any) -> Any:
+    """`one + other`, of numbers, texts, lists and times."""
     kind, kind2 = type(one), type(other)
     if kind is kind2:
         if kind is int:
@@ -186,149 +187,6 @@ def _size(value: Any) -> int:
     raise no_overload()
 
 
-# Conversions
-
-
-def _int(value: Any) -> int:
-    match value:
-        case bool():
-            raise no_overload()
-        case int():
-            return checked_int(int(value))
-        case float():
-            if isnan(value) or isinf(value) or not INT_MIN < value < 2.0**63:
-                raise EvaluationError("integer overflow")
-            return int(value)
-        case str():
-            return _parsed_int(value)
-        case Timestamp():
-            return value.ns // 10**9
-        case Duration():
-            return value.ns
-    raise no_overload()
-
-
-_DIGITS = frozenset("0123456789")
-
-
-def _parsed_int(text: str) -> int:
-    digits = text[1:] if text[:1] in ("-", "+") else text
-    if not digits or not _DIGITS.issuperset(digits):
-        raise EvaluationError(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    if len(digits) > 4000 or not INT_MIN <= int(text) <= INT_MAX:
-        raise EvaluationError(f'strconv.ParseInt: parsing "{text}": value out of range')
-    return int(text)
-
-
-def _uint(value: Any) -> UInt:
-    match value:
-        case bool():
-            raise no_overload()
-        case int():
-            return checked_uint(int(value))
-        case float():
-            if isnan(value) or not 0 <= value < 2.0**64:
-                raise EvaluationError("unsigned integer overflow")
-            return UInt(int(value))
-        case str():
-            if not value or not _DIGITS.issuperset(value):
-                raise EvaluationError(f'strconv.ParseUint: parsing "{value}": invalid syntax')
-            if len(value) > 4000 or int(value) >= 2**64:
-                raise EvaluationError(f'strconv.ParseUint: parsing "{value}": value out of range')
-            return UInt(int(value))
-    raise no_overload()
-
-
-def _double(value: Any) -> float:
-    if type(value) in (int, UInt, float):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            if "_" in value or value != value.strip():
-                raise ValueError
-            return float(value)
-        except ValueError:
-            raise EvaluationError(f'strconv.ParseFloat: parsing "{value}": invalid syntax') from None
-    raise no_overload()
-
-
-def double_text(value: float) -> str:
-    """The shortest text that is this number again, as upstream writes it."""
-    if isnan(value):
-        return "NaN"
-    if isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if fmod(value, 1) == 0 and abs(value) < 1e21:
-        return "-0" if str(value) == "-0.0" else str(int(value))
-    return repr(value)
-
-
-def _string(value: Any) -> str:
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(int(value))
-        case float():
-            return double_text(value)
-        case bytes():
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                raise EvaluationError("invalid UTF-8 in bytes, cannot convert to string") from None
-        case Timestamp():
-            return times.timestamp_text(value)
-        case Duration():
-            return times.duration_text(value)
-    text = getattr(value, "cel_text", None)
-    if text is None:
-        raise no_overload()
-    return str(text())
-
-
-def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
-
-
-_TRUE, _FALSE = (
-    frozenset({"1", "t", "T", "true", "TRUE", "True"}),
-    frozenset({"0", "f", "F", "false", "FALSE", "False"}),
-)
-
-
-def _bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value in _TRUE or value in _FALSE:
-        return value in _TRUE
-    raise EvaluationError(f'strconv.ParseBool: parsing "{value}": invalid syntax')
-
-
-def _timestamp(value: Any) -> Timestamp:
-    if isinstance(value, Timestamp):
-        return value
-    if isinstance(value, int):
-        return times.timestamp(int(value) * 10**9)
-    return _parsed(times.parse_timestamp, str(value))
-
-
-def _duration(value: Any) -> Duration:
-    if isinstance(value, Duration):
-        return value
-    if isinstance(value, int):
-        return times.duration(int(value))
-    return _parsed(times.parse_duration, str(value))
-
-
-def _parsed(parse: Callable[[str], T], text: str) -> T:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise EvaluationError(str(error)) from None
-
-
 # Parts of times
 
 
@@ -366,14 +224,18 @@ _COMPARABLE = (
     *(f"{each}, {each} -> bool" for each in _ORDERED),
     *(f"{one}, {other} -> bool" for one in _NUMBERS for other in _NUMBERS if one != other),
 )
-_TO_STRING = ("string", "bool", "int", "uint", "double", "bytes", "timestamp", "duration")
+
+
+def _planned(*values: Any) -> Any:
+    raise AssertionError("the planner has a plan of its own for this operator")
+
 
 STANDARD: tuple[Overload, ...] = (
-    plain("_&&_", "bool, bool -> bool", _in, open=True),
-    plain("_||_", "bool, bool -> bool", _in, open=True),
-    plain("_?_:_", "bool, A, A -> A", _in, open=True),
+    plain("_&&_", "bool, bool -> bool", _planned, open=True),
+    plain("_||_", "bool, bool -> bool", _planned, open=True),
+    plain("_?_:_", "bool, A, A -> A", _planned, open=True),
     plain("!_", "bool -> bool", _not, open=True),
-    plain("@not_strictly_false", "bool -> bool", _in, open=True),
+    plain("@not_strictly_false", "bool -> bool", _planned, open=True),
     plain("_==_", "A, A -> bool", equal, open=True),
     plain("_!=_", "A, A -> bool", _unequal, open=True),
     *_operators("_<_", _less, *_COMPARABLE),
@@ -382,7 +244,7 @@ STANDARD: tuple[Overload, ...] = (
     *_operators("_>=_", _at_least, *_COMPARABLE),
     *_operators(
         "_+_",
-        _add,
+        add,
         *_SAME_NUMBERS,
         *("string, string -> string", "bytes, bytes -> bytes", "list(A), list(A) -> list(A)"),
         *("duration, duration -> duration", "timestamp, duration -> timestamp", "duration, timestamp -> timestamp"),
@@ -397,20 +259,10 @@ STANDARD: tuple[Overload, ...] = (
     *_operators("_/_", _divide, *_SAME_NUMBERS),
     *_operators("_%_", _modulo, *_SAME_NUMBERS[:2]),
     *_operators("-_", _negate, "int -> int", "double -> double"),
-    *_operators("_[_]", _in, "list(A), int -> A", "map(A, B), A -> B"),
+    *_operators("_[_]", _planned, "list(A), int -> A", "map(A, B), A -> B"),
     *_operators("@in", _in, "A, list(A) -> bool", "A, map(A, B) -> bool"),
     *(plain("size", f"{each} -> int", _size, open=True) for each in ("string", "bytes", "list(A)", "map(A, B)")),
     *(member("size", f"{each} -> int", _size, open=True) for each in ("string", "bytes", "list(A)", "map(A, B)")),
-    *_operators("int", _int, *(f"{each} -> int" for each in (*_NUMBERS, "string", "timestamp", "duration"))),
-    *_operators("uint", _uint, *(f"{each} -> uint" for each in (*_NUMBERS, "string"))),
-    *_operators("double", _double, *(f"{each} -> double" for each in (*_NUMBERS, "string"))),
-    *(plain("string", f"{each} -> string", _string, open=True) for each in _TO_STRING),
-    plain("bytes", "bytes -> bytes", _bytes),
-    plain("bytes", "string -> bytes", _bytes),
-    plain("bool", "bool -> bool", _bool),
-    plain("bool", "string -> bool", _bool),
-    *(plain("timestamp", f"{each} -> timestamp", _timestamp) for each in ("timestamp", "string", "int")),
-    *(plain("duration", f"{each} -> duration", _duration) for each in ("duration", "string", "int")),
     plain("dyn", "A -> dyn", lambda value: value, open=True),
     plain("type", "A -> type(A)", type_of, open=True),
     plain("matches", "string, string -> bool", matches),
