@@ -281,24 +281,17 @@ def _condition(operands: list[Plan]) -> Plan:
     return choose
 
 
-def _index(operands: list[Plan]) -> Plan:
-    value, key = operands
+def _indexing(find: Callable[[Any, Any], Any]) -> Callable[[list[Plan]], Plan]:
+    def make(operands: list[Plan]) -> Plan:
+        value, key = operands
 
-    def look(frame: Frame) -> Any:
-        frame.cost += 1
-        return index(value(frame), key(frame))
+        def look(frame: Frame) -> Any:
+            frame.cost += 1
+            return find(value(frame), key(frame))
 
-    return look
+        return look
 
-
-def _optional_index(operands: list[Plan]) -> Plan:
-    value, key = operands
-
-    def look(frame: Frame) -> Any:
-        frame.cost += 1
-        return _optionally(value(frame), key(frame))
-
-    return look
+    return make
 
 
 def _not_strictly_false(operands: list[Plan]) -> Plan:
@@ -316,42 +309,33 @@ def _not_strictly_false(operands: list[Plan]) -> Plan:
     return lenient
 
 
-def _or_else(operands: list[Plan]) -> Plan:
-    """`optional.or(optional)`; as in orValue, what follows is evaluated only when needed."""
-    optional, other = operands
+def _alternative(taken: Callable[[Optional], Any]) -> Callable[[list[Plan]], Plan]:
+    """`optional.or(optional)` and `optional.orValue(value)`: what follows is evaluated only when needed."""
 
-    def either(frame: Frame) -> Any:
-        frame.cost += 1
-        found = optional(frame)
-        if type(found) is not Optional:
-            raise no_overload()
-        return found if found.present else other(frame)
+    def make(operands: list[Plan]) -> Plan:
+        optional, other = operands
 
-    return either
+        def either(frame: Frame) -> Any:
+            frame.cost += 1
+            found = optional(frame)
+            if type(found) is not Optional:
+                raise no_overload()
+            return taken(found) if found.present else other(frame)
 
+        return either
 
-def _or_value(operands: list[Plan]) -> Plan:
-    optional, other = operands
-
-    def value(frame: Frame) -> Any:
-        frame.cost += 1
-        found = optional(frame)
-        if type(found) is not Optional:
-            raise no_overload()
-        return found.value if found.present else other(frame)
-
-    return value
+    return make
 
 
 _SPECIAL: dict[str, Callable[[list[Plan]], Plan]] = {
     "_&&_": _and,
     "_||_": _or,
     "_?_:_": _condition,
-    "_[_]": _index,
-    "_[?_]": _optional_index,
+    "_[_]": _indexing(index),
+    "_[?_]": _indexing(_optionally),
     "@not_strictly_false": _not_strictly_false,
-    "or": _or_else,
-    "orValue": _or_value,
+    "or": _alternative(lambda found: found),
+    "orValue": _alternative(lambda found: found.value),
 }
 
 
