@@ -201,7 +201,7 @@ def build(
         },
         config.authentication.anonymous.paths,
         config.auditor,
-        around.figures.families,
+        (*around.figures.families, *aggregation.families),
         lambda: asyncio.ensure_future(bootstrap(objects, _facts(config))),
         {
             "cluster role aggregation": Aggregator(objects, clock).run,

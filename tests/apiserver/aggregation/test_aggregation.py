@@ -259,6 +259,25 @@ def test_why_a_service_is_not_available(tmp_path: Path) -> None:
     run(tmp_path, scenario)
 
 
+def test_what_is_not_available_is_measured_under_upstreams_names(tmp_path: Path) -> None:
+    async def scenario(w: World) -> None:
+        await w.service()
+        await w.register()
+        await w.condition(NAME, "Passed")
+        gauge, lost = f'aggregator_unavailable_apiservice{{name="{NAME}"}}', "aggregator_unavailable_apiservice_total{"
+        text = w.server.metrics.render().body.decode()
+        assert f"{gauge} 0\n" in text
+        assert 'aggregator_unavailable_apiservice{name="v1."} 0\n' in text
+        assert lost not in text
+        await w.objects.delete(discovery.ENDPOINT_SLICE, "sample-api-1", "wardle")
+        await w.condition(NAME, "EndpointsNotFound")
+        text = w.server.metrics.render().body.decode()
+        assert f"{gauge} 1\n" in text
+        assert f'{lost}name="{NAME}",reason="EndpointsNotFound"}} 1\n' in text
+
+    run(tmp_path, scenario)
+
+
 def test_a_server_that_fails_or_is_not_trusted_fails_the_discovery_check(tmp_path: Path) -> None:
     async def scenario(w: World) -> None:
         w.behind.refuse = True

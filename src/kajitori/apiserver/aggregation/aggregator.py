@@ -6,14 +6,14 @@ Nothing runs on a timer, and nobody looks at Services and endpoints, while every
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kajitori.api import core, discovery
 from kajitori.api.apiextensions import CUSTOM_RESOURCE_DEFINITION
 from kajitori.api.apiregistration import API_SERVICE
 from kajitori.api.errors import AlreadyExists, NotFound, StatusError
-from kajitori.api.meta import Object, condition_of, name_of, namespace_of, set_condition
+from kajitori.api.meta import Object, condition_is, condition_of, name_of, namespace_of, set_condition
 from kajitori.api.registry import Registry
 from kajitori.api.times import timestamp
 from kajitori.apiserver.aggregation.availability import LOCAL, missing_parts
@@ -21,8 +21,10 @@ from kajitori.apiserver.aggregation.priorities import ALWAYS, ON_START, Priority
 from kajitori.apiserver.aggregation.proxying import Proxy
 from kajitori.apiserver.aggregation.registration import Action, Step, built_in, of_definitions, plan
 from kajitori.apiserver.aggregation.remote import GroupVersion, Remote
+from kajitori.apiserver.exposition import Family, Sample
 from kajitori.apiserver.http_types import Handler
 from kajitori.apiserver.interfaces import Objects
+from kajitori.apiserver.series import Counter
 from kajitori.apiserver.streams.service_addresses import ServiceAddresses
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.client.idle_connections import IdleConnections
@@ -51,6 +53,9 @@ class Aggregation:
         self._own = list(dict.fromkeys((resource.group, resource.version) for resource in registry))
         self._services: dict[str, Object] = {}
         self._remotes: dict[str, Remote] = {}
+        self._lost = Counter(
+            "aggregator_unavailable_apiservice_total", "APIServices that became unavailable.", "name reason"
+        )
         self._work = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
@@ -91,6 +96,17 @@ class Aggregation:
             for remote in self._remotes.values()
             if remote.documents.openapi_v3 is not None
         }
+
+    # what is measured
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        help = "1 while an APIService is not available."
+        return Family("aggregator_unavailable_apiservice", "gauge", help, self._unavailable), self._lost.family
+
+    def _unavailable(self) -> Iterator[Sample]:
+        for name, service in self._services.items():
+            yield {"name": name}, 0 if condition_is(service, "Available") else 1
 
     # the work
 
@@ -158,6 +174,7 @@ class Aggregation:
             self._services.pop(name, None)
             self._end(name)
         else:
+            self._note_loss(name, service)
             self._services[name] = service
             if service["spec"].get("service") is None:
                 self._end(name)
@@ -167,6 +184,11 @@ class Aggregation:
                 before.spec = service["spec"]
                 before.poke()
         self._work.set()
+
+    def _note_loss(self, name: str, service: Object) -> None:
+        known = self._services.get(name)
+        if known is not None and condition_is(known, "Available") and not condition_is(service, "Available"):
+            self._lost.add(name, str((condition_of(service, "Available") or {}).get("reason") or ""))
 
     def _add(self, name: str, service: Object) -> None:
         spec = service["spec"]
