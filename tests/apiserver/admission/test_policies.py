@@ -417,7 +417,8 @@ def test_a_deletion_is_not_mutated() -> None:
     world = World()
     rule = {**DEPLOYMENTS, "operations": ["*"], "resources": ["deployments"], "scope": "*"}
     world.policy(mutations=[apply("Object{}")], reinvocationPolicy="Never", match={"resourceRules": [rule]})
-    world.admit(operation=Operation.DELETE, old={"metadata": {"name": "web"}})
+    request = world.admit(operation=Operation.DELETE, old={"metadata": {"name": "web"}})
+    assert request.rounds is None
 
 
 def test_a_policy_is_type_checked_once_for_each_generation() -> None:
