@@ -27,7 +27,7 @@ _NODE_COST = 8
 """Characters that a node counts for: 400,000 of them are as many as go-yaml allows."""
 
 _Parser: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_Dumper: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_BaseDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(0b[0-1_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
@@ -252,6 +252,23 @@ def repeated_keys(text: bytes) -> list[str]:
     if document is not None and not duplicate_fields(text, document):
         return []
     return _read(text).repeated
+
+
+class _Dumper(_BaseDumper):  # type: ignore[misc]  # its base is C or Python
+    """Quotes every text that would be read as something else, as go-yaml does."""
+
+    def represent_text(self, text: str) -> Any:
+        return self.represent_scalar(f"{_TAG}str", text, style=None if _is_plain(text) else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        return type(_plain(text)) is str
+    except YamlError:
+        return False
 
 
 def dump_yaml(document: Any) -> bytes:
