@@ -296,6 +296,12 @@ def test_who_was_called_last_is_not_called_again_for_its_own_change() -> None:
     assert noted["mutation.webhook.admission.k8s.io/round_0_index_1"] == (
         '{"configuration":"b.example.com","webhook":"b.example.com","mutated":true}'
     )
+    assert orjson.loads(request.annotations["patch.webhook.admission.k8s.io/round_0_index_1"]) == {
+        "configuration": "b.example.com",
+        "webhook": "b.example.com",
+        "patch": [{"op": "add", "path": "/data/stage", "value": "x"}],
+        "patchType": "JSONPatch",
+    }
 
 
 def test_match_conditions_choose_the_requests() -> None:

@@ -18,6 +18,7 @@ from kajitori.kit.clock import VirtualClock
 from kajitori.testing.cluster import ControlPlane
 
 JANE = User("jane", ("dev",), "7")
+PATCH = "patch.webhook.admission.k8s.io/round_0_index_0"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -60,6 +61,7 @@ class NotForJane:
 class Notes:
     async def mutate(self, request: AdmissionRequest) -> None:
         request.annotations["example.org/note"] = request.operation.value
+        request.annotations[PATCH] = "hunter2"
 
     async def validate(self, request: AdmissionRequest) -> None: ...
 
@@ -146,6 +148,7 @@ def test_the_levels_add_what_was_sent_and_what_was_answered() -> None:
         await ask(plane, "POST", CONFIG_MAPS, CREATED)
         document = kept.documents[-1]
         assert document["requestObject"]["data"] == {"password": "hunter2"}
+        assert document["annotations"][PATCH] == "hunter2"
         assert "responseObject" not in document
 
     async def response(plane: ControlPlane, kept: Kept) -> None:

@@ -29,6 +29,8 @@ __all__ = ["MUTATING", "VALIDATING", "CallFailed", "Caller", "MutatingWebhooks",
 log = logging.getLogger(__name__)
 
 _LATE = "Timeout: request did not complete within requested timeout - context deadline exceeded"
+_PATCH = "patch.webhook.admission.k8s.io/"
+"""The audit log shows it only at levels that show the request (`audit.event`)."""
 _MUTATION = "mutation.webhook.admission.k8s.io/"
 _VALIDATION = "validating.webhook.admission.k8s.io/"
 
@@ -127,6 +129,8 @@ class MutatingWebhooks(_Webhooks):
             self._around.figures.refused(asked_of(hook, scene, mutating=True), INTERNAL, 0)
             raise
         before = state_of(request.object)
+        noted = {"configuration": hook.configuration, "webhook": hook.name, "patch": answer.patch}
+        request.annotations[_PATCH + mark] = orjson.dumps({**noted, "patchType": "JSONPatch"}).decode()
         request.object.clear()
         request.object.update(patched)
         return state_of(request.object) != before

@@ -13,6 +13,8 @@ from kajitori.apiserver.interfaces import Attributes, User
 
 _AGENT_MAX = 1024
 _TRUNCATED = "...TRUNCATED"
+_OF_CONTENT = "patch.webhook.admission.k8s.io/"
+"""Annotations that tell what a request says, and so are only for levels that may."""
 
 
 @dataclass(slots=True)
@@ -79,6 +81,8 @@ def event(facts: Facts, stage: Stage, annotations: Mapping[str, str]) -> Object:
             document["responseObject"] = _without_managed_fields(answer) if managed else answer
     document["requestReceivedTimestamp"] = micro_time(facts.received_s)
     document["stageTimestamp"] = micro_time(stage.at_s)
+    if level < Level.REQUEST:
+        annotations = {key: value for key, value in annotations.items() if not key.startswith(_OF_CONTENT)}
     if annotations:
         document["annotations"] = dict(annotations)
     return document
