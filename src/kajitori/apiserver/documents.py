@@ -13,6 +13,8 @@ from kajitori.api.resource import Resource
 from kajitori.storage.interface import Unavailable
 
 ROOT = "/registry/"
+SEALED = b"k8s:enc:"
+"""How every encrypted value begins (upstream's format). No JSON document does."""
 _KINDS_MAX = 1024
 """Kinds in use at a time, custom ones among them; beyond, what is derived of a kind is derived again."""
 _METADATA = b'"metadata":{'
@@ -53,7 +55,7 @@ def with_revision(value: bytes, revision: int) -> bytes:
     try:
         at = value.index(_METADATA) + len(_METADATA)
     except ValueError:
-        if value.startswith(b"k8s:enc:"):
+        if value.startswith(SEALED):
             raise Unavailable(
                 "the store holds encrypted objects that no configuration covers: give --encryption-provider-config "
                 "with their key and resources (`identity: {}` first decrypts what is written again)"

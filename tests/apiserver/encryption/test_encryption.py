@@ -172,6 +172,21 @@ def test_a_value_moved_to_another_place_is_not_accepted(tmp_path: Path) -> None:
     run(scenario)
 
 
+def test_what_another_server_deleted_is_not_remembered_as_stale(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        inner = MemoryStorage()
+        written = await inner.commit(Put(SECRET, b"plain"))
+        storage = EncryptedStorage(inner, configuration(tmp_path, "aesgcm:one", "identity"))
+        events = storage.watch("/registry/", written - 1)
+        await anext(events)
+        assert storage.stale == {SECRET}
+        await inner.commit(Delete(SECRET))
+        assert (await anext(events)).record is None
+        assert storage.stale == set()
+
+    run(scenario)
+
+
 def test_events_and_conflicts_come_decrypted(tmp_path: Path) -> None:
     async def scenario() -> None:
         storage = EncryptedStorage(MemoryStorage(), configuration(tmp_path, "aesgcm:one"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kajitori.apiserver.configuration import BadConfiguration, Section
+from kajitori.apiserver.documents import SEALED
 from kajitori.apiserver.encryption.providers import KEYED, Identity, Provider, WrongKey
 
 _CORE = "core"
@@ -49,7 +50,7 @@ class Transformer:
 
 
 def is_sealed(stored: bytes) -> bool:
-    return stored.startswith(b"k8s:enc:")
+    return stored.startswith(SEALED)
 
 
 def sealed_with(stored: bytes) -> str:

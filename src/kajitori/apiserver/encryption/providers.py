@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-MARK = b"k8s:enc:"
-"""How every encrypted value begins. No JSON document does."""
+from kajitori.apiserver.documents import SEALED
 
 
 class WrongKey(Exception):
@@ -48,7 +47,7 @@ class AesCbc:
     KEY_BYTES = (16, 24, 32)
 
     def __init__(self, name: str, key: bytes) -> None:
-        self.prefix = MARK + f"aescbc:v1:{name}:".encode()
+        self.prefix = SEALED + f"aescbc:v1:{name}:".encode()
         self._key = algorithms.AES(key)
 
     def seal(self, value: bytes, place: bytes) -> bytes:
@@ -72,7 +71,7 @@ class AesGcm:
     KEY_BYTES = (16, 24, 32)
 
     def __init__(self, name: str, key: bytes) -> None:
-        self.prefix = MARK + f"aesgcm:v1:{name}:".encode()
+        self.prefix = SEALED + f"aesgcm:v1:{name}:".encode()
         self._cipher = AESGCM(key)
 
     def seal(self, value: bytes, place: bytes) -> bytes:
@@ -93,7 +92,7 @@ class SecretBox:
         """Raises ImportError without PyNaCl."""
         import nacl.secret
 
-        self.prefix = MARK + f"secretbox:v1:{name}:".encode()
+        self.prefix = SEALED + f"secretbox:v1:{name}:".encode()
         self._box = nacl.secret.SecretBox(key)
 
     def seal(self, value: bytes, place: bytes) -> bytes:

@@ -87,6 +87,8 @@ class EncryptedStorage:
                 record = self._opened(event.record) if event.record is not None else None
                 previous = self._opened_before(event.previous)
                 event = replace(event, record=record, previous=previous)  # the same event, readable
+                if record is None:
+                    self.stale.discard(event.key)  # another server may have deleted it
             yield event
 
     def _opened_before(self, record: Record | None) -> Record | None:
