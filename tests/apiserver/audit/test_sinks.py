@@ -140,13 +140,36 @@ def test_a_webhook_gets_lists_after_a_while_or_when_there_are_enough() -> None:
         assert calls.lists == []
         await clock.advance(2)
         assert [item["auditID"] for item in calls.lists[0]["items"]] == ["1"]
-        for number in range(Webhook.BATCH_MAX):
+        for number in range(sinks.BATCH_MAX):
             webhook.put(entry(number))
         await clock.settle()
-        assert len(calls.lists[1]["items"]) == Webhook.BATCH_MAX
+        assert len(calls.lists[1]["items"]) == sinks.BATCH_MAX
         calls.works = False
         webhook.put(entry())
         await webhook.close()
         assert webhook.losses.count == 1
+
+    asyncio.run(main())
+
+
+def test_what_is_being_sent_when_the_server_stops_is_not_lost() -> None:
+    class Slow(Calls):
+        async def post(self, document: dict[str, Any]) -> dict[str, Any]:
+            if self.works:
+                self.works = False
+                await asyncio.Event().wait()
+            self.lists.append(document)
+            return {}
+
+    async def main() -> None:
+        clock, calls = VirtualClock(), Slow()
+        webhook = Webhook(calls, clock)
+        webhook.put(entry(1))
+        webhook.put(entry(2))
+        await clock.advance(31)
+        webhook.put(entry(3))
+        await webhook.close()
+        assert [item["auditID"] for item in calls.lists[0]["items"]] == ["1", "2", "3"]
+        assert webhook.losses.count == 0
 
     asyncio.run(main())

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 QUEUED_MAX = 10_000
 QUEUED_BYTES_MAX = 32 << 20
+BATCH_MAX = 400
+"""Events that are written or sent together."""
 _COMPLAIN_EVERY_S = 60.0
 
 
@@ -108,10 +110,8 @@ class BatchFile:
 
     def put(self, entry: Entry) -> bool:
         with self._some:
-            if len(self._waiting) >= QUEUED_MAX or self._bytes + entry.size > QUEUED_BYTES_MAX:
-                full = True
-            else:
-                full = False
+            full = len(self._waiting) >= QUEUED_MAX or self._bytes + entry.size > QUEUED_BYTES_MAX
+            if not full:
                 self._waiting.append(entry)
                 self._bytes += entry.size
                 self._some.notify()
@@ -131,7 +131,7 @@ class BatchFile:
             with self._some:
                 while not self._waiting and not self._closing:
                     self._some.wait()
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), 400))]
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
                 self._bytes -= sum(entry.size for entry in batch)
             if not batch:
                 return
@@ -154,7 +154,6 @@ class Caller(Protocol):
 class Webhook:
     """Sends EventLists: after half a minute, or at once when 400 events wait. Memory is bounded as above."""
 
-    BATCH_MAX = 400
     BATCH_WAIT_S = 30.0
 
     def __init__(self, caller: Caller, clock: Clock) -> None:
@@ -174,7 +173,7 @@ class Webhook:
         self._bytes += entry.size
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="audit webhook")
-        if len(self._waiting) >= self.BATCH_MAX:
+        if len(self._waiting) >= BATCH_MAX:
             self._enough.set()
         return True
 
@@ -190,7 +189,7 @@ class Webhook:
         """Runs while something waits, so that an idle server has no timer."""
         try:
             while self._waiting:
-                if len(self._waiting) < self.BATCH_MAX:
+                if len(self._waiting) < BATCH_MAX:
                     self._enough.clear()
                     timer = self._clock.call_later(self.BATCH_WAIT_S, self._enough.set)
                     try:
@@ -202,7 +201,7 @@ class Webhook:
             self._task = None
 
     async def _send(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self.BATCH_MAX))]
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
         self._bytes -= sum(entry.size for entry in batch)
         items = [entry.document() for entry in batch]
         document: Object = {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items}
@@ -210,3 +209,8 @@ class Webhook:
             await self._caller.post(document)
         except Unanswered as error:
             self.losses.add(len(batch), str(error))
+        except asyncio.CancelledError:
+            # The server stops: `close` sends them again, and an event told twice is better than none.
+            self._waiting.extendleft(reversed(batch))
+            self._bytes += sum(entry.size for entry in batch)
+            raise
