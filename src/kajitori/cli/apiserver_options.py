@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 @dataclass(frozen=True, slots=True)
 class Option:
     """`kind`: file (made absolute), text, flag (true or false), number (not negative), list (may be repeated, commas
-    separate), repeated (may be repeated, taken whole)."""
+    separate), repeated (may be repeated, taken whole), repeated-file."""
 
     name: str
     help: str
@@ -80,6 +80,8 @@ _ADMITTED = (
 )
 
 OPTIONS = (*_WHO, *_AUDIT, *_KEPT, *_ADMITTED)
+_TYPES: dict[str, click.ParamType[Any]] = {"flag": click.BOOL, "number": click.IntRange(0)}
+"""By kind; all others are texts."""
 _BY_KEY = {option.name.replace("-", "_"): option for option in OPTIONS}
 
 
@@ -92,11 +94,7 @@ def apiserver_options(function: F) -> F:
             f"--{option.name}",
             multiple=many,
             default=None,
-            type=click.BOOL
-            if option.kind == "flag"
-            else click.IntRange(0)
-            if option.kind == "number"
-            else click.STRING,
+            type=_TYPES.get(option.kind, click.STRING),
             metavar=option.metavar or None,
             help=option.help,
             **({"is_flag": False, "flag_value": "true"} if option.kind == "flag" else {}),  # type: ignore[arg-type]
@@ -115,7 +113,7 @@ def _texts(option: Option, value: Any) -> list[str]:
     if value is None or value == ():
         return []
     if option.kind == "list":
-        return [",".join(part for text in value for part in text.split(","))]
+        return [",".join(value)]
     if option.kind == "flag":
         return ["true" if value else "false"]
     texts = [str(text) for text in value] if isinstance(value, tuple) else [str(value)]
