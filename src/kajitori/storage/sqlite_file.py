@@ -122,7 +122,7 @@ def _check_format(path: Path, connection: apsw.Connection) -> None:
 
 
 def _check_structure(path: Path, connection: apsw.Connection) -> None:
-    """Every page and index of the file: a millisecond a megabyte."""
+    """Every page and index of the file: 3 ms a megabyte (0.6 s for 200 MB in memory; `quick_check` is no quicker)."""
     ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if found != "ok":
         raise CannotOpen(f"{path}: {_explain(apsw.CorruptError(str(found).splitlines()[-1]))}")

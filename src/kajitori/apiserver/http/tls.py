@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def server_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
-    """TLS 1.2 or later. A client may show a certificate; one that `client_ca` did not sign fails the handshake."""
+    """TLS 1.2 or later. A client may show a certificate; one that `client_ca` did not sign, or that has expired, fails
+    the handshake. Upstream answers 401 there: it verifies after the handshake, which Python's ssl cannot be told to do.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
