@@ -1,6 +1,6 @@
 """SIGKILL at random moments under load, again and again: no acknowledged write is lost, no watcher misled.
 
-`KAJITORI_KILLS` is how many rounds, `KAJITORI_SEED` replays one run's choices.
+`KAJITORI_KILLS` is how many rounds (each takes some three seconds), `KAJITORI_SEED` replays one run's choices.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from kajitori.client.http import HttpClient
 
 pytestmark = pytest.mark.e2e
 
-KILLS = int(os.environ.get("KAJITORI_KILLS", "30"))
+KILLS = int(os.environ.get("KAJITORI_KILLS", "10"))
 SEED = int(os.environ.get("KAJITORI_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 WRITERS = 8
 
