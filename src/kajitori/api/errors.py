@@ -174,12 +174,28 @@ class Conflict(StatusError):
         return cls.of(group, plural, name, why)
 
 
+_TOLD_MAX, _TOLD_LENGTH_MAX = 1000, 1024 * 1024
+"""Errors, and characters of their texts, that one answer tells: each may show a value as large as a request."""
+
+
+def _bearable(errors: Iterable[FieldError]) -> list[FieldError]:
+    """As many as one answer tells; at least one."""
+    found: list[FieldError] = []
+    length = 0
+    for error in errors:
+        if found and (length > _TOLD_LENGTH_MAX or len(found) >= _TOLD_MAX):
+            break
+        found.append(error)
+        length += len(str(error))
+    return found
+
+
 class Invalid(StatusError):
     code, reason = 422, "Invalid"
 
     @classmethod
     def of(cls, group: str, kind: str, name: str, errors: Iterable[FieldError]) -> "Invalid":
-        found = list(errors)
+        found = _bearable(errors)
         said = list(dict.fromkeys(str(e) for e in found))  # each once; the causes still count them all
         summary = f"[{', '.join(said)}]" if len(said) > 1 else said[0]
         details = _details(group, kind, name) | {"causes": [e.cause() for e in found]}

@@ -96,7 +96,7 @@ def not_found(field: str, value: Any) -> FieldError:
 
 
 def not_supported(field: str, value: Any, supported: list[str]) -> FieldError:
-    listed = ", ".join(_shown(s) for s in sorted(supported))
+    listed = ", ".join(_shown(s) for s in sorted(supported, key=str))
     return FieldError("FieldValueNotSupported", field, value, f"supported values: {listed}")
 
 

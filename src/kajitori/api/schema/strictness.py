@@ -67,10 +67,11 @@ def strict_messages(unknown: list[str], duplicates: list[str], typed_body: bytes
     custom resource the repeated keys are seen first, and the unknown ones when it is pruned.
     """
     if unknown and duplicates and typed_body:
+        not_known = set(unknown)
         met = [
             _duplicate(path) if again else _unknown(path)
             for path, again in _keys(json.loads(typed_body, object_pairs_hook=_Pairs), None)
-            if again or path in unknown
+            if again or path in not_known
         ]
         return list(dict.fromkeys(met))
     return [*map(_duplicate, duplicates), *map(_unknown, unknown)]

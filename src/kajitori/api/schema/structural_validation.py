@@ -4,6 +4,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ from kajitori.api.field_errors import (
 from kajitori.api.meta import Object
 from kajitori.api.schema.scalars import timestamp
 
+ERRORS_MAX = 250
+"""An enumeration of a thousand values, missed a hundred thousand times, would be told in gigabytes."""
 _NAMES: dict[type, str] = {
     str: "string",
     bool: "boolean",
@@ -33,8 +36,8 @@ _NAMES: dict[type, str] = {
 
 
 def validate(schema: Object, obj: Any, path: str = "") -> list[FieldError]:
-    """Every violation, in the order of the document's schema. metadata is checked elsewhere."""
-    return list(_errors(schema, obj, path))
+    """The violations, in the order of the document's schema. metadata is checked elsewhere."""
+    return list(islice(_errors(schema, obj, path), ERRORS_MAX))
 
 
 def _errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
@@ -107,7 +110,8 @@ def _number_errors(schema: Object, value: float, path: str) -> Iterator[FieldErr
     if least is not None and (value < least or (schema.get("exclusiveMinimum") and value == least)):
         words = "should be greater than" if schema.get("exclusiveMinimum") else "should be greater than or equal to"
         yield invalid(path, value, f"{path} in body {words} {_number(least)}")
-    if factor and not math.isclose(value / factor, round(value / factor), abs_tol=1e-9):
+    times = value / factor if factor else 0
+    if math.isfinite(times) and not math.isclose(times, round(times), abs_tol=1e-9):
         yield invalid(path, value, f"{path} in body should be a multiple of {_number(factor)}")
 
 

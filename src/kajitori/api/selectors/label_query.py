@@ -21,7 +21,7 @@ from kajitori.api.selectors.requirements import (
 )
 from kajitori.kit.text_cache import text_cache
 
-_TOKEN = re.compile(r"\s*(?:([=!(),><]+)|([^=!(),><\s]+)|$)")
+_TOKEN = re.compile(r"\s*(?:([=!(),><]{1,2})|([^=!(),><\s]+)|$)")
 _SYMBOLS = (")", ",", "!", "==", "=", "(", "!=", ">", "<")
 _OPERATORS = {"=": IN, "==": IN, "!=": NOT_IN, "in": IN, "notin": NOT_IN, ">": GREATER_THAN, "<": LESS_THAN}
 _END = ""

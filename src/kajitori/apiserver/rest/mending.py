@@ -23,17 +23,18 @@ def mend_owners(request: AdmissionRequest, *, admitted: bool) -> None:
     references = metadata.get("ownerReferences")
     if references is None or len(references) < 2:
         return
-    distinct: list[Object] = []
+    distinct: dict[bytes, Object] = {}
     repeated = []
     for reference in references:
-        if reference in distinct:
+        identity = orjson.dumps(reference, option=orjson.OPT_SORT_KEYS)
+        if identity in distinct:
             repeated.append(str(reference.get("uid", "")))
         else:
-            distinct.append(reference)
+            distinct[identity] = reference
     if repeated:
         when = " after mutating admission happens" if admitted else ""
         request.warnings.append(f"{_OWNERS}{when}{_OWNERS_END}{', '.join(repeated)}")
-        metadata["ownerReferences"] = distinct
+        metadata["ownerReferences"] = list(distinct.values())
 
 
 def mend_managed_fields(request: AdmissionRequest, before: list[Object] | None) -> None:
