@@ -5,7 +5,7 @@ from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.defaults import cluster
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
-from kajitori.api.validation import extensions as extensions_validation
+from kajitori.api.validation import dynamic_resources as devices_validation
 
 DEVICE_CLASS = Resource(
     group="resource.k8s.io",
@@ -13,6 +13,7 @@ DEVICE_CLASS = Resource(
     kind="DeviceClass",
     plural="deviceclasses",
     namespaced=False,
+    validate=devices_validation.validate_device_class,
     definition="io.k8s.api.resource.v1.DeviceClass",
     columns=cluster_columns.NAME_AND_AGE,
     counts_generation=True,
@@ -27,8 +28,8 @@ RESOURCE_CLAIM = Resource(
     definition="io.k8s.api.resource.v1.ResourceClaim",
     columns=cluster_columns.RESOURCE_CLAIM,
     default=cluster.default_resource_claim,
-    validate=extensions_validation.validate_resource_claim,
-    validate_update=extensions_validation.validate_resource_claim_update,
+    validate=devices_validation.validate_resource_claim,
+    validate_update=devices_validation.validate_resource_claim_update,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )
@@ -41,7 +42,7 @@ RESOURCE_CLAIM_TEMPLATE = Resource(
     definition="io.k8s.api.resource.v1.ResourceClaimTemplate",
     columns=cluster_columns.NAME_AND_AGE,
     default=cluster.default_resource_claim_template,
-    validate=extensions_validation.validate_resource_claim_template,
+    validate=devices_validation.validate_resource_claim_template,
 )
 
 RESOURCE_SLICE = Resource(
@@ -53,7 +54,7 @@ RESOURCE_SLICE = Resource(
     definition="io.k8s.api.resource.v1.ResourceSlice",
     columns=cluster_columns.RESOURCE_SLICE,
     selectable_fields=selectable.RESOURCE_SLICE,
-    validate=extensions_validation.validate_resource_slice,
+    validate=devices_validation.validate_resource_slice,
     counts_generation=True,
 )
 

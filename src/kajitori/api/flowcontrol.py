@@ -4,7 +4,7 @@ from kajitori.api.columns import extensions as extensions_columns
 from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
-from kajitori.api.validation import extensions as extensions_validation
+from kajitori.api.validation import flow_control as flow_validation
 
 FLOW_SCHEMA = Resource(
     group="flowcontrol.apiserver.k8s.io",
@@ -16,7 +16,7 @@ FLOW_SCHEMA = Resource(
     definition="io.k8s.api.flowcontrol.v1.FlowSchema",
     columns=extensions_columns.FLOW_SCHEMA,
     default=extensions.default_flow_schema,
-    validate=extensions_validation.validate_flow_schema,
+    validate=flow_validation.validate_flow_schema,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -32,7 +32,7 @@ PRIORITY_LEVEL_CONFIGURATION = Resource(
     definition="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
     columns=extensions_columns.PRIORITY_LEVEL,
     default=extensions.default_priority_level,
-    validate=extensions_validation.validate_priority_level,
+    validate=flow_validation.validate_priority_level,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,

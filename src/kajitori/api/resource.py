@@ -60,8 +60,8 @@ class Conversion(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resource:
-    """A kind in one version, a key of dictionaries by identity. Hooks change the object they are given in place and hold
-    no state.
+    """A kind in one version, a key of dictionaries by identity. Hooks change the object they are given in place, and
+    hold no state.
 
     - `default(obj)`: fill in what the user left out.
     - `validate(obj)`: every semantic error of a new object (the schema has been checked before).

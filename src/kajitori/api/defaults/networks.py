@@ -40,6 +40,7 @@ def default_endpoints(endpoints: Object) -> None:
 def default_endpoint_slice(endpoint_slice: Object) -> None:
     for endpoint in each(endpoint_slice, "endpoints"):
         fill(endpoint, conditions={})
+        endpoint.pop("deprecatedTopology", None)  # nobody has written it since v1
     for port in each(endpoint_slice, "ports"):
         fill(port, name="", protocol="TCP")
 

@@ -27,6 +27,10 @@ def default_field_reference(reference: Object) -> None:
     fill_zero(reference, apiVersion="v1")
 
 
+_NOT_YET_PROJECTED = ("clusterTrustBundle", "podCertificate")
+"""What v1.36 has switched off: dropped as if it had not been said."""
+
+
 def default_volume(volume: Object) -> None:
     """A volume of a pod; without any source it is an emptyDir."""
     if not any(value is not None for key, value in volume.items() if key != "name"):
@@ -37,6 +41,8 @@ def default_volume(volume: Object) -> None:
     _default_downward_items(volume.get("downwardAPI"))
     for source in each(volume.get("projected") or {}, "sources"):
         _default_downward_items(source.get("downwardAPI"))
+        for field in _NOT_YET_PROJECTED:
+            source.pop(field, None)
         if (token := source.get("serviceAccountToken")) is not None:
             fill(token, expirationSeconds=3600)
     if (ephemeral := volume.get("ephemeral")) is not None and ephemeral.get("volumeClaimTemplate") is not None:
@@ -56,6 +62,7 @@ def default_claim(claim: Object) -> None:
 
 def prepare_claim(claim: Object) -> None:
     claim["status"] = {"phase": "Pending"}
+    _settle_data_source(claim["spec"])
 
 
 def default_volume_of_cluster(volume: Object) -> None:
@@ -65,6 +72,25 @@ def default_volume_of_cluster(volume: Object) -> None:
     round_amounts(spec, "capacity")
     _default_source(spec)
     fill_zero(part(volume, "status"), phase="Pending")
+
+
+_KNOWN_DATA = {("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")}
+"""Sources that `dataSource` has always allowed; others go silently, and into `dataSourceRef` if anywhere (KEP-1495)."""
+
+
+def _settle_data_source(spec: Object) -> None:
+    reference = spec.get("dataSourceRef")
+    if reference is not None and reference.get("namespace"):  # of other namespaces: not yet
+        del spec["dataSourceRef"]
+        reference = None
+    source = spec.get("dataSource")
+    if source is not None and reference is None:
+        if (source.get("apiGroup") or "", source.get("kind")) in _KNOWN_DATA:
+            spec["dataSourceRef"] = dict(source)
+        else:
+            del spec["dataSource"]
+    elif reference is not None and source is None:
+        spec["dataSource"] = dict(reference)
 
 
 def prepare_volume_of_cluster(volume: Object) -> None:

@@ -90,6 +90,7 @@ def default_stateful_set(stateful_set: Object) -> None:
         part(strategy, "rollingUpdate")
     if strategy["type"] == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
         fill(strategy["rollingUpdate"], partition=0)
+        strategy["rollingUpdate"].pop("maxUnavailable", None)  # v1.36 has it switched off
     fill_zero(part(spec, "persistentVolumeClaimRetentionPolicy"), whenDeleted="Retain", whenScaled="Retain")
     default_pod_template(part(spec, "template"))
     for claim in each(spec, "volumeClaimTemplates"):
@@ -103,7 +104,7 @@ def default_job(job: Object) -> None:
     default_job_spec(spec)
     labels = spec["template"]["metadata"].get("labels")
     if labels:
-        fill_zero(part(job, "metadata"), labels=dict(labels))
+        fill_zero(part(job, "metadata"), labels=labels)  # the same: what is added to these is added to those
 
 
 def default_job_spec(spec: Object) -> None:

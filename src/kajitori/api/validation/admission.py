@@ -13,9 +13,8 @@ from kajitori.api.validation.checks import (
     must,
     one_of,
     optional_one_of,
-    port_number,
 )
-from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
+from kajitori.api.validation.formats import PORT_RANGE, dns_1035_errors, subdomain_errors
 
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _SCOPES = ("*", "Cluster", "Namespaced")
@@ -100,7 +99,7 @@ def _service_reference(path: str, service: Object) -> Errors:
         yield required(f"{path}.namespace")
     yield from _service_path(f"{path}.path", service.get("path") or "/")
     if (port := service.get("port")) is not None and not 1 <= port <= 65535:
-        yield from port_number(f"{path}.port", port)
+        yield invalid(f"{path}.port", port, f"port is not valid: {PORT_RANGE}")
 
 
 def _service_path(path: str, where: str) -> Errors:

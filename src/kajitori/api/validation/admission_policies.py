@@ -23,7 +23,7 @@ from kajitori.api.validation.formats import dns_1035_errors, path_segment_errors
 if TYPE_CHECKING:
     from kajitori.api.validation.expressions import PolicyExpressions
 
-_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ANNOTATIONS_MAX, _ANNOTATION_EXPRESSION_MAX = 20, 5 * 1024
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII)
 _RESERVED = frozenset(

@@ -42,7 +42,10 @@ def _aggregation(role: Object) -> Errors:
         detail = "at least one clusterRoleSelector required if aggregationRule is non-nil"
         yield required("aggregationRule.clusterRoleSelectors", detail)
     for selector, at in each(aggregation, "clusterRoleSelectors", "aggregationRule"):
-        yield from label_selector(at, selector)
+        errors = list(label_selector(at, selector))
+        yield from errors
+        if errors:
+            yield invalid(at, None, "invalid label selector.")
 
 
 def validate_role_binding(binding: Object) -> list[FieldError]:

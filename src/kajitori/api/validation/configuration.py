@@ -10,7 +10,7 @@ from kajitori.api.meta import Object
 from kajitori.api.quantity import compare
 from kajitori.api.selectors import label_key_errors, label_value_errors
 from kajitori.api.validation.checks import Errors, each, must, not_negative, positive, same_as_before, unsupported
-from kajitori.api.validation.formats import config_key_errors
+from kajitori.api.validation.formats import cidr_errors, config_key_errors
 from kajitori.api.validation.resources import (
     container_resource_name,
     quota_resource_name,
@@ -221,6 +221,7 @@ def _resource_quota(spec: Object) -> Errors:
     for scope in scopes:
         if scope not in _QUOTA_SCOPES:
             yield invalid("spec.scopes", scopes, "unsupported scope")
+            continue
         for name in sorted(spec.get("hard") or ()):
             if name in _COUNTED_FOR_SCOPES and name not in _COUNTED_BY_SCOPE.get(scope, ()):
                 yield invalid("spec.scopes", scopes, "unsupported scope applied to resource")
@@ -228,8 +229,8 @@ def _resource_quota(spec: Object) -> Errors:
         if pair <= set(scopes):
             yield invalid("spec.scopes", scopes, "conflicting scopes")
     expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
-    for index, expression in enumerate(expressions):
-        at = f"spec.scopeSelector.matchExpressions[{index}]"
+    at = "spec.scopeSelector.matchExpressions"  # upstream does not say which
+    for expression in expressions:
         operator, values = expression.get("operator") or "", expression.get("values") or []
         if expression.get("scopeName") not in _QUOTA_SCOPES:
             yield invalid(f"{at}.scopeName", expression.get("scopeName") or "", "unsupported scope")
@@ -239,7 +240,7 @@ def _resource_quota(spec: Object) -> Errors:
                 yield required(f"{at}.values", detail)
         elif operator in ("Exists", "DoesNotExist"):
             if values:
-                detail = "must be no value when `operator` is 'Exists' or 'DoesNotExist' for scope selector"
+                detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
                 yield invalid(f"{at}.values", values, detail)
         else:
             yield invalid(f"{at}.operator", operator, "not a valid selector operator")
@@ -329,7 +330,17 @@ def validate_taints(path: str, taints: list[Object]) -> Errors:
 
 
 def validate_node(node: Object) -> list[FieldError]:
-    return list(validate_taints("metadata.taints", (node.get("spec") or {}).get("taints") or []))
+    return list(_node(node.get("spec") or {}))
+
+
+def _node(spec: Object) -> Errors:
+    yield from validate_taints("metadata.taints", spec.get("taints") or [])
+    blocks = spec.get("podCIDRs") or []
+    for index, block in enumerate(blocks):
+        yield from must(f"spec.podCIDRs[{index}]", block, cidr_errors(block))
+    families = [":" in block for block in blocks]
+    if len(set(families)) != len(families):
+        yield invalid("spec.podCIDRs", blocks, "may specify no more than one CIDR for each IP family")
 
 
 def validate_node_update(new: Object, old: Object) -> list[FieldError]:

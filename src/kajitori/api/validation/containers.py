@@ -28,7 +28,6 @@ from kajitori.api.validation.formats import (
     config_key_errors,
     env_name_errors,
     header_errors,
-    ip_errors,
     label_errors,
     port_name_errors,
     subdomain_errors,
@@ -152,7 +151,6 @@ def _ports(path: str, container: Object) -> Errors:
         if port.get("hostPort"):
             yield from port_number(f"{at}.hostPort", port["hostPort"])
         yield from one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS)
-        yield from when_given(f"{at}.hostIP", port.get("hostIP"), ip_errors)
 
 
 def _host_port_conflicts(path: str, containers: Sequence[Object], first: int = 0) -> Errors:
@@ -293,12 +291,12 @@ def _resize_policy(path: str, container: Object) -> Errors:
         if name in seen:
             yield duplicate(at, name)
         seen.add(name)
-        if not name:
-            yield required(f"{at}.resourceName")
-        else:
-            yield from one_of(f"{at}.resourceName", name, ("cpu", "memory"))
-        restart = policy.get("restartPolicy")
-        yield from one_of(f"{at}.restartPolicy", restart, ("NotRequired", "RestartContainer"))
+        of_all = f"{path}.resizePolicy"  # upstream does not say which
+        for value, supported in (
+            (name, ("cpu", "memory")),
+            (policy.get("restartPolicy") or "", ("NotRequired", "RestartContainer")),
+        ):
+            yield from one_of(of_all, value, supported) if value else iter((required(of_all),))
 
 
 def _restart_rules(path: str, container: Object) -> Errors:

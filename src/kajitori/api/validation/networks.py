@@ -165,7 +165,7 @@ def _network_policy(spec: Object) -> Errors:
 
 
 def _policy_port(path: str, port: Object) -> Errors:
-    yield from optional_one_of(f"{path}.protocol", port.get("protocol"), ("SCTP", "TCP", "UDP"))
+    yield from optional_one_of(f"{path}.protocol", port.get("protocol"), ("TCP", "UDP", "SCTP"))
     number, last = port.get("port"), port.get("endPort")
     if number is not None:
         yield from port_number_or_name(f"{path}.port", number)

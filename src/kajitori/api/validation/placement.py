@@ -132,13 +132,8 @@ def _match_label_keys(path: str, holder: Object, field: str) -> Errors:
     keys: Sequence[str] = holder.get(field) or ()
     if keys and holder.get("labelSelector") is None:
         yield forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set")
-    seen: set[str] = set()
     for index, key in enumerate(keys):
-        at = f"{path}.{field}[{index}]"
-        yield from must(at, key, label_key_errors(key))
-        if key in seen:
-            yield duplicate(at, key)
-        seen.add(key)
+        yield from must(f"{path}.{field}[{index}]", key, label_key_errors(key))
 
 
 def spreading(path: str, spec: Object) -> Errors:

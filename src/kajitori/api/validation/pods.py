@@ -13,6 +13,7 @@ from kajitori.api.validation.checks import (
     each,
     labels,
     must,
+    must_be_given,
     one_of,
     optional_one_of,
     when_given,
@@ -125,7 +126,7 @@ def _claims(path: str, spec: Object) -> Errors:
         if name in names:
             yield duplicate(f"{at}.name", name)
         names.add(name)
-        yield from must(f"{at}.name", name, label_errors(name))
+        yield from must_be_given(f"{at}.name", name, label_errors)
         of_claim, of_template = claim.get("resourceClaimName"), claim.get("resourceClaimTemplateName")
         if of_claim is not None and of_template is not None:
             detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"

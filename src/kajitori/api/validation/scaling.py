@@ -1,6 +1,6 @@
 """Autoscalers, disruption budgets, priority and runtime classes."""
 
-from kajitori.api.field_errors import FieldError, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.quantity import parse
 from kajitori.api.validation.checks import (
@@ -9,6 +9,7 @@ from kajitori.api.validation.checks import (
     at_most_all,
     each,
     label_selector,
+    labels,
     must,
     must_be_given,
     one_of,
@@ -16,6 +17,7 @@ from kajitori.api.validation.checks import (
     same_as_before,
 )
 from kajitori.api.validation.formats import label_errors, path_segment_errors, qualified_name_errors
+from kajitori.api.validation.placement import tolerations
 from kajitori.api.validation.resources import resource_amount
 
 _METRICS = {
@@ -106,7 +108,6 @@ def _metric_source(path: str, kind: str, source: Object) -> Errors:
         yield required(f"{path}.metric.name", "must specify a metric name")
     else:
         yield from must(f"{path}.metric.name", name, path_segment_errors(name))
-    yield from label_selector(f"{path}.metric.selector", metric.get("selector"))
     yield from _target(f"{path}.target", target)
     value, average = target.get("value"), target.get("averageValue")
     if kind == "Pods" and (average is None or parse(average).nanos <= 0):
@@ -195,7 +196,10 @@ def _priority_class(priority_class: Object) -> Errors:
     elif value > _USER_PRIORITY_MAX:
         yield forbidden("value", f"maximum allowed value of a user defined priority is {_USER_PRIORITY_MAX}")
     policy = priority_class.get("preemptionPolicy")
-    yield from optional_one_of("preemptionPolicy", policy, ("Never", "PreemptLowerPriority"))
+    if policy == "":
+        yield required("preemptionPolicy")
+    else:
+        yield from optional_one_of("preemptionPolicy", policy, ("Never", "PreemptLowerPriority"))
 
 
 def validate_priority_class_update(new: Object, old: Object) -> list[FieldError]:
@@ -217,6 +221,16 @@ def _runtime_class(runtime_class: Object) -> Errors:
         at = f"overhead.podFixed[{name}]"
         yield from must(at, name, qualified_name_errors(name))
         yield from resource_amount(at, name, quantity)
+    scheduling = runtime_class.get("scheduling") or {}
+    yield from labels("scheduling.nodeSelector", scheduling.get("nodeSelector"))
+    yield from tolerations("scheduling", scheduling)
+    seen: list[Object] = []
+    for toleration, at in each(scheduling, "tolerations", "scheduling"):
+        if toleration in seen:
+            fields = ("key", "operator", "value", "effect")
+            shown = {field.capitalize(): toleration.get(field) or "" for field in fields}
+            yield duplicate(at, InOrder(**shown, TolerationSeconds=toleration.get("tolerationSeconds")))
+        seen.append(toleration)
 
 
 def validate_runtime_class_update(new: Object, old: Object) -> list[FieldError]:

@@ -4,7 +4,7 @@ import ipaddress
 
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_many
 from kajitori.api.meta import Object
-from kajitori.api.selectors import label_key_errors
+from kajitori.api.selectors import label_key_errors, label_value_errors
 from kajitori.api.services import has_cluster_ip
 from kajitori.api.validation.checks import (
     Errors,
@@ -305,6 +305,14 @@ def _slice_endpoint(path: str, endpoint: Object, kind: str) -> Errors:
             yield from must(at, address, subdomain_errors(address.removesuffix(".")))
     yield from when_given(f"{path}.nodeName", endpoint.get("nodeName"), subdomain_errors)
     yield from when_given(f"{path}.hostname", endpoint.get("hostname"), label_errors)
+    for field, form in (("forZones", label_value_errors), ("forNodes", subdomain_errors)):
+        seen: set[str] = set()
+        for hint, at in each(endpoint.get("hints") or {}, field, f"{path}.hints"):
+            name = hint.get("name") or ""
+            yield from must(f"{at}.name", name, form(name))
+            if name in seen:
+                yield duplicate(f"{at}.name", name)
+            seen.add(name)
 
 
 def validate_endpoint_slice_update(new: Object, old: Object) -> list[FieldError]:

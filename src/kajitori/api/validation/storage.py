@@ -3,7 +3,16 @@
 from kajitori.api.field_errors import FieldError, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
-from kajitori.api.validation.checks import Errors, each, must, must_be_given, one_of, optional_one_of, same_as_before
+from kajitori.api.validation.checks import (
+    Errors,
+    distinct,
+    each,
+    must,
+    must_be_given,
+    one_of,
+    optional_one_of,
+    same_as_before,
+)
 from kajitori.api.validation.formats import subdomain_errors
 from kajitori.api.validation.resources import amount_not_negative
 
@@ -30,6 +39,27 @@ def _storage_class(storage_class: Object) -> Errors:
         yield required("volumeBindingMode")
     else:
         yield from one_of("volumeBindingMode", mode, ("Immediate", "WaitForFirstConsumer"))
+    seen: list[dict[str, list[str]]] = []
+    for index, term in enumerate(storage_class.get("allowedTopologies") or ()):
+        path = f"allowedTopologies[{index}].matchLabelExpressions"
+        yield from _topology(path, term)
+        said = {e.get("key") or "": sorted(set(e.get("values") or ())) for e in term.get("matchLabelExpressions") or ()}
+        if not said or said in seen:
+            yield FieldError("FieldValueDuplicate", path, "")
+        seen.append(said)
+
+
+def _topology(path: str, term: Object) -> Errors:
+    keys: set[str] = set()
+    for index, expression in enumerate(term.get("matchLabelExpressions") or ()):
+        at, key, values = f"{path}[{index}]", expression.get("key") or "", expression.get("values") or ()
+        if not values:
+            yield required(f"{at}.values")
+        yield from distinct((f"{at}.values[{place}]", value) for place, value in enumerate(values))
+        yield from must(f"{at}.key", key, label_key_errors(key))
+        if key in keys:
+            yield FieldError("FieldValueDuplicate", f"{at}.key", key)
+        keys.add(key)
 
 
 def _parameters(holder: Object) -> Errors:
@@ -109,7 +139,7 @@ def _csi_driver(spec: Object) -> Errors:
             detail = "may not specify a duration larger than 2^32 seconds"
             yield invalid(f"{at}.expirationSeconds", seconds, detail)
     for mode in spec.get("volumeLifecycleModes") or ():
-        yield from one_of("spec.volumeLifecycleModes", mode, ("Ephemeral", "Persistent"))
+        yield from one_of("spec.volumeLifecycleModes", mode, ("Persistent", "Ephemeral"))
 
 
 def validate_csi_node(node: Object) -> list[FieldError]:
@@ -159,7 +189,7 @@ def _attributes_class(attributes_class: Object) -> Errors:
     if not driver:
         yield required("driverName")
     else:
-        yield from must("driverName", driver, label_key_errors(driver.lower()))
+        yield from must("driverName", driver.lower(), label_key_errors(driver.lower()))
     if not attributes_class.get("parameters"):
         yield required("parameters", "must contain at least one key/value pair")
     yield from _parameters(attributes_class)

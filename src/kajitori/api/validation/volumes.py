@@ -1,14 +1,16 @@
 """Volumes: their sources in pods and persistent volumes, claims, classes and CSI."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from kajitori.api.field_errors import FieldError, Verbatim, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, InOrder, Verbatim, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.quantity import parse
 from kajitori.api.validation.checks import (
     Errors,
+    annotations,
     each,
     label_selector,
+    labels,
     must,
     must_be_given,
     no_backsteps,
@@ -18,7 +20,16 @@ from kajitori.api.validation.checks import (
 )
 from kajitori.api.validation.downward import resource_field_reference, volume_field_reference
 from kajitori.api.validation.formats import label_errors, subdomain_errors
+from kajitori.api.validation.placement import node_selector
 from kajitori.api.validation.resources import amount_positive
+from kajitori.api.validation.volume_sources import (
+    REMOTE,
+    REMOTE_OF_CLUSTER,
+    SourceCheck,
+    git_repository,
+    needs,
+    secret_of_cluster,
+)
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _HOST_PATH_TYPES = (
@@ -37,8 +48,6 @@ _TOKEN_SECONDS_MIN, _TOKEN_SECONDS_MAX = 10 * 60, 1 << 32
 _CLAIM_IMMUTABLE = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 )
-
-SourceCheck = Callable[[str, Object], Errors]
 
 
 def _mode(path: str, mode: int | None) -> Errors:
@@ -113,7 +122,7 @@ def _downward_file(path: str, item: Object) -> Errors:
     yield from _mode(f"{path}.mode", item.get("mode"))
 
 
-_PROJECTIONS = ("secret", "downwardAPI", "configMap", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
+_PROJECTIONS = ("secret", "downwardAPI", "configMap", "serviceAccountToken")
 
 
 def _projected(path: str, source: Object) -> Errors:
@@ -126,8 +135,6 @@ def _projected(path: str, source: Object) -> Errors:
                 yield forbidden(f"{at}.{name}", "may not specify more than 1 volume type")
                 continue
             yield from _projection(at, name, projection[name])
-        if not given:
-            yield required(at, "must specify a volume type")
         for used in _projected_paths(projection):
             if used and used in paths:
                 yield invalid(path, used, "conflicting duplicate paths")
@@ -153,34 +160,13 @@ def _projection(path: str, name: str, source: Object) -> Errors:
             yield required(f"{at}.path")
         else:
             yield from _file_path(f"{at}.path", source["path"])
-    elif name == "clusterTrustBundle":
-        if bool(source.get("name")) == bool(source.get("signerName")):
-            yield required(at, "either name or signerName must be specified")
-        if not source.get("path"):
-            yield required(f"{at}.path")
-        else:
-            yield from _file_path(f"{at}.path", source["path"])
 
 
 def _projected_paths(projection: Object) -> Iterable[str]:
     for name in ("secret", "configMap", "downwardAPI"):
         for item in (projection.get(name) or {}).get("items") or ():
             yield item.get("path") or ""
-    for name in ("serviceAccountToken", "clusterTrustBundle"):
-        yield (projection.get(name) or {}).get("path") or ""
-
-
-def _needs(*fields: str) -> SourceCheck:
-    def check(path: str, source: Object) -> Errors:
-        return (required(f"{path}.{name}") for name in fields if not source.get(name))
-
-    return check
-
-
-def _nfs(path: str, source: Object) -> Errors:
-    yield from _needs("server", "path")(path, source)
-    if source.get("path") and not source["path"].startswith("/"):
-        yield invalid(f"{path}.path", source["path"], "must be an absolute path")
+    yield (projection.get("serviceAccountToken") or {}).get("path") or ""
 
 
 def _csi(path: str, source: Object) -> Errors:
@@ -202,6 +188,8 @@ def _csi_of_cluster(path: str, source: Object) -> Errors:
     yield from _csi_driver(f"{path}.driver", source.get("driver") or "")
     if not source.get("volumeHandle"):
         yield required(f"{path}.volumeHandle")
+    for use in ("controllerPublish", "controllerExpand", "nodePublish", "nodeExpand"):
+        yield from secret_of_cluster(f"{path}.{use}SecretRef", source.get(f"{use}SecretRef"))
 
 
 def _local(path: str, source: Object) -> Errors:
@@ -216,7 +204,10 @@ def _ephemeral(path: str, source: Object) -> Errors:
     if template is None:
         yield required(f"{path}.volumeClaimTemplate")
         return
-    yield from claim_spec(f"{path}.volumeClaimTemplate.spec", template.get("spec") or {})
+    metadata, at = template.get("metadata") or {}, f"{path}.volumeClaimTemplate"
+    yield from annotations(f"{at}.metadata.annotations", metadata.get("annotations"))
+    yield from labels(f"{at}.metadata.labels", metadata.get("labels"))
+    yield from claim_spec(f"{at}.spec", template.get("spec") or {})
 
 
 def _image(path: str, source: Object) -> Errors:
@@ -225,43 +216,13 @@ def _image(path: str, source: Object) -> Errors:
     yield from one_of(f"{path}.pullPolicy", source.get("pullPolicy"), ("Always", "IfNotPresent", "Never"))
 
 
-def _iscsi(path: str, source: Object) -> Errors:
-    yield from _needs("targetPortal", "iqn")(path, source)
-    iqn = source.get("iqn") or ""
-    if iqn and not iqn.startswith(("iqn.", "eui.", "naa.")):
-        yield invalid(f"{path}.iqn", iqn, "must be valid format starting with iqn, eui, or naa")
-    if not 0 <= source.get("lun", 0) <= 255:
-        yield invalid(f"{path}.lun", source["lun"], "must be between 0 and 255, inclusive")
-
-
-_SHARED_SOURCES: Mapping[str, SourceCheck] = {
-    "hostPath": _host_path,
-    "gcePersistentDisk": _needs("pdName"),
-    "awsElasticBlockStore": _needs("volumeID"),
-    "nfs": _nfs,
-    "iscsi": _iscsi,
-    "glusterfs": _needs("endpoints", "path"),
-    "flocker": lambda path, source: iter(()),
-    "rbd": _needs("monitors", "image"),
-    "cinder": _needs("volumeID"),
-    "cephfs": _needs("monitors"),
-    "fc": lambda path, source: iter(()),
-    "flexVolume": _needs("driver"),
-    "azureFile": _needs("secretName", "shareName"),
-    "vsphereVolume": _needs("volumePath"),
-    "photonPersistentDisk": _needs("pdID"),
-    "portworxVolume": _needs("volumeID"),
-    "azureDisk": _needs("diskName", "diskURI"),
-    "scaleIO": _needs("gateway", "system", "volumeName"),
-    "quobyte": _needs("registry", "volume"),
-    "storageos": lambda path, source: iter(()),
-}
 _POD_SOURCES: Mapping[str, SourceCheck] = {
     "emptyDir": _empty_dir,
-    **_SHARED_SOURCES,
-    "gitRepo": _needs("repository"),
+    "hostPath": _host_path,
+    **REMOTE,
+    "gitRepo": git_repository,
     "secret": _secret,
-    "persistentVolumeClaim": _needs("claimName"),
+    "persistentVolumeClaim": needs("claimName"),
     "configMap": _config_map,
     "downwardAPI": _downward,
     "projected": _projected,
@@ -269,7 +230,12 @@ _POD_SOURCES: Mapping[str, SourceCheck] = {
     "ephemeral": _ephemeral,
     "image": _image,
 }
-_CLUSTER_SOURCES: Mapping[str, SourceCheck] = {**_SHARED_SOURCES, "local": _local, "csi": _csi_of_cluster}
+_CLUSTER_SOURCES: Mapping[str, SourceCheck] = {
+    "hostPath": _host_path,
+    **REMOTE_OF_CLUSTER,
+    "local": _local,
+    "csi": _csi_of_cluster,
+}
 
 
 def _source(path: str, holder: Object, sources: Mapping[str, SourceCheck]) -> Errors:
@@ -318,6 +284,13 @@ def claim_spec(path: str, spec: Object) -> Errors:
     yield from optional_one_of(f"{path}.volumeMode", spec.get("volumeMode"), ("Block", "Filesystem"))
     yield from _data_source(f"{path}.dataSource", spec.get("dataSource"))
     yield from _data_source(f"{path}.dataSourceRef", spec.get("dataSourceRef"))
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if (
+        source is not None
+        and reference is not None
+        and any((source.get(key) or "") != (reference.get(key) or "") for key in ("apiGroup", "kind", "name"))
+    ):
+        yield invalid(path, InOrder(), "must match dataSourceRef")
     attributes = spec.get("volumeAttributesClassName")
     if attributes:
         yield from must(f"{path}.volumeAttributesClassName", attributes, subdomain_errors(attributes))
@@ -326,7 +299,7 @@ def claim_spec(path: str, spec: Object) -> Errors:
 def _data_source(path: str, source: Object | None) -> Errors:
     if source is None:
         return
-    yield from _needs("name", "kind")(path, source)
+    yield from needs("name", "kind")(path, source)
     if not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
         yield invalid(
             path, source.get("kind") or "", "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
@@ -389,6 +362,8 @@ def _volume_of_cluster(spec: Object) -> Errors:
     affinity = spec.get("nodeAffinity")
     if affinity is not None and affinity.get("required") is None:
         yield required("spec.nodeAffinity.required", "must specify required node constraints")
+    elif affinity is not None:
+        yield from node_selector("spec.nodeAffinity.required", affinity["required"])
     yield from _source("spec", spec, _CLUSTER_SOURCES)
     host_path = (spec.get("hostPath") or {}).get("path")
     if host_path and host_path.rstrip("/") == "" and policy == "Recycle":

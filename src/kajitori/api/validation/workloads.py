@@ -20,7 +20,7 @@ from kajitori.api.validation.checks import (
     unsupported,
     when_given,
 )
-from kajitori.api.validation.formats import label_errors
+from kajitori.api.validation.formats import label_errors, percent_errors
 from kajitori.api.validation.pods import pod_template
 from kajitori.api.validation.volumes import claim_spec
 
@@ -117,7 +117,9 @@ def _rolling_update(path: str, rolling: Object) -> Errors:
 
 
 def _is_zero(amount: int | str) -> bool:
-    return amount == 0 or (isinstance(amount, str) and amount.rstrip("%").strip("0") == "")
+    if isinstance(amount, str) and not percent_errors(amount):
+        return int(amount[:-1]) == 0
+    return not (isinstance(amount, int) or amount.isdigit()) or int(amount) == 0
 
 
 def validate_replica_set(replica_set: Object) -> list[FieldError]:

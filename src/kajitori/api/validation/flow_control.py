@@ -1,0 +1,187 @@
+"""Priority and fairness (KEP-1040): flow schemas and priority levels."""
+
+from collections.abc import Sequence
+
+from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid, required
+from kajitori.api.meta import Object
+from kajitori.api.validation.checks import Errors, each, must, must_be_given, one_of, unsupported
+from kajitori.api.validation.formats import label_errors, subdomain_errors
+
+_PRECEDENCE_MAX = 10_000
+_QUEUES_MAX = 10_000_000
+_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
+_SUBJECTS = {"User": "user", "Group": "group", "ServiceAccount": "serviceAccount"}
+"""Kinds of subjects, each with the field that names it."""
+
+
+def validate_flow_schema(schema: Object) -> list[FieldError]:
+    return list(_flow_schema(schema.get("spec") or {}))
+
+
+def _flow_schema(spec: Object) -> Errors:
+    precedence = spec.get("matchingPrecedence", 0)
+    if precedence <= 0:
+        yield invalid("spec.matchingPrecedence", precedence, "must be a positive value")
+    elif precedence > _PRECEDENCE_MAX:
+        yield invalid("spec.matchingPrecedence", precedence, f"must not be greater than {_PRECEDENCE_MAX}")
+    method = spec.get("distinguisherMethod")
+    if method is not None and method.get("type") not in ("ByNamespace", "ByUser"):
+        shown = InOrder(Type=method.get("type") or "")
+        yield unsupported("spec.distinguisherMethod.type", shown, ("ByNamespace", "ByUser"))
+    name = (spec.get("priorityLevelConfiguration") or {}).get("name") or ""
+    if not name:
+        yield required("spec.priorityLevelConfiguration.name", "must reference a priority level")
+    else:
+        yield from must("spec.priorityLevelConfiguration.name", name, subdomain_errors(name))
+    for rule, at in each(spec, "rules", "spec"):
+        if not rule.get("subjects"):
+            yield required(f"{at}.subjects", "subjects must contain at least one value")
+        for subject, subject_at in each(rule, "subjects", at):
+            yield from _subject(subject_at, subject)
+        if not rule.get("resourceRules") and not rule.get("nonResourceRules"):
+            yield required(at, "at least one of resourceRules and nonResourceRules has to be non-empty")
+        for resource_rule, rule_at in each(rule, "resourceRules", at):
+            yield from _resource_rule(rule_at, resource_rule)
+        for path_rule, rule_at in each(rule, "nonResourceRules", at):
+            yield from _verbs(rule_at, path_rule)
+            yield from _urls(f"{rule_at}.nonResourceURLs", path_rule.get("nonResourceURLs") or [])
+
+
+def _subject(path: str, subject: Object) -> Errors:
+    kind = subject.get("kind") or ""
+    if kind not in _SUBJECTS:
+        yield from one_of(f"{path}.kind", kind, tuple(sorted(_SUBJECTS)))
+        return
+    own = _SUBJECTS[kind]
+    named = subject.get(own)
+    if named is None:
+        yield required(f"{path}.{own}", f"{own} is required when subject kind is '{kind}'")
+    elif kind == "ServiceAccount":
+        yield from _service_account(f"{path}.{own}", named)
+    elif not named.get("name"):
+        yield required(f"{path}.{own}.name")
+    for other, field in _SUBJECTS.items():
+        if other != kind and subject.get(field) is not None:
+            yield forbidden(f"{path}.{field}", f"{field} is forbidden when subject kind is not '{other}'")
+
+
+def _service_account(path: str, account: Object) -> Errors:
+    name, namespace = account.get("name") or "", account.get("namespace") or ""
+    if name != "*":
+        yield from must_be_given(f"{path}.name", name, subdomain_errors)
+    if namespace:
+        yield from must(f"{path}.namespace", namespace, label_errors(namespace))
+    else:
+        yield required(f"{path}.namespace", "must specify namespace for service account")
+
+
+def _resource_rule(path: str, rule: Object) -> Errors:
+    yield from _verbs(path, rule)
+    for field, one, several in (
+        ("apiGroups", "api group", "api groups"),
+        ("resources", "resource", "resources"),
+        ("namespaces", "namespace", "namespaces"),
+    ):
+        values, at = rule.get(field) or [], f"{path}.{field}"
+        if not values and field != "namespaces":
+            yield required(at, f"resource rules must supply at least one {one}")
+        elif not values and not rule.get("clusterScope"):
+            yield required(at, "resource rules that are not cluster scoped must supply at least one namespace")
+        elif _not_alone(values):
+            yield invalid(at, values, f"if '*' is present, must not specify other {several}")
+        elif field == "namespaces" and "*" not in values:
+            said = "each member of this list must be '*' or a DNS-1123 label; "
+            for index, value in enumerate(values):
+                yield from (invalid(f"{at}[{index}]", value, said + problem) for problem in label_errors(value))
+
+
+def _verbs(path: str, rule: Object) -> Errors:
+    verbs = rule.get("verbs") or []
+    if not verbs:
+        yield required(f"{path}.verbs", "verbs must contain at least one value")
+    elif _not_alone(verbs):
+        yield invalid(f"{path}.verbs", verbs, "if '*' is present, must not specify other verbs")
+    elif "*" not in verbs and not set(verbs) <= set(_VERBS):
+        yield unsupported(f"{path}.verbs", verbs, _VERBS)
+
+
+def _not_alone(values: Sequence[str]) -> bool:
+    return "*" in values and len(values) > 1
+
+
+def _urls(path: str, urls: Sequence[str]) -> Errors:
+    if not urls:
+        yield required(path, "nonResourceURLs must contain at least one value")
+    elif _not_alone(urls):
+        yield invalid(path, urls, "if '*' is present, must not specify other non-resource URLs")
+    elif "*" not in urls:
+        for index, url in enumerate(urls):
+            if problem := _url_problem(url):
+                yield invalid(f"{path}[{index}]", url, problem)
+
+
+def _url_problem(url: str) -> str:
+    if not url:
+        return "must not be empty"
+    if not url.startswith("/"):
+        return "must start with slash"
+    if " " in url:
+        return "must not contain white-space"
+    if "//" in url:
+        return "must not contain double slash"
+    if "*" in url and not (url.endswith("/*") and "*" not in url[:-1]):
+        return "wildcard can only do suffix matching"
+    return ""
+
+
+def validate_priority_level(level: Object) -> list[FieldError]:
+    return list(_priority_level(level["metadata"].get("name") or "", level.get("spec") or {}))
+
+
+def _priority_level(name: str, spec: Object) -> Errors:
+    kind, limited, exempt = spec.get("type") or "", spec.get("limited"), spec.get("exempt")
+    if (kind == "Exempt") != (name == "exempt"):
+        yield invalid("spec.type", kind, "must be 'Exempt' if and only if `name` is 'exempt'")
+    if kind == "Exempt":
+        if limited is not None:
+            yield forbidden("spec.limited", "must be nil if the type is not Limited")
+    elif kind == "Limited":
+        if exempt is not None:
+            yield forbidden("spec.exempt", "must be nil if the type is Limited")
+        if limited is None:
+            yield required("spec.limited", "must not be empty when type is Limited")
+        else:
+            yield from _limited(limited)
+    else:
+        yield from one_of("spec.type", kind, ("Exempt", "Limited"))
+
+
+def _limited(limited: Object) -> Errors:
+    shares = limited.get("nominalConcurrencyShares", 0)
+    if shares < 0:
+        yield invalid("spec.limited.nominalConcurrencyShares", shares, "must be a non-negative integer")
+    percent = limited.get("lendablePercent")
+    if percent is not None and not 0 <= percent <= 100:
+        yield invalid("spec.limited.lendablePercent", percent, "must be between 0 and 100, inclusive")
+    response = limited.get("limitResponse") or {}
+    kind, queuing = response.get("type") or "", response.get("queuing")
+    path = "spec.limited.limitResponse"
+    if kind == "Reject":
+        if queuing is not None:
+            yield forbidden(f"{path}.queuing", "must be nil if limited.limitResponse.type is not Limited")
+    elif kind == "Queue":
+        if queuing is None:
+            yield required(f"{path}.queuing", "must not be empty if limited.limitResponse.type is Limited")
+            return
+        for field in ("queueLengthLimit", "queues", "handSize"):
+            if queuing.get(field, 0) <= 0:
+                yield invalid(f"{path}.queuing.{field}", queuing.get(field, 0), "must be positive")
+        if queuing.get("handSize", 0) > queuing.get("queues", 0):
+            detail = f"should not be greater than queues ({queuing.get('queues', 0)})"
+            yield invalid(f"{path}.queuing.handSize", queuing["handSize"], detail)
+        if queuing.get("queues", 0) > _QUEUES_MAX:
+            yield invalid(f"{path}.queuing.queues", queuing["queues"], f"must not be greater than {_QUEUES_MAX}")
+    elif not kind:
+        yield required(f"{path}.type")
+    else:
+        yield from one_of(f"{path}.type", kind, ("Queue", "Reject"))
