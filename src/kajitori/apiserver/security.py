@@ -99,7 +99,7 @@ class SecurityConfig:
     """Whether this cluster's own nodes serve Ingresses and local-path volumes: then there is a default class."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Security:
     """`handlers` and `hooks` are the tables that the server's core dispatches by; `hooks` by (group, plural)."""
 
@@ -113,7 +113,7 @@ class Security:
     anonymous_paths: frozenset[str] | None
     auditor: Auditor | None
     families: Sequence[Family]
-    _begin: Callable[[], "asyncio.Future[None]"]
+    _begin: Callable[[], Coroutine[Any, Any, None]]
     _loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
     _stops: Sequence[Callable[[], None]]
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -187,23 +187,23 @@ def build(
         **ResourceMetrics(objects, kubelets, clock).handlers(),
     }
     return Security(
-        authenticator,
-        authorizer,
-        (plugins,),
-        SpecialRequests(plugins.by_users).before(handlers),
-        IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
-        aggregation,
-        {
+        authenticator=authenticator,
+        authorizer=authorizer,
+        plugins=(plugins,),
+        handlers=SpecialRequests(plugins.by_users).before(handlers),
+        path_handlers=IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
+        aggregation=aggregation,
+        hooks={
             **_hooks_of(authorizer, roles),
             (core.SERVICE.group, core.SERVICE.plural): [services],
             (definitions.CRD.group, definitions.CRD.plural): [custom],
             (_CSR.group, _CSR.plural): [SigningRequestHooks()],
         },
-        config.authentication.anonymous.paths,
-        config.auditor,
-        (*around.figures.families, *aggregation.families),
-        lambda: asyncio.ensure_future(bootstrap(objects, _facts(config))),
-        {
+        anonymous_paths=config.authentication.anonymous.paths,
+        auditor=config.auditor,
+        families=(*around.figures.families, *aggregation.families),
+        _begin=lambda: bootstrap(objects, _facts(config)),
+        _loops={
             "cluster role aggregation": Aggregator(objects, clock).run,
             "custom resource definitions": custom.run,
             "aggregation": aggregation.run,
@@ -213,7 +213,7 @@ def build(
             "certificate signing": CertificateSigner(objects, authorizer, config.pki.authority, clock).run,
             "token secrets": LegacyTokens(objects, issuer, config.pki.authority.certificate).run,
         },
-        [roles.stop, graph.stop, services.stop, custom.stop, aggregation.stop, ledger.stop, webhooks.close],
+        _stops=[roles.stop, graph.stop, services.stop, custom.stop, aggregation.stop, ledger.stop, webhooks.close],
     )
 
 
@@ -241,14 +241,14 @@ def _hooks_of(authorizer: Authorizer, roles: RbacAuthorizer) -> Mapping[tuple[st
 
 def _facts(config: SecurityConfig) -> ClusterFacts:
     return ClusterFacts(
-        config.advertised_address,
-        config.port,
-        config.service_ip,
-        config.service_cidr,
-        config.dns_ip,
-        config.pki.authority.certificate,
-        config.pki.front_proxy_authority.certificate,
-        FRONT_PROXY_CLIENT,
-        config.has_ingress,
-        config.has_volumes,
+        address=config.advertised_address,
+        port=config.port,
+        service_ip=config.service_ip,
+        service_cidr=config.service_cidr,
+        dns_ip=config.dns_ip,
+        client_authority=config.pki.authority.certificate,
+        front_proxy_authority=config.pki.front_proxy_authority.certificate,
+        front_proxy_client=FRONT_PROXY_CLIENT,
+        has_ingress=config.has_ingress,
+        has_volumes=config.has_volumes,
     )
