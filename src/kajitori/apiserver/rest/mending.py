@@ -3,6 +3,8 @@
 Source: KEP-555 and "Garbage Collection". Upstream tells who is to blame by when it looks: before and after admission.
 """
 
+import orjson
+
 from kajitori.api.meta import Object
 from kajitori.apiserver.interfaces import AdmissionRequest
 

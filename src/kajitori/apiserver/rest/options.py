@@ -1,6 +1,7 @@
 """CreateOptions, UpdateOptions, PatchOptions, DeleteOptions and ListOptions, as query parameters or as a body."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kajitori.api.errors import BadRequest, Invalid
@@ -102,6 +103,7 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
             raise BadRequest(f"decoded object cannot be converted to DeleteOptions: {document.get('kind')}")
     elif query.text:
         document = _from_query(query)
+    _check_types(document)
     grace, policy, orphan = (document.get(k) for k in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"))
     dry_run = document.get("dryRun") or query.all("dryRun")
     errors = _dry_run_errors(dry_run)
@@ -111,9 +113,6 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
         )
     elif policy is not None and policy not in _POLICIES:
         errors.append(not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
-    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-        where = "Go struct field DeleteOptions.gracePeriodSeconds of type int64"
-        raise BadRequest(f"json: cannot unmarshal {literal(grace)} into {where}")
     if errors:
         raise Invalid.of("meta.k8s.io", "DeleteOptions", "", errors)
     if orphan is not None:
@@ -127,6 +126,28 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
         dry_run=bool(dry_run),
         orphan_asked=orphan,
     )
+
+
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "gracePeriodSeconds": (int, "int64"),
+    "preconditions": (dict, "v1.Preconditions"),
+    "orphanDependents": (bool, "bool"),
+    "propagationPolicy": (str, "v1.DeletionPropagation"),
+    "dryRun": (list, "[]string"),
+}
+
+
+def _check_types(document: Object) -> None:
+    for name, (wanted, go_type) in _TYPES.items():
+        value = document.get(name)
+        if value is not None and type(value) is not wanted:
+            where = f"Go struct field DeleteOptions.{name} of type {go_type}"
+            raise BadRequest(f"json: cannot unmarshal {literal(value)} into {where}")
+    preconditions = document.get("preconditions") or {}
+    for name in ("uid", "resourceVersion"):
+        if not isinstance(preconditions.get(name), str | None):
+            where = f"Go struct field Preconditions.preconditions.{name} of type string"
+            raise BadRequest(f"json: cannot unmarshal {literal(preconditions[name])} into {where}")
 
 
 def _from_query(query: Query) -> Object:
