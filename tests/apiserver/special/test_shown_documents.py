@@ -13,7 +13,7 @@ def test_a_document_is_read_once_and_kept_as_it_is_when_nothing_changes() -> Non
         reads.append(obj["metadata"]["name"])
         return obj
 
-    shown = ShownDocuments("Widget", "example.com/v1", read)
+    shown = ShownDocuments("Widget", "example.com/v1", read, Memory())
     same = b'{"kind":"Widget","apiVersion":"example.com/v1","metadata":{"name":"a"}}'
     assert shown(same) is same
     assert shown(bytes(bytearray(same))) is same

@@ -23,7 +23,7 @@ from kajitori.apiserver.special.conversion_review import (
     question,
     review_version,
 )
-from kajitori.apiserver.special.shown_documents import Memory
+from kajitori.apiserver.special.shown_documents import Shown
 
 BATCH_OBJECTS = 256
 BATCH_BYTES = 1 << 20
@@ -45,7 +45,12 @@ class WebhookConversion:
     """Of one definition as it stands: a changed definition gets a new one, which remembers nothing."""
 
     def __init__(
-        self, definition: Object, schemas: Mapping[str, Object], call: Call, new_uid: Callable[[], str]
+        self,
+        definition: Object,
+        schemas: Mapping[str, Object],
+        call: Call,
+        new_uid: Callable[[], str],
+        memory: Shown,
     ) -> None:
         spec = definition["spec"]
         webhook = spec["conversion"]["webhook"]
@@ -58,7 +63,7 @@ class WebhookConversion:
         self._changed = (definition["metadata"].get("generation") or 1) > 1
         self._call = call
         self._new_uid = new_uid
-        self._memory: Memory[tuple[str, bytes]] = Memory()
+        self._memory = memory
         self._under_way: dict[tuple[str, bytes], asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,7 +78,7 @@ class WebhookConversion:
                 waiting.append(body)
                 continue
             key = (api_version, body)
-            known = self._memory.get(key) or self._under_way.get(key)
+            known = self._memory.get((self, *key)) or self._under_way.get(key)
             if known is None:
                 known = self._under_way[key] = asyncio.get_running_loop().create_future()
                 asked.append(key)
@@ -103,7 +108,7 @@ class WebhookConversion:
                     raise
             else:
                 for key, body in zip(batch, shown, strict=True):
-                    self._memory.put(key, body, len(key[1]) + len(body))
+                    self._memory.put((self, *key), body, len(key[1]) + len(body))
                     self._under_way.pop(key).set_result(body)
 
     def _read(self, body: bytes) -> Object:

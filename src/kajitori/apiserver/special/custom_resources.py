@@ -16,7 +16,7 @@ from kajitori.api.schema import structural
 from kajitori.apiserver.discovery import version_rank
 from kajitori.apiserver.special.custom_validation import CustomValidation
 from kajitori.apiserver.special.json_path import compile_path
-from kajitori.apiserver.special.shown_documents import ShownDocuments
+from kajitori.apiserver.special.shown_documents import Memory, Shown, ShownDocuments
 
 _NAME_HELP = "Name must be unique within a namespace."
 _AGE: Object = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
@@ -34,15 +34,19 @@ class Kinds:
     served: tuple[Resource, ...]
 
 
-def kinds_of(definition: Object, conversion: Conversion | None = None) -> Kinds:
-    """Expects a valid definition. `conversion` is its webhook, where it has one; else only apiVersion is converted."""
+def kinds_of(definition: Object, conversion: Conversion | None = None, memory: Shown | None = None) -> Kinds:
+    """Expects a valid definition. `conversion` is its webhook, where it has one; else only apiVersion is converted.
+
+    `memory` is shared by all kinds of a server; None makes one for these.
+    """
+    memory = memory if memory is not None else Memory()
     versions = definition["spec"]["versions"]
     stored_version = next(version for version in versions if version.get("storage"))
-    stored = _resource(definition, stored_version, None, conversion)
+    stored = _resource(definition, stored_version, None, conversion, memory)
     served = (version for version in versions if version.get("served"))
     return Kinds(
         stored,
-        tuple(stored if v is stored_version else _resource(definition, v, stored, conversion) for v in served),
+        tuple(stored if v is stored_version else _resource(definition, v, stored, conversion, memory) for v in served),
     )
 
 
@@ -57,7 +61,7 @@ def _schema(version: Object) -> Object:
 
 
 def _resource(
-    definition: Object, version: Object, stored_as: Resource | None, conversion: Conversion | None
+    definition: Object, version: Object, stored_as: Resource | None, conversion: Conversion | None, memory: Shown
 ) -> Resource:
     spec = definition["spec"]
     names = _names(definition)
@@ -93,7 +97,7 @@ def _resource(
         schema=schema,
         stored_as=stored_as,
         from_stored=reader,
-        shown=ShownDocuments(names["kind"], api_version, reader) if reader is not None else None,
+        shown=ShownDocuments(names["kind"], api_version, reader, memory) if reader is not None else None,
         conversion=conversion,
         deprecation=_deprecation(spec, version),
         counts_generation=True,

@@ -18,6 +18,7 @@ from kajitori.apiserver.special.conversion_webhooks import Call, WebhookConversi
 from kajitori.apiserver.special.custom_resources import Kinds, kinds_of, schemas_of
 from kajitori.apiserver.special.definition_checks import path_errors
 from kajitori.apiserver.special.definition_status import status_of
+from kajitori.apiserver.special.shown_documents import Memory, Shown
 from kajitori.kit.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class CustomResourceDefinitions(RestHooks):
         self._clock = clock
         self._call = call
         self._rng = rng
+        self._shown: Shown = Memory()
         self._served: dict[str, tuple[tuple[object, ...], Kinds]] = {}
         self._leaving: dict[str, Callable[[], None]] = {}
         self._refused: set[str] = set()
@@ -152,8 +154,9 @@ class CustomResourceDefinitions(RestHooks):
         webhook = (definition["spec"].get("conversion") or {}).get("strategy") == "Webhook"
         conversion = None
         if webhook:
-            conversion = WebhookConversion(definition, schemas_of(definition), self._call, lambda: new_uid(self._rng))
-        return kinds_of(definition, conversion)
+            schemas = schemas_of(definition)
+            conversion = WebhookConversion(definition, schemas, self._call, lambda: new_uid(self._rng), self._shown)
+        return kinds_of(definition, conversion, self._shown)
 
     def _stored_kind(self, definition: Object) -> Resource:
         served = self._served.get(name_of(definition))

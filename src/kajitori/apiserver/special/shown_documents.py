@@ -1,4 +1,7 @@
-"""What became of stored documents in a version, remembered: all watchers of a change and every list share the work."""
+"""What became of stored documents in a version, remembered: all watchers of a change and every list share the work.
+
+All custom kinds share one memory, so that what it takes does not grow with the number of definitions.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,8 +11,8 @@ import orjson
 
 from kajitori.api.meta import Object
 
-DOCUMENTS = 4096
-BYTES = 16 << 20
+DOCUMENTS = 16_384
+BYTES = 64 << 20
 """Of what is remembered and of what it was made from; beyond either bound the longest unused go."""
 
 K = TypeVar("K", bound=Hashable)
@@ -37,22 +40,28 @@ class Memory(Generic[K]):
             self._bytes -= self._kept.popitem(last=False)[1][1]
 
 
+Shown = Memory[tuple[object, str, bytes]]
+"""By who converts, for which version, and what. Who converts is new with every change of a definition: it begins with
+nothing, and what its predecessor left ages out."""
+
+
 class ShownDocuments:
     """Calling it with a stored document gives the document of its version: mostly the same bytes."""
 
-    def __init__(self, kind: str, api_version: str, read: Callable[[Object], Object]) -> None:
+    def __init__(self, kind: str, api_version: str, read: Callable[[Object], Object], memory: Shown) -> None:
         self._kind = kind
         self._api_version = api_version
         self._read = read
-        self._memory: Memory[bytes] = Memory()
+        self._memory = memory
 
     def __call__(self, body: bytes) -> bytes:
-        known = self._memory.get(body)
+        key = (self, self._api_version, body)
+        known = self._memory.get(key)
         if known is None:
             obj = self._read(orjson.loads(body))
             obj["kind"], obj["apiVersion"] = self._kind, self._api_version
             known = orjson.dumps(obj)
             if known == body:
                 known = body
-            self._memory.put(body, known, len(body) if known is body else len(body) + len(known))
+            self._memory.put(key, known, len(body) if known is body else len(body) + len(known))
         return known
