@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.apiserver.admission.matching import is_namespace
+from kajitori.apiserver.admission.matching import namespace_of_request
 from kajitori.apiserver.admission.policy_params import BadConfiguration, kind_of_params, params_of
 from kajitori.apiserver.admission.policy_source import Binding, Policy, PolicySource
 from kajitori.apiserver.admission.scene import Scene, Surroundings, namespace_of, scene_of
@@ -62,7 +62,7 @@ class Matching(Generic[T]):
         try:
             if binding.criteria is not None and binding.criteria.version_of(self._request, self._namespace) is None:
                 return
-            namespace = self._request.name if is_namespace(self._request) else self._request.namespace
+            namespace = namespace_of_request(self._request)
             for params in await params_of(self._around, kind, binding.spec.get("paramRef"), namespace):
                 yield Question(policy, binding, version, params)
         except StatusError as error:
