@@ -111,7 +111,7 @@ def _number_errors(schema: Object, value: float, path: str) -> Iterator[FieldErr
         words = "should be greater than" if schema.get("exclusiveMinimum") else "should be greater than or equal to"
         yield invalid(path, value, f"{path} in body {words} {_number(least)}")
     times = value / factor if factor else 0
-    if math.isfinite(times) and not math.isclose(times, round(times), abs_tol=1e-9):
+    if factor and math.isfinite(times) and not math.isclose(times, round(times), abs_tol=1e-9):
         yield invalid(path, value, f"{path} in body should be a multiple of {_number(factor)}")
 
 

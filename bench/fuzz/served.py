@@ -1,0 +1,154 @@
+"""The whole API server, secured, with a store in memory, virtual time and a wire that is a list of bytes."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from kajitori.api.registry import Registry
+from kajitori.apiserver import pki, security
+from kajitori.apiserver.http.protocol import HttpConnection
+from kajitori.apiserver.server import ApiServer
+from kajitori.kit.clock import VirtualClock
+from kajitori.storage.memory import MemoryStorage
+
+PATIENCE_S = 120.0
+"""Of virtual time: longer than any timeout a request can ask for by chance, but for a watch's."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came over the wire. `busy_s` is the processor's time; `over` says that the server hung up."""
+
+    wire: bytes
+    busy_s: float
+    over: bool
+
+
+class _Certified:
+    def __init__(self, certificate: bytes | None) -> None:
+        self._certificate = certificate
+
+    def getpeercert(self, binary_form: bool = False) -> bytes | None:
+        return self._certificate
+
+
+class _Wire(asyncio.Transport):
+    def __init__(self, certificate: bytes | None) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.over = False
+        self._tls = _Certified(certificate)
+        self._protocol: asyncio.BaseProtocol | None = None
+
+    def write(self, data: Any) -> None:
+        if not self.over:
+            self.written += data
+
+    def writelines(self, pieces: Any) -> None:
+        for piece in pieces:
+            self.write(piece)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._tls if name == "ssl_object" else default
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        assert self._protocol is not None
+        return self._protocol
+
+    def is_closing(self) -> bool:
+        return self.over
+
+    def close(self) -> None:
+        self.over = True
+
+    abort = close
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Served:
+    def __init__(self, server: ApiServer, clock: VirtualClock, identities: dict[str, bytes | None]) -> None:
+        self.server = server
+        self.clock = clock
+        self.identities = identities
+
+    async def ask(self, request: bytes, identity: str = "root") -> Answer:
+        """Send bytes; wait for the whole answer, or for the beginning of one that has no end."""
+        wire = _Wire(self.identities[identity])
+        connection = HttpConnection(self.server._http)
+        wire.set_protocol(connection)
+        begun_s = time.process_time()
+        connection.connection_made(wire)
+        connection.data_received(request)
+        waited_s, turns = 0.0, 0
+        while not wire.over and not _whole(wire.written):
+            turns += 1
+            await asyncio.sleep(0 if turns % 50 else 0.001)
+            if turns % 100 == 0:
+                if waited_s > PATIENCE_S:
+                    break
+                await self.clock.advance(2.0)
+                waited_s += 2.0
+        busy_s = time.process_time() - begun_s
+        over = wire.over
+        wire.close()
+        wire.get_protocol().connection_lost(None)  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+        return Answer(bytes(wire.written), busy_s, over)
+
+
+def _whole(written: bytearray) -> bool:
+    head, separator, body = bytes(written[:65536]).partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    lines = head.lower().split(b"\r\n")
+    if lines[0].startswith((b"http/1.1 1", b"http/1.1 204", b"http/1.1 304")):
+        return not lines[0].startswith(b"http/1.1 100") or _whole(written[len(head) + 4 :])
+    for line in lines:
+        if line.startswith(b"content-length:"):
+            return len(written) - len(head) - 4 >= int(line.partition(b":")[2])
+    return bool(body)
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[Served]:
+    clock, registry, storage = VirtualClock(), Registry(), MemoryStorage()
+    server = ApiServer(storage, registry, clock)
+    await server.start()
+    with tempfile.TemporaryDirectory() as folder:
+        keys = pki.ensure(Path(folder), ["127.0.0.1"], clock.now())
+        guard = security.build(security.SecurityConfig(keys, "10.89.0.1"), server.objects, registry, clock)
+        server.install(guard.extension)
+        await guard.start()
+
+        def certificate(user: str, *groups: str) -> bytes:
+            pair = pki.issue_client(keys.authority, user, groups, clock.now())
+            return x509.load_pem_x509_certificate(pair.certificate).public_bytes(serialization.Encoding.DER)
+
+        identities = {
+            "root": certificate("kubernetes-admin", "system:masters"),
+            "stranger": certificate("stranger"),
+            "node": certificate("system:node:node-1", "system:nodes"),
+            "nobody": None,
+        }
+        try:
+            yield Served(server, clock, identities)
+        finally:
+            await guard.stop()
+            await server.stop()
+            await storage.close()
