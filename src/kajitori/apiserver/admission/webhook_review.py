@@ -12,7 +12,7 @@ from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.apiserver.admission.matching import namespace_of_request
 from kajitori.apiserver.admission.versions import kind_of_document
-from kajitori.apiserver.authn.reviews import user_info
+from kajitori.apiserver.authn.user_info import user_info
 from kajitori.apiserver.interfaces import AdmissionRequest
 
 GROUP = "admission.k8s.io"

@@ -9,6 +9,7 @@ import orjson
 
 from kajitori.api.meta import Object
 from kajitori.apiserver.audit.policy import SHOWN, Decision, Level
+from kajitori.apiserver.authn.user_info import user_info
 from kajitori.apiserver.interfaces import Attributes, User
 
 _AGENT_MAX = 1024
@@ -60,10 +61,10 @@ def event(facts: Facts, stage: Stage, annotations: Mapping[str, str]) -> Object:
         "stage": stage.name,
         "requestURI": facts.uri,
         "verb": asked.verb,
-        "user": _user(asked.user),
+        "user": user_info(asked.user),
     }
     if facts.impersonated is not None:
-        document["impersonatedUser"] = _user(facts.impersonated)
+        document["impersonatedUser"] = user_info(facts.impersonated)
     if facts.constraint:
         document["authenticationMetadata"] = {"impersonationConstraint": facts.constraint}
     if facts.source_ips:
@@ -115,17 +116,6 @@ def legacy_line(document: Object) -> bytes:
 
 def micro_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _user(user: User) -> Object:
-    shown: Object = {"username": user.name}
-    if user.uid:
-        shown["uid"] = user.uid
-    if user.groups:
-        shown["groups"] = list(user.groups)
-    if user.extra:
-        shown["extra"] = {key: list(values) for key, values in user.extra.items()}
-    return shown
 
 
 def _reference(asked: Attributes, sent: Any) -> Object:

@@ -6,8 +6,8 @@ from kajitori.api import authentication
 from kajitori.api.errors import BadRequest, Unauthorized
 from kajitori.api.meta import Object
 from kajitori.apiserver.authn.chain import AuthenticatorChain
+from kajitori.apiserver.authn.user_info import user_info
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
-from kajitori.apiserver.interfaces import User
 from kajitori.apiserver.special.bodies import answer, only, read_document
 
 _GROUP = "authentication.k8s.io"
@@ -44,15 +44,3 @@ class IdentityReviews:
         review = read_document(context, authentication.SELF_SUBJECT_REVIEW)
         status = {"userInfo": user_info(context.user)}
         return answer(context, {**review, "status": status}, 201)
-
-
-def user_info(user: User) -> Object:
-    """A user as authentication.k8s.io/v1 UserInfo."""
-    info: Object = {"username": user.name}
-    if user.uid:
-        info["uid"] = user.uid
-    if user.groups:
-        info["groups"] = list(user.groups)
-    if user.extra:
-        info["extra"] = {name: list(values) for name, values in user.extra.items()}
-    return info
