@@ -12,11 +12,11 @@ from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.flow.control import FlowControl
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Request, RequestContext, Response, Sender
 from kajitori.apiserver.impersonation import asks_to_impersonate, impersonated
-from kajitori.apiserver.interfaces import ANONYMOUS, Attributes, Credentials, User, Verdict, decided
+from kajitori.apiserver.interfaces import ANONYMOUS, Credentials, User, Verdict, decided
 from kajitori.apiserver.legibility import indented, read_by_people
 from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.refusals import forbidden
-from kajitori.apiserver.request_info import RequestInfo, request_info
+from kajitori.apiserver.request_info import RequestInfo, attributes_of, request_info
 from kajitori.apiserver.responses import status_response, with_warnings
 from kajitori.kit.clock import Clock
 from kajitori.storage.interface import Unanswered, Unavailable
@@ -126,14 +126,14 @@ class Pipeline:
             if trail is not None:
                 trail.received(user, info)
             if impersonates:
-                own = _attributes(user, info, request)
+                own = attributes_of(user, info, request.query)
                 user, constraint = await impersonated(own, request.headers, extension.authorizer)
                 if trail is not None and user is not own.user:
                     trail.impersonated(user, constraint)
         elif trail is not None:
             trail.received(user, info)
         query = request.query
-        attributes = _attributes(user, info, request)
+        attributes = attributes_of(user, info, request.query)
         flow = self._flow.flow_of(attributes)
         request.answer_lines = flow.lines
         verdict, reason = extension.authorizer.authorize(attributes)
@@ -153,23 +153,6 @@ class Pipeline:
             return await self._dispatch(info, context)
         finally:
             self._flow.leave(flow, width, mutating, waited)
-
-
-def _attributes(user: User, info: RequestInfo, request: Request) -> Attributes:
-    query = request.query
-    return Attributes(
-        user,
-        info.verb,
-        info.group,
-        info.version,
-        info.resource,
-        info.subresource,
-        info.namespace,
-        info.name,
-        info.path,
-        query.get("labelSelector"),
-        query.get("fieldSelector"),
-    )
 
 
 def _too_deep(error: Exception) -> bool:

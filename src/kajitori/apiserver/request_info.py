@@ -6,6 +6,7 @@ from typing import NamedTuple
 from kajitori.api.errors import StatusError
 from kajitori.api.selectors import parse_field_selector
 from kajitori.apiserver.http_types import Query
+from kajitori.apiserver.interfaces import Attributes, User
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
@@ -82,3 +83,20 @@ def request_info(method: str, path: str, query: Query) -> RequestInfo:
         if name:
             info = info._replace(name=name)
     return info
+
+
+def attributes_of(user: User, info: RequestInfo, query: Query) -> Attributes:
+    """What authorization and the audit log are told of a request."""
+    return Attributes(
+        user,
+        info.verb,
+        info.group,
+        info.version,
+        info.resource,
+        info.subresource,
+        info.namespace,
+        info.name,
+        info.path,
+        query.get("labelSelector"),
+        query.get("fieldSelector"),
+    )

@@ -14,9 +14,9 @@ from kajitori.apiserver.audit.policy import COMPLETE, PANIC, RECEIVED, STARTED, 
 from kajitori.apiserver.audit.sinks import Entry, Sink
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, Response, Source
 from kajitori.apiserver.http_types import Sink as ChunkSink
-from kajitori.apiserver.interfaces import Attributes, User, Verdict
+from kajitori.apiserver.interfaces import User, Verdict
 from kajitori.apiserver.metrics import Metrics
-from kajitori.apiserver.request_info import RequestInfo
+from kajitori.apiserver.request_info import RequestInfo, attributes_of
 from kajitori.kit.clock import Clock
 
 _HEADER = "audit-id"
@@ -142,17 +142,7 @@ class RequestTrail:
 
     def _gathered(self, user: User, info: RequestInfo) -> Facts:
         request = self._request
-        asked = Attributes(
-            user,
-            info.verb,
-            info.group,
-            info.version,
-            info.resource,
-            info.subresource,
-            info.namespace,
-            info.name,
-            info.path,
-        )
+        asked = attributes_of(user, info, request.query)
         decision = self._auditor.policy.decide(asked)
         kept = decision.level >= Level.METADATA and asked.is_resource
         uri = request.raw_path or request.path
