@@ -2,7 +2,7 @@ import asyncio
 import timeit
 from typing import Any
 
-from kajitori.api import core, rbac
+from kajitori.api import core, local_path, rbac
 from kajitori.apiserver.authz.aggregation import Aggregator
 from kajitori.apiserver.authz.node import NodeAuthorizer
 from kajitori.apiserver.authz.node_graph import NodeGraph
@@ -172,6 +172,35 @@ def test_a_node_reads_what_its_pods_name_while_they_are_there() -> None:
     assert authorizer.authorize(asked)[0] is Verdict.ALLOW
     asyncio.run(objects.delete(core.POD, "p", "default"))
     assert not may("secrets", "env")
+
+
+def test_a_node_patches_a_local_path_volume_only_when_it_awaits_its_clean_up() -> None:
+    objects, authorizer = node_world()
+
+    def volume(node: str, **metadata: Any) -> dict[str, Any]:
+        annotations = {
+            local_path.PROVISIONED_BY_ANNOTATION: local_path.PROVISIONER,
+            local_path.NODE_ANNOTATION: node,
+        }
+        finalizers = [local_path.CLEANUP_FINALIZER]
+        described = {"name": "pv-1", "annotations": annotations, "finalizers": finalizers, **metadata}
+        return {"metadata": described, "spec": {}}
+
+    def may(verb: str = "patch", **more: str) -> bool:
+        asked = Attributes(NODE, verb, resource="persistentvolumes", version="v1", name="pv-1", **more)
+        return authorizer.authorize(asked)[0] is Verdict.ALLOW
+
+    objects.put(core.PERSISTENT_VOLUME, volume("n1"))
+    assert not may()
+    deleted = {"deletionTimestamp": "2027-01-15T08:00:00Z"}
+    objects.put(core.PERSISTENT_VOLUME, volume("n2", **deleted))
+    assert not may()
+    objects.put(core.PERSISTENT_VOLUME, volume("n1", **deleted))
+    assert may()
+    assert not may("update")
+    assert not may(subresource="status")
+    objects.put(core.PERSISTENT_VOLUME, volume("n1", finalizers=[], **deleted))
+    assert not may()
 
 
 def test_a_node_keeps_its_own_node_lease_and_pods() -> None:

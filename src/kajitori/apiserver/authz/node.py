@@ -41,7 +41,7 @@ class NodeAuthorizer:
             ("", "secrets"): self._read_object,
             ("", "configmaps"): self._read_object,
             ("", "persistentvolumeclaims"): self._claim,
-            ("", "persistentvolumes"): self._get_object,
+            ("", "persistentvolumes"): self._volume,
             ("", "serviceaccounts"): self._token,
             ("", "nodes"): self._node,
             ("", "pods"): self._pod,
@@ -71,7 +71,10 @@ class NodeAuthorizer:
             return _no("No Object name found")
         return self._related(node, asked, name)
 
-    def _get_object(self, node: str, asked: Attributes) -> _Answer:
+    def _volume(self, node: str, asked: Attributes) -> _Answer:
+        # Ours, not upstream's: to take the finalizer off; that nothing else changes is NodeRestriction's to see.
+        if asked.verb == "patch" and not asked.subresource and self._graph.cleans_up(node, asked.name):
+            return _ALLOW
         if asked.verb != "get" or asked.subresource:
             return _no("can only get individual resources of this type")
         if not asked.name:

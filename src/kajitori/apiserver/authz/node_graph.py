@@ -1,12 +1,13 @@
 """What each node has a reason to read: what the pods bound to it name.
 
-Pods name secrets, config maps, claims, service accounts; a claim leads to its volume, a volume to its secrets.
+Pods name secrets, config maps, claims, service accounts; a claim leads to its volume, a volume to its secrets. A
+deleted local-path volume leads to the node that is to clean it up.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 
-from kajitori.api import core
+from kajitori.api import core, local_path
 from kajitori.api.meta import Object, key_of, name_of, namespace_of
 from kajitori.apiserver.interfaces import Objects
 
@@ -23,6 +24,7 @@ class NodeGraph:
         self._claim_of_volume: dict[str, Target] = {}
         self._volumes_of_secret: dict[Target, set[str]] = {}
         self._secrets_of_volume: dict[str, frozenset[Target]] = {}
+        self._cleaner_of_volume: dict[str, str] = {}
         self._unsubscribe = [
             objects.subscribe(core.POD, self._pod_changed),
             objects.subscribe(core.PERSISTENT_VOLUME, self._volume_changed),
@@ -44,6 +46,10 @@ class NodeGraph:
             return self._claim_of_volume.get(name) in named
         volumes = self._volumes_of_secret.get(target, ())
         return any(self._claim_of_volume.get(volume) in named for volume in volumes)
+
+    def cleans_up(self, node: str, volume: str) -> bool:
+        """Whether this local-path volume awaits its clean-up by this node."""
+        return self._cleaner_of_volume.get(volume) == node
 
     def _pod_changed(self, event: str, pod: Object) -> None:
         key = key_of(pod)
@@ -73,6 +79,10 @@ class NodeGraph:
         for secret in self._secrets_of_volume.pop(name, ()):
             self._volumes_of_secret[secret].discard(name)
         self._claim_of_volume.pop(name, None)
+        self._cleaner_of_volume.pop(name, None)
+        cleaner = local_path.node_of(volume)
+        if event != "DELETED" and cleaner and local_path.awaits_cleanup(volume, cleaner):
+            self._cleaner_of_volume[name] = cleaner
         claim = volume["spec"].get("claimRef")
         if event == "DELETED" or not claim:
             return

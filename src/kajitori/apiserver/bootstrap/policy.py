@@ -34,9 +34,10 @@ _OWN_ROLES = {
         "create,patch,update core,events.k8s.io events",
     ),
 }
-# Node agents remove the directories of deleted local-path volumes and then take off the volume's finalizer.
+# Node agents remove the directories of deleted local-path volumes, and so watch for them. That they take off such a
+# volume's finalizer is allowed by the node authorizer, which knows whose it is.
 _LOCAL_PATH = "system:kajitori:local-path"
-_LOCAL_PATH_RULES = ("list,watch,patch core persistentvolumes",)
+_LOCAL_PATH_RULES = ("list,watch core persistentvolumes",)
 # A node's name server announces itself by an EndpointSlice of its own.
 _OWN_NAMESPACED_ROLES = {
     "kube-system/system:kajitori:dns": (
