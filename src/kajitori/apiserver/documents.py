@@ -8,11 +8,15 @@ from functools import lru_cache
 
 import orjson
 
+from kajitori.api.errors import RequestEntityTooLarge
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.storage.interface import Unavailable
 
 ROOT = "/registry/"
+STORED_BYTES_MAX = 1536 * 1024
+"""What etcd takes by default, and so what every cluster of upstream's holds; patches and managers add to an object
+without end otherwise, and each write costs as much as the object is large."""
 SEALED = b"k8s:enc:"
 """How every encrypted value begins (upstream's format). No JSON document does."""
 _KINDS_MAX = 1024
@@ -44,10 +48,17 @@ def head_of(resource: Resource) -> bytes:
 
 
 def encode(resource: Resource, obj: Object) -> bytes:
-    """The bytes to store; `resource` is the stored version. Drops the resourceVersion from `obj`."""
+    """The bytes to store; `resource` is the stored version. Drops the resourceVersion from `obj`. Raises
+    RequestEntityTooLarge."""
     metadata = obj["metadata"]
     metadata.pop("resourceVersion", None)
-    return orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **obj})
+    value = orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **obj})
+    if len(value) > STORED_BYTES_MAX:
+        raise RequestEntityTooLarge(
+            f'{resource.plural} "{metadata.get("name", "")}" is too large to be stored: {len(value)} bytes with its '
+            f"managedFields, of which {STORED_BYTES_MAX} are possible; spread it over several objects"
+        )
+    return value
 
 
 def with_revision(value: bytes, revision: int) -> bytes:
