@@ -167,7 +167,7 @@ RESERVED = frozenset({
     "namespace", "return", "var", "void", "while",
 })  # fmt: skip
 """Words that may not name a variable or a function."""
-_UNUSABLE = RESERVED | {"true", "false", "null", "in"}
+KEYWORDS = RESERVED | {"true", "false", "null", "in"}
 _ESCAPES = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _ESCAPED = re.compile(r"__|[-./]")
 _ESCAPABLE = re.compile(r"[A-Za-z_./-][A-Za-z0-9_./-]*", re.ASCII)
@@ -175,7 +175,7 @@ _ESCAPABLE = re.compile(r"[A-Za-z_./-][A-Za-z0-9_./-]*", re.ASCII)
 
 def escape(name: str) -> str | None:
     """A property's name as expressions write it; None when they cannot."""
-    if name in _UNUSABLE:
+    if name in KEYWORDS:
         return f"__{name}__"
     if _ESCAPABLE.fullmatch(name) is None:
         return None

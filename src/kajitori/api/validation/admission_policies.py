@@ -1,6 +1,5 @@
 """Validating and mutating admission policies with their bindings."""
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,18 +17,13 @@ from kajitori.api.validation.checks import (
     optional_one_of,
     unsupported,
 )
-from kajitori.api.validation.formats import dns_1035_errors, path_segment_errors, subdomain_errors
+from kajitori.api.validation.formats import c_identifier, dns_1035_errors, path_segment_errors, subdomain_errors
 
 if TYPE_CHECKING:
     from kajitori.api.validation.expressions import PolicyExpressions
 
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ANNOTATIONS_MAX, _ANNOTATION_EXPRESSION_MAX = 20, 5 * 1024
-_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII)
-_RESERVED = frozenset(
-    {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import"}
-    | {"let", "loop", "package", "namespace", "return", "var", "void", "while"}
-)
 _MUTABLE = ("*", "CONNECT", "CREATE", "UPDATE")
 
 
@@ -143,11 +137,15 @@ def _expressions(spec: Object, *, composed: bool) -> "PolicyExpressions":
 
 
 def _variables(spec: Object, expressions: "PolicyExpressions") -> Errors:
+    if not spec.get("variables"):
+        return
+    from kajitori.api.cel.types import KEYWORDS
+
     for variable, at in each(spec, "variables", "spec"):
         name, source = variable.get("name") or "", variable.get("expression") or ""
         if not name.strip():
             yield required(f"{at}.name", "name is not specified")
-        elif _IDENTIFIER.fullmatch(name) is None or name in _RESERVED:
+        elif not c_identifier(name) or name in KEYWORDS:
             yield invalid(f"{at}.name", name, "must be a valid CEL identifier")
         if not source.strip():
             yield required(f"{at}.expression", "expression is not specified")
