@@ -189,16 +189,19 @@ def test_claims_are_repaired() -> None:
     async def scenario(store: Store, clock: VirtualClock) -> None:
         # Of a version before there were claims.
         store.put(core.SERVICE, service("old", clusterIP="10.96.0.30", clusterIPs=["10.96.0.30"]))
+        # A user's own, labelled like ours: none of our range, and no reason to stop.
+        labels = {"ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}
+        store.put(networking.IP_ADDRESS, {"metadata": {"name": "2001:db8::1", "labels": labels}, "spec": {}})
         server = Server(store, clock)
         await server.claims.take(service("never"), numbers_of(service("never", clusterIP="10.96.0.31")))
         task = asyncio.create_task(server.claims.run())
         await settled()
-        assert claimed(store) == {"10.96.0.30", "10.96.0.31"}  # its Service may be about to come
+        assert claimed(store) == {"2001:db8::1", "10.96.0.30", "10.96.0.31"}  # its Service may be about to come
         await clock.advance(SETTLED_S + 1)
-        assert claimed(store) == {"10.96.0.30"}
+        assert claimed(store) == {"2001:db8::1", "10.96.0.30"}
         await store.delete(networking.IP_ADDRESS, "10.96.0.30")
         await clock.advance(SETTLED_S + 1)
-        assert claimed(store) == {"10.96.0.30"}
+        assert claimed(store) == {"2001:db8::1", "10.96.0.30"}
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -205,11 +205,15 @@ class ServiceClaims:
                 self._changed.set()  # perhaps it is young: looked at again
 
     def _present(self, resource: Resource) -> Iterator[tuple[Claim, Object]]:
-        """Those that this server could have made."""
+        """Those that this server could have made: a user may label an IPv6 address so too."""
         for obj in self._objects.cached_list(resource):
             if (obj["metadata"].get("labels") or {}).get(_MANAGED_BY) == _MANAGER:
                 name = name_of(obj)
-                yield Claim(resource, int(IPv4Address(name) if resource is networking.IP_ADDRESS else name), name), obj
+                try:
+                    number = int(IPv4Address(name) if resource is networking.IP_ADDRESS else name)
+                except ValueError:
+                    continue
+                yield Claim(resource, number, name), obj
 
     async def _restore(self, claim: Claim, service: Object) -> None:
         try:
