@@ -13,7 +13,6 @@ from kajitori.client.connection import Address, encode_head
 from kajitori.client.interface import Disconnected
 
 _PIECE_BYTES = 64 << 10
-_HEAD_BYTES_MAX = 64 << 10
 _REFUSAL_BYTES_MAX = 1 << 20
 # What a backend must not see, or what belongs to one hop only.
 _NOT_FORWARDED = frozenset(
