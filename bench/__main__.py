@@ -57,7 +57,10 @@ def main() -> None:
         prog="./run bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--server", help="measure this API server instead of one of our own")
-    parser.add_argument("--token", help="bearer token of an administrator there")
+    token = os.environ.get("KAJITORI_BENCH_TOKEN")
+    parser.add_argument(
+        "--token", default=token, help="bearer token of an administrator there; KAJITORI_BENCH_TOKEN hides it from ps"
+    )
     parser.add_argument("--pid", type=int, help="its process, where it is on this machine: CPU and memory are shown")
     parser.add_argument("--only", choices=("node", "api"), help="one half of the table")
     parser.add_argument("--rounds", type=int, default=3, help="starts to measure (default 3)")
