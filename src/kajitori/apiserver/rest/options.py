@@ -238,7 +238,7 @@ _INT64 = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 def parse_int64(text: str) -> int:
-    """Raises ValueError, also for what only Python takes as a number: underscores, spaces, the digits of all scripts."""
+    """Raises ValueError, also for what only Python takes as a number: underscores, spaces, digits of other scripts."""
     number = int(text) if _INT64.fullmatch(text) else None
     if number is None or not -(2**63) <= number < 2**63:
         raise ValueError(f"no integer of 64 bits: {text[:40]!r}")
