@@ -107,7 +107,7 @@ def test_labels_annotations_owners_and_finalizers_are_checked(in_cluster):
             "metadata.labels",
             "metadata.labels",
             "metadata.annotations",
-            "metadata.ownerReferences[0].name",
+            "metadata.ownerReferences.name",
             "metadata.finalizers[0]",
         ]
 
@@ -338,6 +338,47 @@ def test_an_update_of_another_object_of_that_name_conflicts(in_cluster):
         other = {**created, "metadata": {"name": "a", "namespace": "default", "uid": "other"}}
         with pytest.raises(Conflict, match="Precondition failed: UID in precondition: other"):
             await plane.client.update(CONFIG_MAP, other)
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (None, ""),
+        ("", ""),
+        ("0", ""),
+        (
+            "1",
+            'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes',
+        ),
+        ("x", 'strconv.ParseUint: parsing "x": invalid syntax'),
+    ],
+)
+def test_an_update_without_a_resource_version_or_with_zero_is_unconditional(in_cluster, version, message):
+    async def scenario(plane):
+        await plane.client.create(
+            CONFIG_MAP, {"metadata": {"name": "a", "namespace": "default", "resourceVersion": "0"}}
+        )
+        wanted = {"metadata": {"name": "a", "resourceVersion": version}, "data": {"k": "v"}}
+        _, _, answer = await send(plane, "PUT", "/api/v1/namespaces/default/configmaps/a", wanted)
+        assert answer.get("message", "").startswith(message)
+        assert message or answer["data"] == {"k": "v"}
+
+    in_cluster(scenario)
+
+
+def test_some_kinds_are_updated_by_those_alone_who_know_the_version(in_cluster):
+    async def scenario(plane):
+        path = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+        _, _, made = await send(plane, "POST", path, {"metadata": {"name": "a"}})
+        _, _, refused = await send(plane, "PUT", f"{path}/a", {"metadata": {"name": "a"}})
+        assert refused["message"] == (
+            'leases.coordination.k8s.io "a" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified '
+            "for an update"
+        )
+        status, _, _ = await send(plane, "PUT", f"{path}/a", made)
+        assert status == 200
 
     in_cluster(scenario)
 

@@ -128,9 +128,9 @@ def test_a_job_keeps_its_pods_unless_told_otherwise(in_cluster):
 def test_preconditions(in_cluster):
     async def scenario(plane):
         created = await plane.client.create(CONFIG_MAP, config_map())
-        with pytest.raises(Conflict, match="Precondition failed: UID in precondition: other, UID in object meta"):
+        with pytest.raises(Conflict, match=r"ConfigMap \"a\": the UID in the precondition \(other\) does not"):
             await plane.client.delete(CONFIG_MAP, "a", "default", uid="other")
-        with pytest.raises(Conflict, match="ResourceVersion in precondition: 1"):
+        with pytest.raises(Conflict, match=r"the ResourceVersion in the precondition \(1\) does not match"):
             await plane.client.delete(CONFIG_MAP, "a", "default", resource_version="1")
         metadata = created["metadata"]
         await plane.client.delete(

@@ -52,7 +52,10 @@ PARAMETERS: dict[str, tuple[str, str]] = {
     "resourceVersionMatch": ("string", "How resourceVersion is applied to list calls."),
     "sendInitialEvents": ("boolean", "Begin a watch with synthetic events for the objects that exist."),
     "timeoutSeconds": ("integer", "Timeout for the list or watch call."),
-    "watch": ("boolean", "Watch for changes and return them as a stream of add, update and remove notifications."),
+    "watch": (
+        "boolean",
+        "Watch for changes to the described resources: a stream of what is added, updated and removed.",
+    ),
     "gracePeriodSeconds": ("integer", "The duration in seconds before the object should be deleted."),
     "orphanDependents": ("boolean", "Deprecated: use propagationPolicy."),
     "propagationPolicy": ("string", "Whether and how garbage collection is performed: Orphan, Background, Foreground."),

@@ -50,7 +50,7 @@ async def create_object(
     _check_place(resource, obj["metadata"], namespace)
     if namespace:  # admission sees it, whether the client wrote it or not
         obj["metadata"]["namespace"] = namespace
-    if obj["metadata"].get("resourceVersion"):
+    if (obj["metadata"].pop("resourceVersion", None) or "0") != "0":
         raise StatusError("resourceVersion should not be set on objects to be created")
     if resource.default is not None:
         resource.default(obj)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from kajitori.api.errors import NotFound
+from kajitori.api.errors import Conflict, NotFound
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.times import parse_timestamp, timestamp
@@ -150,12 +150,23 @@ async def _attempt(
     return await shown(revision)
 
 
+_CHECKED_APART = (("", "namespaces"), ("apiextensions.k8s.io", "customresourcedefinitions"))
+"""Kinds with a deletion of their own upstream, whose words differ."""
+
+
 def _check_preconditions(resource: Resource, metadata: Object, options: DeleteOptions) -> None:
-    if options.uid and options.uid != metadata["uid"]:
-        raise precondition_failed(resource, metadata["name"], "UID", options.uid, metadata["uid"])
-    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
-        wanted, actual = options.resource_version, metadata["resourceVersion"]
-        raise precondition_failed(resource, metadata["name"], "ResourceVersion", wanted, actual)
+    for what, wanted, actual, perhaps in (
+        ("UID", options.uid, metadata["uid"], "deleted and then recreated"),
+        ("ResourceVersion", options.resource_version, metadata["resourceVersion"], "modified"),
+    ):
+        if not wanted or wanted == actual:
+            continue
+        if (resource.group, resource.plural) in _CHECKED_APART:
+            raise precondition_failed(resource, metadata["name"], what, wanted, actual)
+        why = f"the {what} in the precondition ({wanted}) does not match the {what} in record ({actual})."
+        raise Conflict.of(
+            resource.group, resource.kind, metadata["name"], f"{why} The object might have been {perhaps}"
+        )
 
 
 def mark(resource: Resource, obj: Object, options: DeleteOptions, now_s: float) -> Object | None:

@@ -55,6 +55,28 @@ _CREATE_ON_UPDATE = {
 }
 """Kinds whose PUT creates what does not exist."""
 
+_ADMISSION = (
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+    "mutatingwebhookconfigurations",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+    "validatingwebhookconfigurations",
+)
+_CONDITIONAL = frozenset(
+    (
+        *(("admissionregistration.k8s.io", plural) for plural in _ADMISSION),
+        ("apiextensions.k8s.io", "customresourcedefinitions"),
+        ("apiregistration.k8s.io", "apiservices"),
+        ("coordination.k8s.io", "leases"),
+        ("node.k8s.io", "runtimeclasses"),
+        ("policy", "poddisruptionbudgets"),
+        *(("storage.k8s.io", plural) for plural in ("csidrivers", "csinodes", "csistoragecapacities")),
+        ("storage.k8s.io", "volumeattachments"),
+    )
+)
+"""Kinds whose PUT must bring the resourceVersion that it replaces; custom resources are, too."""
+
 
 async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
     """PUT of an object or of a part of it."""
@@ -188,21 +210,23 @@ async def _attempt(
 
 
 def check_preconditions(resource: Resource, wanted: Object, old: Object) -> None:
-    """A resourceVersion or uid that is given must be the current one."""
-    if (version := wanted.get("resourceVersion")) and version != old["resourceVersion"]:
-        if not str(version).isdigit():
-            raise Invalid.of(
-                resource.group,
-                resource.kind,
-                old["name"],
-                [invalid("metadata.resourceVersion", version, "must be a number")],
-            )
-        raise Conflict.modified(resource.group, resource.plural, old["name"])
-    if not version and resource.schema is not None:
-        error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-        raise Invalid.of(resource.group, resource.kind, old["name"], [error])
+    """A resourceVersion or uid that is given must be the current one; "0" is none, as upstream counts."""
     if (uid := wanted.get("uid")) and uid != old["uid"]:
         raise precondition_failed(resource, old["name"], "UID", uid, old["uid"])
+    version = wanted.get("resourceVersion")
+    if version == old["resourceVersion"]:
+        return
+    if version and parse_revision(version):
+        raise Conflict.modified(resource.group, resource.plural, old["name"])
+    if resource.schema is not None or (resource.group, resource.plural) in _CONDITIONAL:
+        error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise Invalid.of(resource.group, resource.plural, old["name"], [error])
+
+
+def parse_revision(version: str) -> int:
+    if not (version.isascii() and version.isdigit()):
+        raise StatusError(f'strconv.ParseUint: parsing "{version}": invalid syntax')
+    return int(version)
 
 
 def precondition_failed(resource: Resource, name: str, what: str, wanted: str, actual: str) -> Conflict:
