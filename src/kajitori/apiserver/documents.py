@@ -48,15 +48,17 @@ def head_of(resource: Resource) -> bytes:
 
 
 def encode(resource: Resource, obj: Object) -> bytes:
-    """The bytes to store; `resource` is the stored version. Drops the resourceVersion from `obj`. Raises
-    RequestEntityTooLarge."""
+    """The bytes to store; `resource` is the stored version. Drops the resourceVersion from `obj`, and the
+    managedFields of what is too large with them. Raises RequestEntityTooLarge."""
     metadata = obj["metadata"]
     metadata.pop("resourceVersion", None)
     value = orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **obj})
     if len(value) > STORED_BYTES_MAX:
+        if metadata.pop("managedFields", None):
+            return encode(resource, obj)
         raise RequestEntityTooLarge(
-            f'{resource.plural} "{metadata.get("name", "")}" is too large to be stored: {len(value)} bytes with its '
-            f"managedFields, of which {STORED_BYTES_MAX} are possible; spread it over several objects"
+            f'{resource.plural} "{metadata.get("name", "")}" is too large to be stored: {len(value)} bytes, of which '
+            f"{STORED_BYTES_MAX} are possible; spread it over several objects"
         )
     return value
 
