@@ -143,9 +143,11 @@ def test_equal_amounts_do_not_conflict() -> None:
 
 def test_sets_are_merged_by_value() -> None:
     live = applied(None, config_map({"finalizers": ["x/a"]}), "m1")
-    both = applied(live, config_map({"finalizers": ["x/b"]}), "m2")
+    with pytest.raises(Conflict, match=r"\.data"):  # empty, so it is not stored, and both add it
+        applied(live, config_map({"finalizers": ["x/b"]}), "m2")
+    both = applied(live, config_map({"finalizers": ["x/b"]}), "m2", force=True)
     assert both["metadata"]["finalizers"] == ["x/a", "x/b"]
-    assert applied(both, config_map(), "m1")["metadata"]["finalizers"] == ["x/b"]
+    assert applied(both, config_map(), "m1", force=True)["metadata"]["finalizers"] == ["x/b"]
 
 
 def test_an_object_that_was_never_tracked_belongs_to_before_first_apply() -> None:

@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from kajitori.api import batch, core, discovery, dynamic_resources, flowcontrol, node, rbac, storage
+from kajitori.api import apps, batch, core, discovery, dynamic_resources, flowcontrol, node, rbac, storage
 from kajitori.api.defaults.volumes import default_volume, prepare_claim
 
 CONTAINERS = [{"name": "c", "image": "i"}]
@@ -145,6 +145,37 @@ def test_a_flow_schemas_rule(rule, expected):
     assert len(found) == len(expected), found
     for message, beginning in zip(found, expected, strict=True):
         assert message.removeprefix("spec.rules[0].").startswith(beginning), message
+
+
+@pytest.mark.parametrize(
+    ("said", "settled"),
+    [
+        ({"podCIDR": "10.1.0.0/24", "podCIDRs": ["x"]}, ("10.1.0.0/24", ["10.1.0.0/24"])),
+        ({"podCIDRs": ["10.1.0.0/24"]}, ("10.1.0.0/24", ["10.1.0.0/24"])),
+        ({}, (None, None)),
+    ],
+)
+def test_both_fields_of_a_nodes_pod_blocks_agree(said, settled):
+    obj = {"metadata": {"name": "n"}, "spec": said}
+    core.NODE.default(obj)
+    assert (obj["spec"].get("podCIDR"), obj["spec"].get("podCIDRs")) == settled
+
+
+def test_a_selector_is_shown_in_the_order_of_its_fields():
+    requirement = {"key": "a", "operator": "x"}
+    selector = {"matchExpressions": [requirement], "matchLabels": {"a": "b"}}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": CONTAINERS}}
+    found = messages(apps.DEPLOYMENT, spec={"selector": selector, "template": template})
+    shown = '{"matchLabels":{"a":"b"},"matchExpressions":[{"key":"a","operator":"x"}]}'
+    assert found[-1] == f"spec.selector: Invalid value: {shown}: invalid label selector"
+
+
+def test_search_paths_may_begin_with_underscores():
+    def found(search):
+        spec = {"containers": CONTAINERS, "dnsPolicy": "None"}
+        return messages(core.POD, spec={**spec, "dnsConfig": {"nameservers": ["1.2.3.4"], "searches": [search]}})
+
+    assert found("_tcp.example.com") == [] and "consist of lower case alphanumeric characters, '_'" in found("A")[0]
 
 
 def test_only_the_exempt_level_is_exempt():

@@ -183,7 +183,7 @@ def test_a_plain_job_is_fine():
         ),
         (
             {"successPolicy": {"rules": []}},
-            ['spec.successPolicy: Invalid value: {"rules":[]}: requires indexed completion mode'],
+            ['spec.successPolicy: Invalid value: {"Rules":[]}: requires indexed completion mode'],
         ),
     ],
 )

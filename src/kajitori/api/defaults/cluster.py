@@ -42,8 +42,17 @@ def prepare_namespace_update(new: Object, old: Object) -> None:
     part(new, "spec")["finalizers"] = (old.get("spec") or {}).get("finalizers") or []
 
 
+def _settle_pod_blocks(spec: Object) -> None:
+    """The older field, where they differ, is believed; where only the newer is given, the older is its first."""
+    one, several = spec.get("podCIDR"), spec.get("podCIDRs") or []
+    if one and several[:1] != [one]:
+        spec["podCIDRs"] = [one]
+    elif not one and several and several[0]:
+        spec["podCIDR"] = several[0]
+
+
 def default_node(node: Object) -> None:
-    part(node, "spec")
+    _settle_pod_blocks(part(node, "spec"))
     status = part(node, "status")
     fill_zero(part(status, "daemonEndpoints", "kubeletEndpoint"), Port=0)
     fill(part(status, "nodeInfo"), **dict.fromkeys(_NODE_INFO, ""))

@@ -78,12 +78,13 @@ def apply(
         raise not_convertible(resource, config, error.conversion) from None
     changes, literal = compare(node, before, merged), compare(node, before, said)
     changed = frozenset(changes.added | changes.modified)
-    # Only what differs in canonical form too: 1024Mi is no conflict with 1Gi, but false is one with true.
-    contested = (literal.added | literal.modified) & (changed | changes.removed)
+    # Only what differs in canonical form too: 1024Mi is no conflict with 1Gi, but false is one with true. What the
+    # stored form leaves out, such as an empty list, is added again by everybody who says it.
+    contested = literal.added | (literal.modified & (changed | changes.removed))
     conflicts = _conflicts(managers, owner, contested)
     if conflicts and not force and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
         raise _conflict(conflicts)
-    release(managers, changed | frozenset(changes.removed), keep=owner)
+    release(managers, changed | frozenset(changes.removed | literal.added), keep=owner)
     if literal.added or literal.modified or literal.removed or (last is not None and not same_version):
         managers[owner].time = now  # who finds everything as it should be has no time
     managers[owner].fields -= STRIPPED

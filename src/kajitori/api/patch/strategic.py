@@ -192,6 +192,8 @@ def _ordered_lists(original: Object, patch: Object, node: Node | None) -> None:
     for directive in [key for key in patch if key.startswith(_ELEMENT_ORDER)]:
         order = patch.pop(directive)
         key = directive.removeprefix(_ELEMENT_ORDER)
+        if order is None or patch.get(key, order) is None:
+            raise broken("expected a []interface {}, but received a %!s(<nil>)")
         if not isinstance(order, list):
             raise BadRequest(_BAD_ELEMENT_ORDER)
         present, change = original.get(key), patch.get(key)

@@ -239,12 +239,12 @@ def _mounts(path: str, container: Object, context: PodContext) -> Errors:
 
 
 def _propagation(path: str, mount: Object, container: Object) -> Errors:
-    propagation = mount.get("mountPropagation")
-    yield from optional_one_of(f"{path}.mountPropagation", propagation, _PROPAGATIONS)
+    propagation, every = mount.get("mountPropagation"), path.rpartition("[")[0]  # upstream does not say which
+    yield from optional_one_of(f"{every}.mountPropagation", propagation, _PROPAGATIONS)
     privileged = (container.get("securityContext") or {}).get("privileged")
     if propagation == "Bidirectional" and not privileged:
         detail = "Bidirectional mount propagation is available only to privileged containers"
-        yield forbidden(f"{path}.mountPropagation", detail)
+        yield forbidden(f"{every}.mountPropagation", detail)
     recursive = mount.get("recursiveReadOnly")
     if recursive in (None, "Disabled"):
         return
@@ -411,11 +411,12 @@ def _profile(path: str, profile: Object | None, local: str, *, file_in: str) -> 
         return
     kind, local_name = profile.get("type") or "", profile.get(local)
     if not kind:
-        yield required(f"{path}.type")
+        profile_field = "seccompProfile" if file_in else "appArmorProfile"
+        yield required(f"{path}.type", f"type is required when {profile_field} is set")
         return
     yield from one_of(f"{path}.type", kind, _SECCOMP_TYPES)
     if kind == "Localhost":
-        if not local_name:
+        if local_name is None or (not file_in and not local_name):
             yield required(f"{path}.{local}", f"must be set when {'seccomp ' if file_in else ''}type is Localhost")
         elif file_in:
             yield from relative_path(f"{path}.{local}", local_name)

@@ -185,8 +185,11 @@ def _columns(path: str, version: Object) -> Errors:
         form = column.get("format") or ""
         if form and form not in _COLUMN_FORMATS:
             yield invalid(f"{at}.format", form, f"must be one of {','.join(_COLUMN_FORMATS)}")
-        if not column.get("jsonPath"):
+        where = column.get("jsonPath") or ""
+        if not where:
             yield required(f"{at}.JSONPath")
+        elif not where.startswith("."):
+            yield invalid(f"{at}.JSONPath", where, _SIMPLE_PATH)
 
 
 def _scale(path: str, version: Object) -> Errors:
@@ -343,6 +346,10 @@ def _schema(path: str, schema: Object, where: str) -> Errors:
     free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
     if not kind and where and not free:
         yield required(f"{path}.type", f"must not be empty for specified {where}")
+    if kind != "object" and schema.get("x-kubernetes-embedded-resource"):
+        yield invalid(f"{path}.type", kind, "must be object if x-kubernetes-embedded-resource is true")
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        yield invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
     if kind and kind not in _TYPES:
         yield from one_of(f"{path}.type", kind, _TYPES)
     for keyword in _FORBIDDEN_KEYWORDS:

@@ -83,6 +83,7 @@ def resource_field_reference(path: str, reference: Object, *, of_volume: bool) -
         yield required(f"{path}.resource")
     elif resource not in _RESOURCES and not resource.startswith(_HUGE_PAGES):
         yield unsupported(f"{path}.resource", resource, _RESOURCES)
+        return
     yield from _divisor(path, resource, reference.get("divisor") or "0")
 
 

@@ -44,6 +44,7 @@ def _claim_spec(path: str, spec: Object) -> Errors:
         if exactly is not None:
             yield from _device_request(f"{at}.exactly", exactly)
         for asked, asked_at in each(request, "firstAvailable", at):
+            yield from must(f"{asked_at}.name", asked.get("name") or "", label_errors(asked.get("name") or ""))
             yield from _device_request(asked_at, asked)
             nested.add(f"{name}/{asked.get('name') or ''}")
         if name and name in names:

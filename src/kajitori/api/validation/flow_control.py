@@ -163,6 +163,10 @@ def _limited(limited: Object) -> Errors:
     percent = limited.get("lendablePercent")
     if percent is not None and not 0 <= percent <= 100:
         yield invalid("spec.limited.lendablePercent", percent, "must be between 0 and 100, inclusive")
+    borrowed = limited.get("borrowingLimitPercent")
+    if borrowed is not None and borrowed < 0:
+        detail = "if specified, must be a non-negative integer"
+        yield invalid("spec.limited.borrowingLimitPercent", borrowed, detail)
     response = limited.get("limitResponse") or {}
     kind, queuing = response.get("type") or "", response.get("queuing")
     path = "spec.limited.limitResponse"

@@ -149,3 +149,19 @@ def is_domain_prefixed_path(text: str) -> bool:
     """`example.com/any/path`."""
     domain, slash, path = text.partition("/")
     return bool(slash and path) and not subdomain_errors(domain) and _HTTP_PATH.fullmatch(path) is not None
+
+
+def search_path_errors(name: str) -> list[str]:
+    """A DNS search path: a subdomain whose labels may begin with an underscore (KEP-4427)."""
+    errors = ["must be no more than 253 characters"] if len(name) > 253 else []
+    if not _SEARCH_PATH.fullmatch(name):
+        errors.append(_SEARCH_PATH_RULE)
+    return errors
+
+
+_SEARCH_PATH = re.compile(r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
+_SEARCH_PATH_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    f"'{_SEARCH_PATH.pattern}')"
+)

@@ -6,9 +6,11 @@ from kajitori.api.cron import InvalidSchedule, parse_cron
 from kajitori.api.field_errors import (
     OMITTED,
     FieldError,
+    InOrder,
     duplicate,
     invalid,
     required,
+    too_long,
     too_many,
 )
 from kajitori.api.meta import Object
@@ -29,6 +31,7 @@ from kajitori.api.validation.workloads import labels_match, parsed_selector
 
 _CRON_JOB_NAME_MAX = 52
 _INDEXED_PARALLELISM_MAX = 100_000
+_MANAGED_BY_BYTES_MAX = 63
 _RULES_MAX, _EXIT_CODES_MAX = 20, 255
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 _COUNTS = (
@@ -68,8 +71,11 @@ def _job(job: Object) -> Errors:
 def job_spec(path: str, spec: Object) -> Errors:
     for name in _COUNTS:
         yield from not_negative(f"{path}.{name}", spec.get(name))
-    if (manager := spec.get("managedBy")) is not None and not is_domain_prefixed_path(manager):
-        yield invalid(f"{path}.managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    if (manager := spec.get("managedBy")) is not None:
+        if not is_domain_prefixed_path(manager):
+            yield invalid(f"{path}.managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        if len(manager) > _MANAGED_BY_BYTES_MAX:
+            yield too_long(f"{path}.managedBy", manager, _MANAGED_BY_BYTES_MAX)
     yield from _completion_mode(path, spec)
     template = spec.get("template") or {}
     if (policy := spec.get("podFailurePolicy")) is not None:
@@ -180,7 +186,11 @@ def _condition_pattern(path: str, pattern: Object) -> Errors:
 
 def _success_policy(path: str, policy: Object, spec: Object) -> Errors:
     if spec.get("completionMode") != "Indexed":
-        yield invalid(path, policy, "requires indexed completion mode")
+        shown = [
+            InOrder(SucceededIndexes=rule.get("succeededIndexes"), SucceededCount=rule.get("succeededCount"))
+            for rule in policy.get("rules") or ()
+        ]
+        yield invalid(path, InOrder(Rules=shown), "requires indexed completion mode")
         return
     rules = policy.get("rules") or ()
     if not rules:

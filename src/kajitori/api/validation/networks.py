@@ -161,7 +161,7 @@ def _network_policy(spec: Object) -> Errors:
         yield invalid("spec.policyTypes", types, "may not specify more than two policyTypes")
         return
     for index, kind in enumerate(types):
-        yield from one_of(f"spec.policyTypes[{index}]", kind, ("Egress", "Ingress"))
+        yield from one_of(f"spec.policyTypes[{index}]", kind, ("Ingress", "Egress"))
 
 
 def _policy_port(path: str, port: Object) -> Errors:

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 
-from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.pods import qos_class
 from kajitori.api.remembering import remembering_valid
@@ -27,7 +27,7 @@ from kajitori.api.validation.containers import (
     main_containers,
     seccomp_profile,
 )
-from kajitori.api.validation.formats import is_ip, label_errors, subdomain_errors
+from kajitori.api.validation.formats import is_ip, label_errors, search_path_errors, subdomain_errors
 from kajitori.api.validation.placement import affinity, scheduling_gates, spreading, tolerations
 from kajitori.api.validation.resources import pod_level, resource_amount
 from kajitori.api.validation.sysctls import sysctls
@@ -130,9 +130,18 @@ def _claims(path: str, spec: Object) -> Errors:
         of_claim, of_template = claim.get("resourceClaimName"), claim.get("resourceClaimTemplateName")
         if of_claim is not None and of_template is not None:
             detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-            yield invalid(at, claim, detail)
+            yield invalid(at, _shown_claim(claim), detail)
         if of_claim is None and of_template is None:
-            yield invalid(at, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
+            detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            yield invalid(at, _shown_claim(claim), detail)
+
+
+def _shown_claim(claim: Object) -> InOrder:
+    return InOrder(
+        Name=claim.get("name") or "",
+        ResourceClaimName=claim.get("resourceClaimName"),
+        ResourceClaimTemplateName=claim.get("resourceClaimTemplateName"),
+    )
 
 
 def _security_context(path: str, spec: Object) -> Errors:
@@ -198,7 +207,7 @@ def _dns_config(path: str, spec: Object) -> Errors:
     for index, search in enumerate(searches):
         name = search.removesuffix(".")
         if name:
-            yield from must(f"{at}.searches[{index}]", search, subdomain_errors(name))
+            yield from must(f"{at}.searches[{index}]", search, search_path_errors(name))
     for option, option_at in each(config, "options", at):
         if not option.get("name"):
             yield required(option_at, "must not be empty")

@@ -18,7 +18,7 @@ from kajitori.api.validation.checks import (
 )
 from kajitori.api.validation.formats import label_errors, path_segment_errors, qualified_name_errors
 from kajitori.api.validation.placement import tolerations
-from kajitori.api.validation.resources import resource_amount
+from kajitori.api.validation.resources import container_resource_name, resource_amount
 
 _METRICS = {
     "ContainerResource": "containerResource",
@@ -221,6 +221,7 @@ def _runtime_class(runtime_class: Object) -> Errors:
         at = f"overhead.podFixed[{name}]"
         yield from must(at, name, qualified_name_errors(name))
         yield from resource_amount(at, name, quantity)
+        yield from container_resource_name(f"overhead.limits[{name}]", name)
     scheduling = runtime_class.get("scheduling") or {}
     yield from labels("scheduling.nodeSelector", scheduling.get("nodeSelector"))
     yield from tolerations("scheduling", scheduling)

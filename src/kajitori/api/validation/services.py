@@ -108,7 +108,8 @@ def _affinity(spec: Object) -> Errors:
 def _cluster_ips(spec: Object) -> Errors:
     if spec.get("type") == "ExternalName":
         return
-    for index, address in enumerate(spec.get("clusterIPs") or ()):
+    addresses = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    for index, address in enumerate(addresses):
         at = f"spec.clusterIPs[{index}]"
         if address == "None":
             if index:
@@ -148,7 +149,7 @@ def _distinct_ports(spec: Object) -> Errors:
 
 def _load_balancer(spec: Object, kind: str) -> Errors:
     for index, block in enumerate(spec.get("loadBalancerSourceRanges") or ()):
-        yield from must(f"spec.loadBalancerSourceRanges[{index}]", block, cidr_errors(block.strip()))
+        yield from must(f"spec.LoadBalancerSourceRanges[{index}]", block, cidr_errors(block.strip()))
     if spec.get("loadBalancerSourceRanges") and kind != "LoadBalancer":
         yield forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
     allocates = spec.get("allocateLoadBalancerNodePorts")
@@ -185,7 +186,7 @@ def _traffic_policies(spec: Object, kind: str) -> Errors:
         yield required("spec.internalTrafficPolicy")
     distribution = spec.get("trafficDistribution")
     if distribution is not None:
-        yield from one_of("spec.trafficDistribution", distribution, ("PreferClose", "PreferSameNode", "PreferSameZone"))
+        yield from one_of("spec.trafficDistribution", distribution, ("PreferClose", "PreferSameZone", "PreferSameNode"))
 
 
 def revalidate_service(new: Object, old: Object) -> list[FieldError]:
@@ -283,7 +284,8 @@ def _endpoint_slice(endpoint_slice: Object) -> Errors:
             yield duplicate(f"{at}.name", name)
         names.add(name)
         yield from one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS)
-        yield from when_given(f"{at}.appProtocol", port.get("appProtocol"), label_key_errors)
+        if (protocol := port.get("appProtocol")) is not None:
+            yield from must(f"{at}.appProtocol", protocol, label_key_errors(protocol))
 
 
 def _slice_endpoint(path: str, endpoint: Object, kind: str) -> Errors:

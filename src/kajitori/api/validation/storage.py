@@ -156,6 +156,12 @@ def _csi_node(spec: Object) -> Errors:
         names.add(name)
         if not driver.get("nodeID"):
             yield required(f"{at}.nodeID")
+        keys: set[str] = set()
+        for key in driver.get("topologyKeys") or ():
+            if key in keys:
+                yield FieldError("FieldValueDuplicate", at, key)
+            keys.add(key)
+            yield from must(at, key, label_key_errors(key))
         count = (driver.get("allocatable") or {}).get("count")
         if count is not None and count < 0:
             yield invalid(f"{at}.allocatable.count", count, "must be greater than or equal to 0")

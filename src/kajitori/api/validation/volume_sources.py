@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from kajitori.api.field_errors import invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.validation.checks import Errors, must, must_be_given, one_of, relative_path, unsupported, when_given
-from kajitori.api.validation.formats import label_errors
+from kajitori.api.validation.formats import label_errors, subdomain_errors
 
 SourceCheck = Callable[[str, Object], Errors]
 
@@ -34,7 +34,7 @@ def _with_partition(field: str) -> SourceCheck:
         yield from needs(field)(path, source)
         partition = source.get("partition", 0)
         if not 0 <= partition <= 255:
-            yield invalid(f"{path}.partition", partition, "must be between 0 and 255, inclusive")
+            yield invalid(f"{path}.partition", partition, "must be between 1 and 255, inclusive")
 
     return check
 
@@ -156,8 +156,9 @@ def secret_of_cluster(path: str, reference: Object | None) -> Errors:
         value = reference.get(field) or ""
         if not value:
             yield required(f"{path}.{field}")
-        elif field == "namespace":
-            yield from must(f"{path}.{field}", value, label_errors(value))
+        else:
+            form = label_errors if field == "namespace" else subdomain_errors
+            yield from must(f"{path}.{field}", value, form(value))
 
 
 REMOTE: Mapping[str, SourceCheck] = {

@@ -179,7 +179,8 @@ def _csi(path: str, source: Object) -> Errors:
 def _csi_driver(path: str, driver: str) -> Errors:
     if not driver:
         yield required(path)
-    elif len(driver) > 63:
+        return
+    if len(driver) > 63:
         yield FieldError("FieldValueTooLong", path, "", "may not be more than 63 bytes")
     yield from must(path, driver, subdomain_errors(driver.lower()))
 

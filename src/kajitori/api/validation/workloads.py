@@ -6,7 +6,7 @@ from typing import Any
 from kajitori.api.errors import StatusError
 from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid, required
 from kajitori.api.meta import Object
-from kajitori.api.selectors import LabelSelector, from_label_selector, label_value_errors
+from kajitori.api.selectors import LabelSelector, from_label_selector, label_key_errors, label_value_errors
 from kajitori.api.validation.checks import (
     Errors,
     amount_or_percent,
@@ -34,7 +34,24 @@ def parsed_selector(selector: Object | None) -> LabelSelector | None:
     except StatusError:
         return None
     values = (value for requirement in parsed.requirements for value in requirement.values)
-    return None if any(label_value_errors(value) for value in values) else parsed
+    keys = (requirement.key for requirement in parsed.requirements)
+    wrong = any(label_value_errors(value) for value in values) or any(label_key_errors(key) for key in keys)
+    return None if wrong else parsed
+
+
+def shown_selector(selector: Object | None) -> Object | None:
+    """As the fields of a Go struct are shown."""
+    if not selector:
+        return selector
+    found = InOrder()
+    if labels := selector.get("matchLabels"):
+        found["matchLabels"] = dict(sorted(labels.items()))
+    if requirements := selector.get("matchExpressions"):
+        found["matchExpressions"] = [
+            {key: r.get(key) or "" for key in ("key", "operator", "values") if key != "values" or r.get(key)}
+            for r in requirements
+        ]
+    return found
 
 
 def labels_match(path: str, template: Object, selector: LabelSelector) -> Errors:
@@ -65,7 +82,7 @@ def _selector(spec: Object, kind: str) -> Errors:
 def _replicated_template(spec: Object) -> Errors:
     selector, template = parsed_selector(spec.get("selector")), spec.get("template") or {}
     if selector is None:
-        yield invalid("spec.selector", spec.get("selector"), "invalid label selector")
+        yield invalid("spec.selector", shown_selector(spec.get("selector")), "invalid label selector")
         return
     yield from labels_match("spec.template", template, selector)
     yield from pod_template("spec.template", template)
@@ -119,7 +136,10 @@ def _rolling_update(path: str, rolling: Object) -> Errors:
 def _is_zero(amount: int | str) -> bool:
     if isinstance(amount, str) and not percent_errors(amount):
         return int(amount[:-1]) == 0
-    return not (isinstance(amount, int) or amount.isdigit()) or int(amount) == 0
+    try:
+        return int(amount) == 0
+    except ValueError:  # what is no number counts as none
+        return True
 
 
 def validate_replica_set(replica_set: Object) -> list[FieldError]:
@@ -212,7 +232,7 @@ def _stateful_set(spec: Object) -> Errors:
     yield from _selector(spec, "statefulset")
     selector, template = parsed_selector(spec.get("selector")), spec.get("template") or {}
     if selector is None:
-        yield invalid("spec.selector", spec.get("selector"), "")
+        yield invalid("spec.selector", shown_selector(spec.get("selector")), "")
         return
     yield from labels_match("spec.template", template, selector)
     yield from pod_template("spec.template", _with_claims(template, spec.get("volumeClaimTemplates") or ()))
@@ -243,7 +263,9 @@ def _stateful_set_strategy(path: str, strategy: Object) -> Errors:
             yield invalid(f"{at}.maxUnavailable", unavailable, "cannot be 0")
         yield from at_most_all(f"{at}.maxUnavailable", unavailable)
     else:
-        yield invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+        shown = rolling and InOrder(Partition=rolling.get("partition"), MaxUnavailable=rolling.get("maxUnavailable"))
+        detail = "must be 'RollingUpdate' or 'OnDelete'"
+        yield invalid(path, InOrder(Type=kind, RollingUpdate=shown), detail)
 
 
 _STATEFUL_SET_MUTABLE = (

@@ -116,8 +116,8 @@ def validate_annotations(annotations: Object, path: str) -> list[FieldError]:
 def _validate_owners(owners: list[Object], path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     controllers: list[str] = []
-    for index, owner in enumerate(owners):
-        at = f"{path}[{index}]"
+    at = path  # upstream does not say which
+    for owner in owners:
         if not owner.get("apiVersion"):
             errors.append(invalid(f"{at}.apiVersion", owner.get("apiVersion", ""), "version must not be empty"))
         if not owner.get("kind"):
@@ -145,7 +145,7 @@ def _validate_finalizers(finalizers: list[str], path: str, well_known: bool) -> 
     errors: list[FieldError] = []
     for index, finalizer in enumerate(finalizers):
         at = f"{path}[{index}]"
-        errors += [invalid(at, finalizer, e) for e in label_key_errors(finalizer)]
+        errors += [invalid(path, finalizer, e) for e in label_key_errors(finalizer)]
         if well_known and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             detail = "name is neither a standard finalizer name nor is it fully qualified"
             errors.append(invalid(at, finalizer, detail))

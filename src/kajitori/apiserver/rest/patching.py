@@ -154,9 +154,12 @@ def patched(
 ) -> Object:
     """The object as the patch wants it, conforming to the schema."""
     wanted = _apply(resource, media, current, document)
-    if media == STRATEGIC_PATCH and not wanted:  # the whole object was deleted: typed, it has no kind to be wrong
-        wanted = {"kind": resource.kind, "apiVersion": resource.api_version}
-    kind, api_version = wanted.get("kind"), wanted.get("apiVersion")
+    if media == STRATEGIC_PATCH:  # merged by type: what the patch says of that means nothing
+        wanted = {**wanted, "kind": resource.kind, "apiVersion": resource.api_version}
+    kind, api_version = wanted.get("kind") or resource.kind, wanted.get("apiVersion")
+    if not api_version:
+        _check_name({}, context)
+    wanted["kind"] = kind
     if (kind, api_version) != (resource.kind, resource.api_version):
         raise refusals.bad_result(wanted, refusals.not_registered(kind, api_version))
     try:

@@ -193,7 +193,7 @@ class ServiceHooks(RestHooks):
                 self._take_port(service, "spec.healthCheckNodePort", spec["healthCheckNodePort"], dry_run)
 
     def _take_port(self, service: Object, field: str, number: int, dry_run: bool) -> None:
-        if number not in self._ports:
+        if number not in self._ports and not dry_run:
             first, size = NODE_PORTS
             valid = f"The range of valid ports is {first}-{first + size - 1}"
             raise _invalid(service, [invalid(field, number, f"provided port is not in the valid range. {valid}")])
