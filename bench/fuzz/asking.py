@@ -216,7 +216,7 @@ class Asker:
         document, chance = self._document(resource, name, namespace), self.chance
         if resource.kind == "CustomResourceDefinition" and chance.random() < 0.7:
             document = definitions.hostile(chance)
-        if chance.random() < 0.6:
+        if chance.random() < 0.4:
             document = self.maker.spoil(document)
         form = chance.randrange(10)
         if form == 0:
@@ -268,7 +268,7 @@ class Asker:
         ]  # fmt: skip
 
     def _maybe_damaged(self, body: bytes) -> bytes:
-        return self.maker.damage(body) if self.chance.random() < 0.15 else body
+        return self.maker.damage(body) if self.chance.random() < 0.08 else body
 
     def _query(self, most: int) -> str:
         chance = self.chance
@@ -289,13 +289,13 @@ class Asker:
 
     def _asked(self, method: str, target: str, body: bytes, content_type: str) -> Asked:
         chance = self.chance
-        identity = chance.choice(("root",) * 12 + ("stranger", "node", "nobody"))
+        identity = chance.choice(("root",) * 27 + ("stranger", "node", "nobody"))
         lines = [("Host", "a"), ("Content-Length", str(len(body)))]
         if content_type:
             lines.append(("Content-Type", content_type))
-        if chance.random() < 0.3:
+        if chance.random() < 0.15:
             lines.append(("Accept", chance.choice(ACCEPTS)))
-        for _ in range(chance.choice((0, 0, 0, 0, 1, 2, 3))):
+        for _ in range(chance.choice((0, 0, 0, 0, 0, 0, 0, 1, 2))):
             name = chance.choice(tuple(HEADERS))
             lines.append((name, chance.choice(HEADERS[name])))
         head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines)

@@ -19,7 +19,7 @@ BY_DESIGN: tuple[tuple[int, str, str], ...] = (
     (500, "^failed to create typed patch object", "server-side apply of what the schema does not know"),
     (
         500,
-        "unknown patch type|^invalid patch format|[Pp]atch.*(merge key|list)",
+        "unknown patch type|declared merge key|list element types|order in patch list|merging lists",
         "a strategic patch against the schema",
     ),
     (500, "failed calling webhook|conversion webhook", "a webhook that has to be asked does not answer"),
