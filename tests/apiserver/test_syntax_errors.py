@@ -93,9 +93,9 @@ def test_yaml(text: str, why: str) -> None:
         (b"null", 'Namespace "" is invalid: metadata.name: Required value: name or generateName is required'),
     ],
 )
-def test_a_create_says_what_it_was_given(in_cluster, body, message):  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
+def test_a_create_says_what_it_was_given(in_cluster, headers, body, message):  # type: ignore[no-untyped-def]
     async def scenario(plane):  # type: ignore[no-untyped-def]
-        headers = {"content-type": "application/json"}
         _, _, answer = await plane.client.raw("POST", NAMESPACES, headers=headers, body=body)
         assert orjson.loads(answer)["message"] == message
 

@@ -106,7 +106,7 @@ def accepted_as_object(header: str) -> Accepted:
 
 
 def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
-    """A request's document: JSON, YAML or protobuf; without `Content-Type`, JSON or YAML.
+    """A request's document: JSON, YAML or protobuf; without `Content-Type`, JSON.
 
     Raises Malformed, UnsupportedMediaType.
     """
@@ -115,8 +115,6 @@ def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            if not media and body:
-                return _decode_yaml(body)
             raise Malformed(json_error(body) or str(error), "couldn't get version/kind; json parse error: ") from None
     if media == "application/yaml":
         return _decode_yaml(body)
