@@ -1,6 +1,7 @@
 """What must hold of every answer."""
 
 import base64
+import gzip
 import logging
 import re
 from dataclasses import dataclass, field
@@ -73,12 +74,14 @@ class Judge(logging.Handler):
         if head.startswith(b"HTTP/1.1 100"):
             head, _, body = body.partition(b"\r\n\r\n")
         first, *lines = head.split(b"\r\n")
+        if b"Content-Encoding: gzip" in lines:
+            body = gzip.decompress(body)
         if not first.startswith(b"HTTP/1.1 "):
             return [*faults, "no answer" if not answer.over else "hung up without an answer"]
         status = int(first.split()[1])
         self.statuses[status] = self.statuses.get(status, 0) + 1
         faults += [f"a broken header line {line!r}" for line in lines if not _LINE.match(line)]
-        if not asked.reads_secrets and any(mark in answer.wire for mark in _MARKS):
+        if not asked.reads_secrets and any(mark in head + body for mark in _MARKS):
             faults.append("a secret is told")
         if status >= 400:
             faults += _refusal(asked, status, lines, body)
