@@ -137,3 +137,21 @@ def test_a_schema_that_stays_is_not_judged_again() -> None:
     assert not revalidate_definition(definition(broken), stored)
     changed = {**broken, "description": "another"}
     assert revalidate_definition(definition(changed), stored)
+
+
+def test_a_rule_may_stand_twice_as_in_the_definition_of_httproutes() -> None:
+    schema = {"type": "object", "properties": {"spec": with_rule(SPEC, "self.x > 0", "self.x > 0")}}
+    names = {"plural": "ws", "singular": "w", "kind": "W", "listKind": "WList"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    spec = {"group": "example.com", "scope": "Cluster", "names": names, "versions": [version]}
+    definition = {
+        "metadata": {"name": "ws.example.com"},
+        "spec": {**spec, "conversion": {"strategy": "None"}},
+        "status": {"storedVersions": ["v1"]},
+    }
+    assert validate_definition(definition) == []
+
+
+def test_parts_of_a_string_are_taken_for_no_longer_than_the_whole() -> None:
+    text = {"type": "string", "maxLength": 20}
+    assert errors(with_rule(text, "!self.split('.').exists(x, x.matches('^0[0-9]+$'))")) == []

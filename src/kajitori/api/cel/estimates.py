@@ -213,8 +213,10 @@ class _Estimator:
         is_list = node.range.type.kind == "list"
         key = None if entries is None else entries.key
         value = None if entries is None else entries.value
-        keys = _Local((*path, "@indices" if is_list else "@keys") if path else (), key)
-        values = _Local((*path, "@items" if is_list else "@values") if path else (), value)
+        # Of a range without a path, such as what a call returns, the elements pass for the root: upstream estimates
+        # so, and definitions in use count on it.
+        keys = _Local((*path, "@indices" if is_list else "@keys"), key)
+        values = _Local((*path, "@items" if is_list else "@values"), value)
         if node.variable2:
             return [(node.variable, keys), (node.variable2, values)]
         return [(node.variable, values if is_list else keys)]

@@ -373,13 +373,8 @@ def _schema(path: str, schema: Object, where: str) -> Errors:
     elif isinstance(items, list):
         yield forbidden(f"{path}.items", "items must be a schema object and not an array")
     yield from _list_type(path, schema)
-    seen: set[str] = set()
     for rule, at in each(schema, RULES, path):
         yield from _rule(rule, at)
-        text = (rule.get("rule") or "").strip()
-        if text in seen:
-            yield duplicate(f"{at}.rule", text)
-        seen.add(text)
         field_path = rule.get("fieldPath") or ""
         if field_path and not _leads_somewhere(field_path, schema):
             yield invalid(f"{at}.fieldPath", field_path, "must be a valid path")
