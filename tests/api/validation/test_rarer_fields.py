@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from kajitori.api import apps, batch, core, discovery, dynamic_resources, flowcontrol, node, rbac, storage
+from kajitori.api import apps, batch, core, discovery, dynamic_resources, flowcontrol, networking, node, rbac, storage
 from kajitori.api.defaults.volumes import default_volume, prepare_claim
 
 CONTAINERS = [{"name": "c", "image": "i"}]
@@ -257,3 +257,23 @@ def test_others(resource, fields, expected):
     assert len(found) == len(expected), found
     for message, beginning in zip(found, expected, strict=True):
         assert message.startswith(beginning), message
+
+
+def test_a_limit_that_is_too_wide_shows_what_it_exceeds():
+    limits = [{"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "2"}, "defaultRequest": {"cpu": "1"}}]
+    found = messages(core.LIMIT_RANGE, spec={"limits": limits})
+    assert found == [
+        'spec.limits[0].default[cpu]: Invalid value: "1": default value 2 is greater than max value 1',
+    ]
+
+
+def test_a_request_is_named_once_by_a_configuration():
+    config = [{"requests": ["r", "r"], "opaque": {"driver": "d.x", "parameters": {}}}]
+    found = messages(dynamic_resources.RESOURCE_CLAIM, spec={"devices": {"requests": [REQUEST], "config": config}})
+    assert found == ['spec.devices.config[0].requests[1]: Duplicate value: "r"']
+
+
+def test_the_group_of_a_backend_is_a_domain():
+    backend = {"resource": {"apiGroup": "-", "kind": "K", "name": "n"}}
+    found = messages(networking.INGRESS, spec={"defaultBackend": backend})
+    assert [message.partition(":")[0] for message in found] == ["spec.defaultBackend.resource.apiGroup"]

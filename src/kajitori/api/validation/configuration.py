@@ -164,7 +164,8 @@ def _limit_order(path: str, item: Object) -> Errors:
             ("default", limit, high, "default value {} is greater than max value {}"),
         ):
             if smaller is not None and larger is not None and compare(smaller, larger) > 0:
-                shown = limit if field == "default" else request if field == "defaultRequest" else low
+                bound = low if smaller is low else high
+                shown = bound if field == "default" else request if field == "defaultRequest" else low
                 yield invalid(f"{path}.{field}[{name}]", shown, detail.format(smaller, larger))
         ratio = (item.get("maxLimitRequestRatio") or {}).get(name)
         if ratio is not None and compare(ratio, "1") < 0:

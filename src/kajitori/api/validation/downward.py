@@ -81,6 +81,7 @@ def resource_field_reference(path: str, reference: Object, *, of_volume: bool) -
         yield required(f"{path}.containerName")
     elif not resource:
         yield required(f"{path}.resource")
+        return
     elif resource not in _RESOURCES and not resource.startswith(_HUGE_PAGES):
         yield unsupported(f"{path}.resource", resource, _RESOURCES)
         return

@@ -10,7 +10,7 @@ from kajitori.api.validation.formats import label_errors, subdomain_errors
 from kajitori.api.validation.placement import node_selector
 
 _POOL_NAME_BYTES_MAX = 253
-_IDENTIFIER_MAX = 32
+_IDENTIFIER_MAX, _DRIVER_NAME_BYTES_MAX = 32, 63
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDENTIFIER_RULE = (
     "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters "
@@ -59,9 +59,14 @@ def _claim_spec(path: str, spec: Object) -> Errors:
 
 
 def _requests(path: str, holder: Object, known: set[str]) -> Errors:
+    seen: set[str] = set()
     for index, name in enumerate(holder.get("requests") or ()):
+        at = f"{path}.requests[{index}]"
         if name not in known:
-            yield invalid(f"{path}.requests[{index}]", name, _UNKNOWN_REQUEST)
+            yield invalid(at, name, _UNKNOWN_REQUEST)
+        if name in seen:
+            yield duplicate(at, name)
+        seen.add(name)
 
 
 def _constraint(path: str, constraint: Object) -> Errors:
@@ -95,6 +100,8 @@ def _opaque(path: str, config: Object) -> Errors:
     if opaque is None:
         yield required(f"{path}.opaque")
         return
+    if len(opaque.get("driver") or "") > _DRIVER_NAME_BYTES_MAX:
+        yield too_long(f"{path}.opaque.driver", opaque["driver"], _DRIVER_NAME_BYTES_MAX)
     yield from must_be_given(f"{path}.opaque.driver", opaque.get("driver"), subdomain_errors)
     parameters = opaque.get("parameters")
     if parameters is None:

@@ -185,7 +185,5 @@ def _limited(limited: Object) -> Errors:
             yield invalid(f"{path}.queuing.handSize", queuing["handSize"], detail)
         if queuing.get("queues", 0) > _QUEUES_MAX:
             yield invalid(f"{path}.queuing.queues", queuing["queues"], f"must not be greater than {_QUEUES_MAX}")
-    elif not kind:
-        yield required(f"{path}.type")
     else:
         yield from one_of(f"{path}.type", kind, ("Queue", "Reject"))

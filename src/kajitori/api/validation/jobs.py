@@ -72,7 +72,9 @@ def job_spec(path: str, spec: Object) -> Errors:
     for name in _COUNTS:
         yield from not_negative(f"{path}.{name}", spec.get(name))
     if (manager := spec.get("managedBy")) is not None:
-        if not is_domain_prefixed_path(manager):
+        if not manager:
+            yield required(f"{path}.managedBy")
+        elif not is_domain_prefixed_path(manager):
             yield invalid(f"{path}.managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")')
         if len(manager) > _MANAGED_BY_BYTES_MAX:
             yield too_long(f"{path}.managedBy", manager, _MANAGED_BY_BYTES_MAX)

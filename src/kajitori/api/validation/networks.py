@@ -98,6 +98,7 @@ def _backend(path: str, backend: Object) -> Errors:
     if service is not None and resource is not None:
         yield invalid(path, "", "cannot set both resource and service backends")
     elif resource is not None:
+        yield from when_given(f"{path}.resource.apiGroup", resource.get("apiGroup"), subdomain_errors)
         yield from must_be_given(f"{path}.resource.kind", resource.get("kind"))
         yield from must_be_given(f"{path}.resource.name", resource.get("name"))
     elif service is None:

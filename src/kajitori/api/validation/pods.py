@@ -116,7 +116,7 @@ def pod_spec(path: str, spec: Object) -> Errors:
         if not system.get("name"):
             yield required(f"{path}.os.name")
         else:
-            yield from one_of(f"{path}.os.name", system["name"], ("linux", "windows"))
+            yield from one_of(f"{path}.os", system["name"], ("linux", "windows"))
 
 
 def _claims(path: str, spec: Object) -> Errors:

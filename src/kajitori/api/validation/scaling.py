@@ -110,7 +110,7 @@ def _metric_source(path: str, kind: str, source: Object) -> Errors:
         yield from must(f"{path}.metric.name", name, path_segment_errors(name))
     yield from _target(f"{path}.target", target)
     value, average = target.get("value"), target.get("averageValue")
-    if kind == "Pods" and (average is None or parse(average).nanos <= 0):
+    if kind == "Pods" and (average is None or not parse(average).nanos):
         yield required(f"{path}.target.averageValue", "must specify a positive target averageValue")
     elif kind == "Object" and value is None and average is None:
         yield required(f"{path}.target.averageValue", "must set either a target value or averageValue")

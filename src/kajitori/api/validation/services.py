@@ -306,7 +306,8 @@ def _slice_endpoint(path: str, endpoint: Object, kind: str) -> Errors:
         elif kind == "FQDN":
             yield from must(at, address, subdomain_errors(address.removesuffix(".")))
     yield from when_given(f"{path}.nodeName", endpoint.get("nodeName"), subdomain_errors)
-    yield from when_given(f"{path}.hostname", endpoint.get("hostname"), label_errors)
+    if (hostname := endpoint.get("hostname")) is not None:
+        yield from must(f"{path}.hostname", hostname, label_errors(hostname))
     for field, form in (("forZones", label_value_errors), ("forNodes", subdomain_errors)):
         seen: set[str] = set()
         for hint, at in each(endpoint.get("hints") or {}, field, f"{path}.hints"):

@@ -134,14 +134,14 @@ def _projected(path: str, source: Object) -> Errors:
             if index:
                 yield forbidden(f"{at}.{name}", "may not specify more than 1 volume type")
                 continue
-            yield from _projection(at, name, projection[name])
+            yield from _projection(at, name, projection[name], path)
         for used in _projected_paths(projection):
             if used and used in paths:
                 yield invalid(path, used, "conflicting duplicate paths")
             paths.add(used)
 
 
-def _projection(path: str, name: str, source: Object) -> Errors:
+def _projection(path: str, name: str, source: Object, projected: str) -> Errors:
     at = f"{path}.{name}"
     if name in ("secret", "configMap"):
         if not source.get("name"):
@@ -157,9 +157,9 @@ def _projection(path: str, name: str, source: Object) -> Errors:
         if seconds is not None and seconds > _TOKEN_SECONDS_MAX:
             yield invalid(f"{at}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")
         if not source.get("path"):
-            yield required(f"{at}.path")
+            yield required(f"{projected}.path")  # upstream does not say of which source
         else:
-            yield from _file_path(f"{at}.path", source["path"])
+            yield from _file_path(f"{projected}.path", source["path"])
 
 
 def _projected_paths(projection: Object) -> Iterable[str]:
