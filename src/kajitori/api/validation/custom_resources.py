@@ -214,7 +214,7 @@ def _selectable(path: str, version: Object) -> Errors:
     """Scalar fields outside metadata, each named once (KEP-4358)."""
     schema = _schema_of(version) or {}
     seen: set[str] = set()
-    if version.get("selectableFields") and not schema:
+    if version.get("selectableFields") and _schema_of(version) is None:
         detail = "may only be set when `version.schema.openAPIV3Schema` is not included"
         yield invalid(f"{path}.selectableFields", "", detail)
         return
@@ -438,15 +438,11 @@ def _map_items(path: str, items: Object, keys: list[str]) -> Errors:
     if (kind := items.get("type") or "") != "object":
         yield invalid(f"{path}.items.type", kind, "must be object if parent array's x-kubernetes-list-type is map")
     properties = items.get("properties") or {}
-    if keys and not properties:
-        detail = "entries must all be names of item properties"
-        yield invalid(f"{path}.x-kubernetes-list-map-keys", keys, detail)
-        return
-    for index, key in enumerate(keys):
-        if key not in properties:
-            detail = "entries must all be names of item properties"
-            yield invalid(f"{path}.x-kubernetes-list-map-keys[{index}]", key, detail)
-        elif properties[key].get("default") is None and key not in (items.get("required") or ()):
+    if not set(keys) <= set(properties):
+        yield invalid(f"{path}.{_MAP_KEYS}", keys, "entries must all be names of item properties")
+    for key in keys:
+        absent = properties.get(key, {}).get("default") is None and key not in (items.get("required") or ())
+        if key in properties and absent:
             detail = f"this property is in {_MAP_KEYS}, so it must have a default or be a required property"
             yield required(f"{path}.items.properties[{key}].default", detail)
 
