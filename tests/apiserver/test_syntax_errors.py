@@ -116,3 +116,8 @@ def test_a_delete_says_what_it_was_given(in_cluster, body, message):  # type: ig
         assert orjson.loads(answer)["message"] == message
 
     in_cluster(scenario)
+
+
+def test_looking_for_the_words_has_an_end() -> None:
+    assert json_error(b"[" * 3_000_000) == "exceeded max depth"
+    assert json_error(b"[" + b"1," * 500_000) == ""
