@@ -252,7 +252,7 @@ class FakeClient:
     ) -> Object:
         if subresource in ("status", "finalize"):
             part = {"status": "status", "finalize": "spec"}[subresource]
-            new = {**copy.deepcopy(old), part: new.get(part)}
+            new = {**copy.deepcopy(old), "metadata": new["metadata"], part: new.get(part)}
         elif resource.has_subresource("status"):
             new["status"] = copy.deepcopy(old.get("status")) or {}
         return self._replace(key, new)

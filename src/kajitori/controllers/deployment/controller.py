@@ -151,7 +151,8 @@ class DeploymentController(Controller):
         if annotations_of(deployment).get(revisions.REVISION) == revision:
             return deployment
         patch = {"metadata": {"annotations": {revisions.REVISION: revision}}}
-        return await self.writes.patch(DEPLOYMENT, deployment, patch)
+        # Through the object's own endpoint it would count as a new generation, as a user's annotation does.
+        return await self.writes.patch(DEPLOYMENT, deployment, patch, subresource="status")
 
     async def _create_new(self, deployment: Object, old: list[Object]) -> tuple[Object, Object, list[Object]]:
         revision = revisions.next_revision(old)
