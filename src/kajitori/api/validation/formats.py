@@ -10,10 +10,10 @@ Format = Callable[[str], Sequence[str]]
 
 qualified_name_errors = label_key_errors
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
+SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.ASCII)
-_WILDCARD = re.compile(r"\*\." + _SUBDOMAIN.pattern, re.ASCII)
+_WILDCARD = re.compile(r"\*\." + SUBDOMAIN.pattern, re.ASCII)
 _PORT_CHARACTERS = re.compile(r"[-a-z0-9]+", re.ASCII)
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 _HEADER = re.compile(r"[-A-Za-z0-9]+", re.ASCII)
@@ -69,8 +69,8 @@ def _by_pattern(pattern: re.Pattern[str], rule: str, longest: int) -> Format:
     return errors
 
 
-label_errors = _by_pattern(_LABEL, LABEL_RULE, 63)
-subdomain_errors = _by_pattern(_SUBDOMAIN, SUBDOMAIN_RULE, 253)
+label_errors = _by_pattern(LABEL, LABEL_RULE, 63)
+subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253)
 dns_1035_errors = _by_pattern(_DNS_1035, DNS_1035_RULE, 63)
 wildcard_errors = _by_pattern(_WILDCARD, _WILDCARD_RULE, 253)
 header_errors = _by_pattern(_HEADER, _HEADER_RULE, 1 << 30)

@@ -1,7 +1,7 @@
 """One audit event as JSON (audit.k8s.io/v1 Event), or as the legacy line of text. Pure: facts in, bytes out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +32,6 @@ class Facts:
     impersonated: User | None = None
     constraint: str = ""
     """The verb of the constrained impersonation that was allowed."""
-    annotations: dict[str, str] = field(default_factory=dict)
     request_body: bytes = b""
     content_type: str = ""
 

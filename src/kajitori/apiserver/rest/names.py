@@ -5,20 +5,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from kajitori.api.resource import Resource
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-
-_SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-_LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
+from kajitori.api.validation.formats import LABEL, LABEL_RULE, SUBDOMAIN, SUBDOMAIN_RULE
 
 
 def _by_pattern(
@@ -51,10 +38,10 @@ def path_segment_errors(name: str, prefix: bool) -> list[str]:
     return [f"may not contain '{mark}'" for mark in ("/", "%") if mark in name]
 
 
-subdomain_errors = _by_pattern(_SUBDOMAIN, _SUBDOMAIN_RULE, 253)
-_declared_subdomain_errors = _by_pattern(_SUBDOMAIN, _SUBDOMAIN_RULE, 253, "bytes")
+subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253)
+_declared_subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253, "bytes")
 """Of kinds whose rules upstream generates from their declarations: the same, in other words."""
-label_errors = _by_pattern(_LABEL, _LABEL_RULE, 63)
+label_errors = _by_pattern(LABEL, LABEL_RULE, 63)
 
 _RULES = {
     ("", "namespaces"): label_errors,
