@@ -222,7 +222,7 @@ class Asker:
         if form == 0:
             return self._maybe_damaged(b"k8s\x00" + chance.randbytes(chance.randrange(60))), PROTOBUF
         if form == 1:
-            return gzip.compress(dumps(document)), "application/json"
+            return gzip.compress(dumps(document), mtime=0), "application/json"
         if form < 4:
             return self._maybe_damaged(_yaml(document)), chance.choice(("application/yaml", ""))
         content_type = (

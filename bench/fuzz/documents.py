@@ -101,7 +101,7 @@ class Maker:
     def _value(self, node: Node, depth: int) -> Any:
         chance = self.chance
         if chance.random() < 0.03:
-            return chance.choice(ODD)
+            return copy.deepcopy(chance.choice(ODD))
         match node.kind:
             case nodes.STRUCT if depth < 9:
                 return self._struct(node, depth)
@@ -137,7 +137,7 @@ class Maker:
             return [self.any(depth - 1) for _ in range(self.chance.randint(0, 3))]
         if kind == 4:
             return {self.chance.choice(STRINGS): self.any(depth - 1) for _ in range(self.chance.randint(0, 3))}
-        return self.chance.choice((STRINGS, NUMBERS, ODD)[kind])
+        return copy.deepcopy(self.chance.choice((STRINGS, NUMBERS, ODD)[kind]))
 
     def spoil(self, document: Any) -> Any:
         """A copy in which a few places are something else."""
@@ -161,7 +161,7 @@ class Maker:
                 case 5:
                     holder[key] = {self.chance.choice(STRINGS): holder[key]}
                 case _:
-                    holder[key] = self.chance.choice(ODD + NUMBERS + STRINGS)
+                    holder[key] = copy.deepcopy(self.chance.choice(ODD + NUMBERS + STRINGS))
         return document
 
     def _deep(self, levels: int) -> Any:
