@@ -137,8 +137,9 @@ def test_every_field_of_every_served_kind_has_a_number():
 
 def test_unknown_kinds_are_asked_for_as_json():
     envelope = b"k8s\x00" + bytes([10, 10, 10, 4]) + b"x/v1" + bytes([18, 2]) + b"No"
-    with pytest.raises(BadRequest, match="send custom resources as JSON"):
-        decode_protobuf(envelope)
+    for _ in range(2):  # what is asked for once is not known the next time
+        with pytest.raises(BadRequest, match="send custom resources as JSON"):
+            decode_protobuf(envelope)
     with pytest.raises(BadRequest, match="does not begin with"):
         decode_protobuf(b'{"kind": "Pod"}')
 

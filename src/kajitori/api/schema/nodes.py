@@ -91,9 +91,12 @@ class _Compiler:
     def definition(self, name: str) -> Node:
         node = self._known.get(name)
         if node is None:
-            node = self._known[name] = Node(_SPECIAL.get(name, STRUCT), definition=name)
+            kind = _SPECIAL.get(name, STRUCT)
+            schema = definitions()[name] if kind == STRUCT else {}
+            # Known before it is filled: types refer to themselves.
+            node = self._known[name] = Node(kind, definition=name)
             if node.kind == STRUCT:
-                self._fill(node, name, definitions()[name])
+                self._fill(node, name, schema)
             elif node.kind.startswith("schema_or"):
                 node.element = self.definition(JSON_SCHEMA)
         return node
