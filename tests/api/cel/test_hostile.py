@@ -14,8 +14,8 @@ from kajitori.api.cel.values import plain
 
 ENVIRONMENT = kubernetes_environment({"self": DYN, "ints": list_of(INT), "text": STRING})
 VARIABLES = {"self": {"a": 1, "b": [1, "x", None], "c": {"d": 1.5}}, "ints": list(range(100)), "text": "x" * 5000}
-# Unhurried machines need a hundredth of it.
-SECONDS_MAX = 20.0
+# Of this process alone, whatever else the machine does; a hundredth is needed.
+CPU_SECONDS_MAX = 20.0
 
 WORDS = st.sampled_from(
     """self ints text . .? [ ] ( ) { } , : ? ! - + * / % < <= > >= == != in && || 1 0 -9223372036854775808 1.5 2u 'a'
@@ -63,10 +63,10 @@ def test_any_text_compiles_or_is_refused_and_evaluates_or_fails(source: str) -> 
     ids=lambda source: source[:12],
 )
 def test_what_is_too_long_or_too_deep_is_refused_soon(source: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(CompileError):
         compile(source, ENVIRONMENT)
-    assert time.perf_counter() - begun < SECONDS_MAX
+    assert time.process_time() - begun < CPU_SECONDS_MAX
 
 
 DOUBLED = "optional.of([1])" + ".optMap(x, x + x)" * 60 + ".value().size()"
@@ -88,9 +88,9 @@ DOUBLED = "optional.of([1])" + ".optMap(x, x + x)" * 60 + ".value().size()"
 )
 def test_what_grows_without_end_is_ended(source: str) -> None:
     program = compile(source, ENVIRONMENT)
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert isinstance(program.run(VARIABLES).error, CostExceeded)
-    assert time.perf_counter() - begun < SECONDS_MAX
+    assert time.process_time() - begun < CPU_SECONDS_MAX
 
 
 def test_comparing_what_is_nested_without_end_is_ended() -> None:
@@ -102,9 +102,9 @@ def test_comparing_what_is_nested_without_end_is_ended() -> None:
 @pytest.mark.parametrize("pattern", ["(a*)*b", "(a|aa)+$", "(x+x+)+y", "(.*)(.*)(.*)(.*)(.*)[0-9]"])
 def test_patterns_take_linear_time(pattern: str) -> None:
     program = compile(f"text.matches('{pattern}') || text.find('{pattern}') == ''", ENVIRONMENT)
-    begun = time.perf_counter()
+    begun = time.process_time()
     program.run({"text": "x" * 100_000})
-    assert time.perf_counter() - begun < SECONDS_MAX
+    assert time.process_time() - begun < CPU_SECONDS_MAX
 
 
 def test_a_pattern_that_would_need_too_much_memory_is_refused() -> None:
