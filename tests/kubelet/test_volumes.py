@@ -151,6 +151,24 @@ def test_a_projected_volume_joins_its_sources():
     }
 
 
+@pytest.mark.parametrize(
+    ("security", "mode", "owner"),
+    [
+        ({}, 0o644, None),
+        ({"runAsUser": 1000}, 0o600, 1000),
+        ({"fsGroup": 7}, 0o600, None),
+        ({"runAsUser": 1000, "fsGroup": 7}, 0o600, 1000),
+    ],
+)
+def test_a_token_belongs_to_the_user_of_all_containers_and_is_nobody_elses(security, mode, owner):
+    pod = {**POD, "spec": {**POD["spec"], "securityContext": security}}
+    sources = [{"serviceAccountToken": {"path": "token"}}, {"configMap": {"name": "root"}}]
+    contents = Contents(Objects(root={"data": {"ca.crt": "CA"}}), VirtualClock(NOW_S))
+    found = asyncio.run(contents.payload(pod, {"projected": {"sources": sources}}, DOWNWARD))
+    assert (found["token"].mode, found["token"].owner) == (mode, owner)
+    assert (found["ca.crt"].mode, found["ca.crt"].owner) == (0o644, None)
+
+
 def test_a_token_is_replaced_at_four_fifths_of_its_life():
     clock = VirtualClock(NOW_S)
     contents = Contents(Objects(), clock)

@@ -16,7 +16,7 @@ DATA = "..data"
 NEW_DATA = "..data_tmp"
 
 
-def write_payload(directory: Path, payload: Payload, group: int | None, now_s: float, owner: int | None = None) -> bool:
+def write_payload(directory: Path, payload: Payload, group: int | None, now_s: float) -> bool:
     """Whether anything changed. With `group`, files belong to it and it may read them (fsGroup)."""
     current = directory / DATA
     if current.exists() and _holds(current, payload):
@@ -31,8 +31,8 @@ def write_payload(directory: Path, payload: Payload, group: int | None, now_s: f
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
         path.chmod(file.mode | (0o440 if group is not None else 0))
-        if group is not None or owner is not None:
-            os.chown(path, -1 if owner is None else owner, -1 if group is None else group)
+        if group is not None or file.owner is not None:
+            os.chown(path, -1 if file.owner is None else file.owner, -1 if group is None else group)
     old = current.readlink().name if current.is_symlink() else ""
     link = directory / NEW_DATA
     link.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ ROTATE_AT = 0.8
 ROTATE_AGE_MAX_S = 24 * 3600.0
 _DATA = {"configMap": (CONFIG_MAP, config_map_data), "secret": (SECRET, secret_data)}
 TOKEN_MODE = 0o600
+"""Of a token that belongs to the user all containers run as, or that fsGroup opens to a group (KEP-1205)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,8 @@ class Contents:
         token = self._tokens.get(key)
         if token is None or rotation_due_s(token) <= self._clock.now():
             token = self._tokens[key] = await self._source.token(pod, audience, lifetime_s)
-        return File(token.text.encode(), token_mode(pod, mode))
-
-
-def token_mode(pod: Object, mode: int) -> int:
-    """0600 when every container runs as the same user, who then owns the file (KEP-1205); else as configured."""
-    return TOKEN_MODE if common_user(pod) is not None and _group(pod) is None else mode
+        owner = common_user(pod)
+        return File(token.text.encode(), mode if owner is None and _group(pod) is None else TOKEN_MODE, owner)
 
 
 def _group(pod: Object) -> int | None:

@@ -18,6 +18,8 @@ class MissingPart(Exception):
 class File:
     content: bytes
     mode: int
+    owner: int | None = None
+    """A user other than root."""
 
 
 Payload = dict[str, File]

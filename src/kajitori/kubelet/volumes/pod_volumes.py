@@ -13,7 +13,7 @@ from kajitori.client.interface import Disconnected
 from kajitori.kit.clock import Clock
 from kajitori.kubelet.purge import current_mounts_under, unmount
 from kajitori.kubelet.volumes.atomic_writer import write_payload
-from kajitori.kubelet.volumes.content import Contents, Downward, common_user
+from kajitori.kubelet.volumes.content import Contents, Downward
 from kajitori.kubelet.volumes.host_path import WrongHostPath, settle_host_path
 from kajitori.kubelet.volumes.image import ImageMountFailed
 from kajitori.kubelet.volumes.mounting import is_mount, mount_tmpfs
@@ -102,8 +102,7 @@ class PodVolumes:
 
     async def _write(self, pod: Object, volume: Object, path: Path, downward: Downward) -> bool:
         payload = await self._contents.payload(pod, volume, downward)
-        owner = common_user(pod) if "projected" in volume and fs_group(pod) is None else None
-        return write_payload(path, payload, fs_group(pod), self._clock.now(), owner)
+        return write_payload(path, payload, fs_group(pod), self._clock.now())
 
     def _empty_dir(self, pod: Object, source: Object, path: Path) -> None:
         if source.get("medium") == "Memory" and not is_mount(path):
