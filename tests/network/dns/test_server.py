@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +55,14 @@ def server(port: int, cache: FixedCache, **config: Any) -> DnsServer:
 
 
 def free_port() -> int:
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Free for datagrams and for connections."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, socket.socket() as other:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1", port))
+                return port
 
 
 def test_questions_are_answered_over_both_transports_and_a_taken_port_is_named() -> None:
