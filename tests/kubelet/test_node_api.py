@@ -2,12 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from kajitori.kubelet.config import KubeletConfig
+from kajitori.kubelet.containerd_config import ContainerdConfig
 from kajitori.kubelet.log_lines import parse_line
-from kajitori.kubelet.runtime import ContainerUsage
-from kajitori.kubelet.server.access import may_use
+from kajitori.kubelet.pod_state import PodState
+from kajitori.kubelet.runtime import ContainerRecord, ContainerState, ContainerUsage
+from kajitori.kubelet.server.agent_metrics import agent_metrics
 from kajitori.kubelet.server.http_messages import BadMessage, parse_head
 from kajitori.kubelet.server.logs import LogOptions, nanoseconds_trimmed, read_log
 from kajitori.kubelet.server.stats import CpuRates, NodeUsage, PodContainers, resource_metrics, summary
@@ -131,19 +135,6 @@ def test_request_heads():
             parse_head(wrong)
 
 
-@pytest.mark.parametrize(
-    ("subject", "allowed"),
-    [
-        ((("commonName", "kube-apiserver-kubelet-client"),), True),
-        ((("organizationName", "system:masters"), ("commonName", "kubernetes-admin")), True),
-        ((("organizationName", "system:nodes"), ("commonName", "system:node:b")), False),
-        ((), False),
-    ],
-)
-def test_only_the_api_server_and_administrators_may_ask(subject, allowed):
-    assert may_use({"subject": tuple((pair,) for pair in subject)}) is allowed
-
-
 NODE = NodeUsage(1000.0, 5_000_000_000, 100, 40, 200, 50, 1.0)
 POD = PodContainers({"metadata": {"name": "p", "namespace": "d", "uid": "u"}}, {"c1": ("main", 900.0)}, 890.0)
 
@@ -172,3 +163,15 @@ def test_mount_points_below_a_directory_are_unmounted_deepest_first():
 
     text = "".join(f"1 0 0:1 / {point} rw - tmpfs tmpfs rw\n" for point in ("/a", "/a/b", "/ab", "/a/b/c\\040d"))
     assert mounts_under(Path("/a"), text) == ["/a/b/c d", "/a/b", "/a"]
+
+
+def test_the_agents_own_metrics_name_the_node_and_count_what_runs(tmp_path):
+    containerd = ContainerdConfig(root=tmp_path, state=tmp_path, cni_conf_dir=tmp_path)
+    config = KubeletConfig(node_name="node-a", node_ip="10.0.0.1", root_dir=tmp_path, containerd=containerd)
+    runs = [ContainerRecord("c2", "s", "main", 1, ContainerState.RUNNING)]
+    worker = SimpleNamespace(state=PodState({}, containers={"main": runs, "later": []}))
+    text = agent_metrics(config, [worker])
+    assert 'kubelet_node_name{node="node-a"} 1' in text
+    assert "kubelet_running_pods 0" in text
+    assert 'kubelet_running_containers{container_state="running"} 1' in text
+    assert "# TYPE process_resident_memory_bytes gauge" in text

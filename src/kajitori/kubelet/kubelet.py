@@ -89,6 +89,10 @@ class Kubelet:
     def runtime(self) -> Runtime:
         return self._runtime
 
+    @property
+    def client(self) -> Client:
+        return self._client
+
     async def run(self) -> None:
         """Until cancelled. Containers go on running then, and the next agent finds them."""
         self.config.pods_dir.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,8 @@ from kajitori.kubelet.container_spec import log_path
 from kajitori.kubelet.pod_state import container_named
 from kajitori.kubelet.pod_worker import PodWorker
 from kajitori.kubelet.runtime import ContainerRecord, ContainerState, RuntimeFailure
-from kajitori.kubelet.server.access import may_use, server_context
+from kajitori.kubelet.server.access import Access, server_context
+from kajitori.kubelet.server.agent_metrics import agent_metrics
 from kajitori.kubelet.server.http_messages import (
     HEAD_BYTES_MAX,
     Answer,
@@ -44,6 +45,7 @@ class NodeServer:
     def __init__(self, kubelet: "Kubelet", clock: Clock) -> None:
         self._kubelet = kubelet
         self._clock = clock
+        self._access = Access(kubelet.client, clock, kubelet.config.node_name)
         self._rates = CpuRates()
         self._serving: set[asyncio.Task[None]] = set()
         self._plain: dict[str, Plain] = {
@@ -98,8 +100,7 @@ class NodeServer:
             return
         try:
             peer = writer.get_extra_info("ssl_object")
-            if not may_use(peer.getpeercert() if peer else None):
-                raise Failure(HTTPStatus.FORBIDDEN, "only the API server may ask a node")
+            await self._access.admit(request, peer.getpeercert() if peer else None)
             await self._route(request, reader, writer)
         except Failure as failure:
             await send_answer(writer, Answer(failure.message.encode(), status=failure.status))
@@ -222,10 +223,13 @@ class NodeServer:
         return _json(summary(config.node_name, node, self._pod_containers(), usage, self._rates))
 
     async def _metrics(self, request: Request, rest: list[str]) -> Answer:
-        if rest != ["resource"]:
+        if not rest:
+            text = agent_metrics(self._kubelet.config, self._kubelet.workers.values())
+        elif rest == ["resource"]:
+            node = read_node_usage(self._kubelet.config.root_dir, self._clock.now())
+            text = resource_metrics(node, self._pod_containers(), await self._kubelet.runtime.usage())
+        else:
             raise Failure(HTTPStatus.NOT_FOUND, "404 page not found")
-        node = read_node_usage(self._kubelet.config.root_dir, self._clock.now())
-        text = resource_metrics(node, self._pod_containers(), await self._kubelet.runtime.usage())
         return Answer(text.encode(), "text/plain; version=0.0.4; charset=utf-8")
 
     def _pod_containers(self) -> Iterator[PodContainers]:

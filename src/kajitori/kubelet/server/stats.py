@@ -1,7 +1,7 @@
 """How much the node and its pods use: the summary for `kubectl top` and others, and Prometheus text."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,15 +148,27 @@ def _container_summary(name: str, started_s: float, usage: ContainerUsage, rates
 
 
 _METRICS = {
-    "node_cpu_usage_seconds_total": ("counter", "Cumulative cpu time consumed by the node in core-seconds"),
-    "node_memory_working_set_bytes": ("gauge", "Current working set of the node in bytes"),
-    "pod_cpu_usage_seconds_total": ("counter", "Cumulative cpu time consumed by the pod in core-seconds"),
-    "pod_memory_working_set_bytes": ("gauge", "Current working set of the pod in bytes"),
-    "container_cpu_usage_seconds_total": ("counter", "Cumulative cpu time consumed by the container in core-seconds"),
-    "container_memory_working_set_bytes": ("gauge", "Current working set of the container in bytes"),
-    "container_start_time_seconds": ("gauge", "Start time of the container since unix epoch in seconds"),
-    "resource_scrape_error": ("gauge", "1 if there was an error while getting container metrics, 0 otherwise"),
+    "node_cpu_usage_seconds_total": ("counter", "[STABLE] Cumulative cpu time consumed by the node in core-seconds"),
+    "node_memory_working_set_bytes": ("gauge", "[STABLE] Current working set of the node in bytes"),
+    "pod_cpu_usage_seconds_total": ("counter", "[STABLE] Cumulative cpu time consumed by the pod in core-seconds"),
+    "pod_memory_working_set_bytes": ("gauge", "[STABLE] Current working set of the pod in bytes"),
+    "container_cpu_usage_seconds_total": (
+        "counter",
+        "[STABLE] Cumulative cpu time consumed by the container in core-seconds",
+    ),
+    "container_memory_working_set_bytes": ("gauge", "[STABLE] Current working set of the container in bytes"),
+    "container_start_time_seconds": ("gauge", "[STABLE] Start time of the container since unix epoch in seconds"),
+    "resource_scrape_error": ("gauge", "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise"),
 }
+
+
+def exposed(metrics: Mapping[str, tuple[str, str]], samples: Mapping[str, Sequence[str]]) -> str:
+    """Prometheus text: of each metric with samples its kind, its meaning, and they."""
+    lines = []
+    for name, (kind, text) in metrics.items():
+        if samples.get(name):
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *samples[name]]
+    return "\n".join(lines) + "\n"
 
 
 def resource_metrics(node: NodeUsage, pods: Iterable[PodContainers], usage: Iterable[ContainerUsage]) -> str:
@@ -184,8 +196,4 @@ def resource_metrics(node: NodeUsage, pods: Iterable[PodContainers], usage: Iter
             add("pod_cpu_usage_seconds_total", f"{{{place}}}", cpu_ns / NANOSECONDS, at_s)
             add("pod_memory_working_set_bytes", f"{{{place}}}", memory, at_s)
     samples["resource_scrape_error"].append("resource_scrape_error 0")
-    lines = []
-    for metric, (kind, text) in _METRICS.items():
-        if samples[metric]:
-            lines += [f"# HELP {metric} [STABLE] {text}", f"# TYPE {metric} {kind}", *samples[metric]]
-    return "\n".join(lines) + "\n"
+    return exposed(_METRICS, samples)
