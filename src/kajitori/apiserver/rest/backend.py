@@ -16,7 +16,7 @@ from kajitori.apiserver.interfaces import AdmissionPlugin
 from kajitori.apiserver.watch_cache.cache import WatchCache
 from kajitori.kit.clock import Clock
 from kajitori.kit.randomness import BlockRandom
-from kajitori.storage.interface import Storage
+from kajitori.storage.interface import Conflict, Storage
 
 HookTable = Mapping[tuple[str, str], Sequence[RestHooks]]
 """By (group, plural) of the stored version."""
@@ -91,6 +91,19 @@ async def newest(backend: Backend, resource: Resource, namespace: str, name: str
     """From the store itself."""
     record = await backend.storage.read(key_in_store(resource, namespace, name))
     return Current(with_revision(record.value, record.modified), record.modified) if record is not None else None
+
+
+async def confirm(backend: Backend, resource: Resource, namespace: str, name: str, revision: int) -> None:
+    """That this is the newest state, for an outcome that writes nothing: no compare-and-swap proves it. Raises the
+    store's Conflict."""
+    if backend.cache.is_caught_up:
+        now = cached(backend, resource, namespace, name)
+        if now is not None and now.revision == revision:
+            return
+    key = key_in_store(resource, namespace, name)
+    record = await backend.storage.read(key)
+    if record is None or record.modified != revision:
+        raise Conflict(key, record)
 
 
 def not_found(resource: Resource, name: str) -> NotFound:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from kajitori.api.errors import Conflict, NotFound
+from kajitori.api.errors import Conflict, NotFound, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.times import parse_timestamp, timestamp
@@ -16,7 +16,17 @@ from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest.admitting import admit_validating
-from kajitori.apiserver.rest.backend import Backend, Current, in_version, newest, not_found, shown_bytes, stored_bytes
+from kajitori.apiserver.rest.backend import (
+    Backend,
+    Current,
+    cached,
+    confirm,
+    in_version,
+    newest,
+    not_found,
+    shown_bytes,
+    stored_bytes,
+)
 from kajitori.apiserver.rest.options import DeleteOptions
 from kajitori.apiserver.rest.updating import precondition_failed
 from kajitori.storage import interface as stores
@@ -89,9 +99,16 @@ async def delete_object(
     write: WriteContext,
     admit: Admit | None = None,
 ) -> Deleted:
-    """As the DELETE verb does, with or without admission."""
-    current = await newest(backend, resource, namespace, name)
+    """As the DELETE verb does, with or without admission.
+
+    Begins with the cached state, which the store's compare-and-swap proves; for a refusal that may rest on an old state
+    and for an outcome that writes nothing, the store itself is asked.
+    """
+    fresh = backend.cache.is_caught_up
+    current = cached(backend, resource, namespace, name)
     while True:
+        if current is None and not fresh:
+            current, fresh = await newest(backend, resource, namespace, name), True
         if current is None:
             raise not_found(resource, name)
         try:
@@ -99,6 +116,14 @@ async def delete_object(
         except stores.Conflict as conflict:
             record = conflict.current
             current = Current(with_revision(record.value, record.modified), record.modified) if record else None
+            fresh = True
+        except StatusError:
+            if fresh:
+                raise
+            now = await newest(backend, resource, namespace, name)
+            if now is not None and now.revision == current.revision:
+                raise
+            current, fresh = now, True
 
 
 async def _attempt(
@@ -111,6 +136,7 @@ async def _attempt(
     write: WriteContext,
     admit: Admit | None,
 ) -> Deleted:
+    """With `current` as the newest state. Raises storage's Conflict when it is not."""
     converts = resource.conversion is not None
     if converts:
         current = await converting.current_in_version(resource, current)
@@ -125,6 +151,7 @@ async def _attempt(
     key = key_in_store(resource, namespace, name)
     if marked is None:
         if write.dry_run:
+            await confirm(backend, resource, namespace, name, current.revision)
             return Deleted(orjson.dumps(old), True)
         revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)
         for hook in hooks:
@@ -143,6 +170,7 @@ async def _attempt(
         return Deleted(shown_bytes(resource, value, revision, marked), False)
 
     if with_revision(value, current.revision) == current.body or write.dry_run:
+        await confirm(backend, resource, namespace, name, current.revision)
         return await shown(current.revision)
     revision = await backend.storage.commit(stores.Put(key, value), expect=current.revision)
     for hook in hooks:

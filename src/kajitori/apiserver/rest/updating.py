@@ -15,7 +15,16 @@ from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 from kajitori.apiserver.rest import converting, judged_again
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
-from kajitori.apiserver.rest.backend import Backend, Current, cached, newest, not_found, shown_bytes, stored_bytes
+from kajitori.apiserver.rest.backend import (
+    Backend,
+    Current,
+    cached,
+    confirm,
+    newest,
+    not_found,
+    shown_bytes,
+    stored_bytes,
+)
 from kajitori.apiserver.rest.creating import create_object
 from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
@@ -314,11 +323,13 @@ async def commit(
         if resource.conversion is not None:
             value = await converting.value_to_store(resource, new)
             if converting.same_document(value, current) or write.dry_run:
+                await confirm(backend, resource, metadata.get("namespace", ""), metadata["name"], current.revision)
                 return await converting.shown_value(resource, value, current.revision)
         else:
             value = stored_bytes(resource, new)
             same = with_revision(value, current.revision) == current.body and key not in backend.stale
             if same or write.dry_run:
+                await confirm(backend, resource, metadata.get("namespace", ""), metadata["name"], current.revision)
                 return shown_bytes(resource, value, current.revision, new)
         if may_go(resource, new):
             revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)
