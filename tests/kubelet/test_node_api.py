@@ -168,7 +168,7 @@ def test_mount_points_below_a_directory_are_unmounted_deepest_first():
 def test_the_agents_own_metrics_name_the_node_and_count_what_runs(tmp_path):
     containerd = ContainerdConfig(root=tmp_path, state=tmp_path, cni_conf_dir=tmp_path)
     config = KubeletConfig(node_name="node-a", node_ip="10.0.0.1", root_dir=tmp_path, containerd=containerd)
-    runs = [ContainerRecord("c2", "s", "main", 1, ContainerState.RUNNING)]
+    runs = [ContainerRecord(id="c2", sandbox_id="s", name="main", attempt=1, state=ContainerState.RUNNING)]
     worker = SimpleNamespace(state=PodState({}, containers={"main": runs, "later": []}))
     text = agent_metrics(config, [worker])
     assert 'kubelet_node_name{node="node-a"} 1' in text
