@@ -5,6 +5,7 @@ anybody can send them, and they must not fill the memory. The oldest makes room.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from hashlib import blake2b
 from typing import TypeVar
@@ -22,7 +23,8 @@ V = TypeVar("V")
 def keep(kept: dict[K, V], key: K, value: V, entries_max: int) -> None:
     """Put into a dictionary from which the oldest makes room."""
     if len(kept) >= entries_max:
-        del kept[next(iter(kept))]
+        with suppress(RuntimeError, KeyError):  # another thread made room in the same moment
+            del kept[next(iter(kept))]
     kept[key] = value
 
 

@@ -170,6 +170,7 @@ class ApiServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.cache.close()
+        self.backend.aside.close()
 
     async def answer(self, request: Request, user: User) -> Response:
         """A request from inside the process, by a user who needs no authentication."""

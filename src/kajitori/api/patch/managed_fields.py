@@ -137,9 +137,7 @@ def unmanaged(obj: Object) -> Object:
     return {**obj, "metadata": metadata}
 
 
-def update(
-    resource: Resource, new: Object, old: Object | None, manager: str, now: str, *, subresource: str = ""
-) -> None:
+def update(resource: Resource, new: Object, old: Object | None, manager: str, now: str, subresource: str = "") -> None:
     """Record in `new` what this write changed. `old` is None for a create; `now` a timestamp.
 
     Changed fields pass from their owners to `manager`. A client may write managedFields itself: `[{}]` clears them.

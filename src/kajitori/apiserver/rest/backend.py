@@ -10,6 +10,7 @@ from kajitori.api.errors import NotFound
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
+from kajitori.apiserver.aside import Aside
 from kajitori.apiserver.documents import encode, key_in_store, stored_resource, with_revision
 from kajitori.apiserver.http_types import RestHooks
 from kajitori.apiserver.interfaces import AdmissionPlugin
@@ -33,6 +34,7 @@ class Backend:
     hooks: HookTable = field(default_factory=dict)
     stale: Collection[str] = ()
     """Keys of records that are written although nothing changes, because the store would now keep them otherwise."""
+    aside: Aside = field(default_factory=Aside)
 
     def hooks_of(self, resource: Resource) -> Sequence[RestHooks]:
         stored = stored_resource(resource)

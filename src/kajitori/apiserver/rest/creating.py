@@ -32,7 +32,8 @@ async def create(backend: Backend, context: RequestContext) -> bytes:
     assert context.resource is not None
     resource = context.resource
     options = write_options(context.query)
-    obj = decode_object(resource, context, options.field_validation)
+    decode = backend.aside.run(len(context.body), decode_object, resource, context, options.field_validation)
+    obj = await decode
     return await create_object(backend, resource, obj, context, options, manager_of(context, options.manager))
 
 
@@ -52,10 +53,11 @@ async def create_object(
         obj["metadata"]["namespace"] = namespace
     if (obj["metadata"].pop("resourceVersion", None) or "0") != "0":
         raise StatusError("resourceVersion should not be set on objects to be created")
+    size, aside = len(context.body), backend.aside
     if resource.default is not None:
-        resource.default(obj)
+        await aside.run(size, resource.default, obj)
     if track_fields:
-        _track(backend, resource, obj, manager)
+        await aside.run(size, _track, backend, resource, obj, manager)
     request = AdmissionRequest(
         user=context.user,
         operation=Operation.CREATE,
@@ -81,7 +83,7 @@ async def create_object(
         if generate:
             obj["metadata"]["name"] = object_meta.generated_name(obj["metadata"]["generateName"], backend.rng)
         if attempt == 0:
-            check(resource, obj)
+            await aside.run(size, check, resource, obj)
             request.object, request.name = obj, obj["metadata"]["name"]
             await admit_validating(backend, request)
         try:

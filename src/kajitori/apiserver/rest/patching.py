@@ -42,15 +42,15 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
     assert resource is not None
     options = write_options(context.query, "PatchOptions")
     media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
-    document = decode_patch(resource, media, context.body)
+    document = await backend.aside.run(len(context.body), decode_patch, resource, media, context.body)
     if media == APPLY_PATCH:
-        _check_repeated_keys(context, options.field_validation)
+        await backend.aside.run(len(context.body), _check_repeated_keys, context, options.field_validation)
         return await _apply_patch(backend, context, resource, document, options)
     if options.force:
         raise _invalid_option(forbidden("force", "may not be specified for non-apply patch"))
     manager = manager_of(context, options.manager)
 
-    async def change(current: Object) -> Object:
+    def change(current: Object) -> Object:
         return patched(resource, media, current, document, options, context)
 
     body = await change_object(backend, resource, context, change, options, manager, subresource=subresource)
@@ -77,7 +77,8 @@ async def _apply_patch(
     """Server-side apply: changes what exists, creates what does not."""
     if not options.manager:
         raise _invalid_option(required("fieldManager", "is required for apply patch"))
-    config, subresource = check_configuration(resource, document), context.attributes.subresource
+    size, subresource = len(context.body), context.attributes.subresource
+    config = await backend.aside.run(size, check_configuration, resource, document)
     metadata = config["metadata"] = config.get("metadata") or {}
     _check_name(metadata, context)
     if resource.namespaced and metadata.setdefault("namespace", context.namespace) != context.namespace:
@@ -89,16 +90,13 @@ async def _apply_patch(
             resource, live, config_copy, options.manager, now, force=options.force, subresource=subresource
         )
 
-    async def change(current: Object) -> Object:
-        return applied(current)
-
     for _ in range(_APPLY_ATTEMPTS):
         try:
             body = await change_object(
                 backend,
                 resource,
                 context,
-                change,
+                applied,
                 options,
                 options.manager,
                 subresource=subresource,
@@ -109,9 +107,8 @@ async def _apply_patch(
             if subresource or metadata.get("uid") or metadata.get("resourceVersion"):
                 raise
         try:
-            created = await create_object(
-                backend, resource, applied(None), context, options, options.manager, track_fields=False
-            )
+            new = await backend.aside.run(size, applied, None)
+            created = await create_object(backend, resource, new, context, options, options.manager, track_fields=False)
             return 201, created
         except AlreadyExists:
             continue

@@ -103,7 +103,8 @@ async def put_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     paths = _paths(resource)
-    document = decode_object(SCALE, context, write_options(context.query, "UpdateOptions").field_validation)
+    validation = write_options(context.query, "UpdateOptions").field_validation
+    document = await backend.aside.run(len(context.body), decode_object, SCALE, context, validation)
     _check(document, context.name)
     return await _write(backend, context, resource, paths, document)
 
@@ -113,7 +114,7 @@ async def patch_scale(backend: Backend, context: RequestContext) -> Response:
     assert resource is not None
     paths = _paths(resource)
     media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
-    document = decode_patch(resource, media, context.body)
+    document = await backend.aside.run(len(context.body), decode_patch, resource, media, context.body)
     if media == APPLY_PATCH:
         return await _apply(backend, context, resource, paths, document)
     return await _write(backend, context, resource, paths, document, media)
@@ -124,13 +125,13 @@ async def _apply(
 ) -> Response:
     """Server-side apply: the manager owns the replicas of the object itself, through this endpoint."""
     options = write_options(context.query, "PatchOptions")
-    config = check_configuration(SCALE, document)
+    config = await backend.aside.run(len(context.body), check_configuration, SCALE, document)
     _check(config, context.name)
     said: Object = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": context.name}}
     if (replicas := (config.get("spec") or {}).get("replicas")) is not None:
         _with(said, paths.spec_replicas, replicas)
 
-    async def change(current: Object) -> Object:
+    def change(current: Object) -> Object:
         force, no_time = options.force, ""  # upstream keeps none of what is applied here
         return apply.apply(resource, current, said, options.manager, no_time, force=force, subresource="scale")
 
@@ -149,7 +150,7 @@ async def _write(
 ) -> Response:
     options = write_options(context.query, "UpdateOptions")
 
-    async def change(current: Object) -> Object:
+    def change(current: Object) -> Object:
         scale = document
         if media:
             scale = merged_patch(media, scale_of(paths, current), document, _DEFINITION)

@@ -1,6 +1,6 @@
 """Update and patch share one path: read, change, validate, compare and swap; again from the newest after a conflict."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
@@ -32,8 +32,9 @@ from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.scopes import scope_of
 from kajitori.storage import interface as stores
 
-Change = Callable[[Object], Awaitable[Object]]
-"""From the current object (a private copy, with its resourceVersion) to the wanted one. Raises StatusError."""
+Change = Callable[[Object], Object]
+"""From the current object (a private copy, with its resourceVersion) to the wanted one; pure, because large ones are
+worked on in another thread. Raises StatusError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,11 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
     resource, subresource = context.resource, context.attributes.subresource
     assert resource is not None
     options = write_options(context.query, "UpdateOptions")
-    obj = decode_object(resource, context, options.field_validation)
+    decode = backend.aside.run(len(context.body), decode_object, resource, context, options.field_validation)
+    obj = await decode
     _check_url(resource, obj["metadata"], context)
 
-    async def change(current: Object) -> Object:
+    def change(current: Object) -> Object:
         return obj
 
     manager = manager_of(context, options.manager)
@@ -180,12 +182,13 @@ async def _attempt(
     track_fields: bool,
     facade: Facade | None,
 ) -> bytes:
+    size, aside = max(len(context.body), len(current.body)), backend.aside
     old = current.decode(resource)
-    wanted = await change(current.decode(resource))
+    wanted = await aside.run(size, change, current.decode(resource))
     wanted = {**wanted, "metadata": {**wanted["metadata"]}}
     check_preconditions(resource, wanted["metadata"], old["metadata"])
     if resource.default is not None:
-        resource.default(wanted)
+        await aside.run(size, resource.default, wanted)
     request = AdmissionRequest(
         user=context.user,
         operation=Operation.UPDATE,
@@ -203,7 +206,8 @@ async def _attempt(
     )
     new = settle(resource, wanted, old, subresource)
     if track_fields:  # before admission: what that changes is nobody's
-        managed_fields.update(resource, new, old, manager, timestamp(backend.clock.now()), subresource=subresource)
+        now = timestamp(backend.clock.now())
+        await aside.run(size, managed_fields.update, resource, new, old, manager, now, subresource)
     if facade is not None:
         facade.put_up(request, old)
     request.object = new if facade is None else facade.show(new)
@@ -212,7 +216,7 @@ async def _attempt(
     if facade is not None:
         facade.take(request.object, new)
     new = settle(resource, request.object if facade is None else new, old, subresource)
-    check_update(resource, new, old, subresource)
+    await aside.run(size, check_update, resource, new, old, subresource)
     request.object = new if facade is None else facade.show(new)
     await admit_validating(backend, request)
     return await commit(backend, resource, new, old, current, WriteContext(context.user, options.dry_run, subresource))
