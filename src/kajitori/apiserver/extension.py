@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from kajitori.apiserver.aggregation.aggregator import Aggregation
 from kajitori.apiserver.audit.auditor import Auditor
+from kajitori.apiserver.authn.front_proxy import STANDARD
 from kajitori.apiserver.exposition import Family
 from kajitori.apiserver.health import Check
 from kajitori.apiserver.http_types import Handler, HandlerKey
@@ -52,6 +53,9 @@ class Extension:
     aggregation: Aggregation | None = None
     """What discovery and OpenAPI say of those."""
     hooks: HookTable = field(default_factory=dict)
+    user_headers: tuple[str, ...] = STANDARD.all
+    """What the names of headers begin with in which an authenticating proxy names users. They go no further than
+    authentication."""
     anonymous_paths: frozenset[str] | None = None
     """The only paths that are open to requests without credentials; None leaves all to authorization."""
     auditor: Auditor | None = None

@@ -68,6 +68,8 @@ class Sender(NamedTuple):
 
     credentials: Credentials
     impersonates: bool
+    names_user: bool
+    """Whether there are headers in which an authenticating proxy names a user, be they believed or not."""
 
 
 class Trail(Protocol):
@@ -95,13 +97,17 @@ class Connection(Protocol):
     def peer(self) -> str:
         """The client's address; empty when it has none."""
 
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """The client's certificate and those that TLS has verified it with, in DER; empty without one."""
+
     async def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]: ...
 
 
 @dataclass(slots=True)
 class Request:
-    """What the wire brought. Header names are lower case; repeated headers are joined with ", ", but those of
-    impersonation with a newline, because a group's name may contain a comma."""
+    """What the wire brought. Header names are lower case; repeated headers are joined with ", ", but those that name a
+    user (impersonation, an authenticating proxy) with a newline, because a group's name may contain a comma."""
 
     method: str
     path: str

@@ -25,10 +25,13 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a connection and a request bring. `certificate` is the verified peer certificate in DER."""
+    """What a connection and a request bring. `certificate` is the verified peer certificate in DER, `chain` how it was
+    verified, itself first. `headers` are looked at for the user that an authenticating proxy names."""
 
     certificate: bytes | None = None
     bearer_token: str = ""
+    chain: tuple[bytes, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Authenticator(Protocol):

@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from kajitori.api.errors import BadRequest, InternalError, ServiceUnavailable, StatusError, Unauthorized
@@ -27,11 +27,13 @@ Dispatch = Callable[[RequestInfo, RequestContext], Awaitable[Response]]
 _MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 _WIDE = frozenset(("list", "watch"))
 _STREAMING = frozenset(("attach", "exec", "log", "portforward", "proxy"))
+_NOBODY: Mapping[str, str] = {}
 _SOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
 
-def credentials_of(request: Request) -> Credentials:
-    """The client certificate, and the bearer token of the header or, for browsers, of the WebSocket protocols."""
+def credentials_of(request: Request, named: Mapping[str, str] = _NOBODY) -> Credentials:
+    """The client certificate, and the bearer token of the header or, for browsers, of the WebSocket protocols. `named`
+    are the headers by which an authenticating proxy names a user."""
     token = ""
     authorization = request.headers.get("authorization", "")
     if authorization[:7].lower() == "bearer ":
@@ -44,15 +46,19 @@ def credentials_of(request: Request) -> Credentials:
                     token = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1")
                 except ValueError:
                     raise Unauthorized() from None
-    return Credentials(request.certificate, token)
+    if request.certificate is None:
+        return Credentials(None, token)
+    chain = request.connection.chain if request.connection is not None else ()
+    return Credentials(request.certificate, token, chain, named)
 
 
-def _sender_of(request: Request) -> Sender:
+def _sender_of(request: Request, user_headers: tuple[str, ...]) -> Sender:
     headers = request.headers
     kept = headers if isinstance(headers, Headers) else None
     if kept is not None and kept.sender is not None:
         return kept.sender
-    sender = Sender(credentials_of(request), asks_to_impersonate(headers))
+    named = {name: text for name, text in headers.items() if name.startswith(user_headers)}
+    sender = Sender(credentials_of(request, named or _NOBODY), asks_to_impersonate(headers), bool(named))
     if kept is not None:
         kept.sender = sender
     return sender
@@ -116,10 +122,13 @@ class Pipeline:
     ) -> Response:
         extension, trail = self.extension, request.trail
         if user is None:
-            credentials, impersonates = _sender_of(request)
+            credentials, impersonates, names_user = _sender_of(request, extension.user_headers)
             user = extension.authenticator.known(credentials)
             if user is None:
                 user = await extension.authenticator.authenticate(credentials)
+            if names_user:
+                prefixes = extension.user_headers
+                request.headers = {n: text for n, text in request.headers.items() if not n.startswith(prefixes)}
             paths = extension.anonymous_paths
             if paths is not None and user is ANONYMOUS and request.path not in paths:
                 raise Unauthorized()

@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kajitori.api import certificates, core, rbac
@@ -24,12 +25,14 @@ from kajitori.apiserver.admission.versions import Versions
 from kajitori.apiserver.aggregation.aggregator import Aggregation
 from kajitori.apiserver.audit.auditor import Auditor
 from kajitori.apiserver.authn.chain import AuthenticatorChain, OpaqueTokens, TokenAuthenticator
+from kajitori.apiserver.authn.front_proxy import STANDARD, FrontProxies
 from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
 from kajitori.apiserver.authn.keyring import Keyring, SigningKey, VerifyingKey
 from kajitori.apiserver.authn.reviews import IdentityReviews
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, TokenIssuer
 from kajitori.apiserver.authn.settings import AuthenticationSettings, remote_authenticators
 from kajitori.apiserver.authn.tokens import BootstrapTokens
+from kajitori.apiserver.authn.trust import Trust
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.authz.aggregation import Aggregator
 from kajitori.apiserver.authz.escalation import BindingHooks, RoleHooks
@@ -45,7 +48,7 @@ from kajitori.apiserver.exposition import Family
 from kajitori.apiserver.extension import Extension
 from kajitori.apiserver.http_types import Handler, HandlerKey, RestHooks
 from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects
-from kajitori.apiserver.pki import FRONT_PROXY_CLIENT, Pki
+from kajitori.apiserver.pki import Pki
 from kajitori.apiserver.special import definitions
 from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.certificate_signer import CertificateSigner
@@ -83,6 +86,8 @@ class SecurityConfig:
     issuers: tuple[str, ...] = (CLUSTER_ISSUER,)
     """The first issues tokens, those of the others are accepted."""
     audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
+    front_proxy: tuple[Path, Path] | None = None
+    """The certificate and the key that aggregated API servers are shown, instead of the PKI's."""
     signing_key: SigningKey | None = None
     """Instead of the PKI's own, which goes on verifying what it signed."""
     verifying_keys: Sequence[VerifyingKey] = ()
@@ -110,6 +115,7 @@ class Security:
     path_handlers: Mapping[str, Handler]
     aggregation: Aggregation
     hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
+    user_headers: tuple[str, ...]
     anonymous_paths: frozenset[str] | None
     auditor: Auditor | None
     families: Sequence[Family]
@@ -130,6 +136,7 @@ class Security:
             group_handlers=self.aggregation.handlers,
             aggregation=self.aggregation,
             hooks=self.hooks,
+            user_headers=self.user_headers,
             anonymous_paths=self.anonymous_paths,
             auditor=self.auditor,
             families=self.families,
@@ -158,7 +165,10 @@ def build(
     own_key = SigningKey(config.pki.service_account_key)
     key = config.signing_key or own_key
     keys = Keyring([key, own_key, *config.verifying_keys])
-    authenticator = _authenticator(config, keys, objects, clock)
+    trust = Trust(
+        config.authentication.trust, config.pki.authority.certificate, config.pki.front_proxy_authority.certificate
+    )
+    authenticator = _authenticator(config, trust, keys, objects, clock)
     roles, graph = RbacAuthorizer(objects), NodeGraph(objects)
     in_memory: dict[str, Authorizer] = {NODE: NodeAuthorizer(graph, node_rules()), RBAC: roles}
     authorizer = build_authorizer(config.authorization, in_memory, clock)
@@ -175,7 +185,9 @@ def build(
     plugins = plugins.configured(config.plugins_on, config.plugins_off, more)
     for resource in (NODE_METRICS, POD_METRICS):
         registry.add(resource)
-    aggregation = Aggregation(objects, registry, clock, endpoints, config.pki.directory)
+    stem = config.pki.directory / "front-proxy-client"
+    shown = config.front_proxy or (stem.with_suffix(".crt"), stem.with_suffix(".key"))
+    aggregation = Aggregation(objects, registry, clock, endpoints, shown)
     handlers = {
         **IdentityReviews(authenticator).handlers(),
         **AccessReviews(authorizer, roles, incomplete=config.authorization.incomplete).handlers(),
@@ -199,10 +211,11 @@ def build(
             (definitions.CRD.group, definitions.CRD.plural): [custom],
             (_CSR.group, _CSR.plural): [SigningRequestHooks()],
         },
+        user_headers=tuple({*STANDARD.all, *config.authentication.trust.headers.all}),
         anonymous_paths=config.authentication.anonymous.paths,
         auditor=config.auditor,
         families=(*around.figures.families, *aggregation.families),
-        _begin=lambda: bootstrap(objects, _facts(config)),
+        _begin=lambda: bootstrap(objects, _facts(config, trust)),
         _loops={
             "cluster role aggregation": Aggregator(objects, clock).run,
             "custom resource definitions": custom.run,
@@ -217,7 +230,9 @@ def build(
     )
 
 
-def _authenticator(config: SecurityConfig, keys: Keyring, objects: Objects, clock: Clock) -> AuthenticatorChain:
+def _authenticator(
+    config: SecurityConfig, trust: Trust, keys: Keyring, objects: Objects, clock: Clock
+) -> AuthenticatorChain:
     """In upstream's order: static tokens, service accounts, bootstrap tokens, then who has to be asked."""
     settings, own = config.authentication, config.audiences
     tokens: list[TokenAuthenticator] = []
@@ -227,7 +242,9 @@ def _authenticator(config: SecurityConfig, keys: Keyring, objects: Objects, cloc
     tokens.append(accounts)
     tokens.append(OpaqueTokens(BootstrapTokens(objects, clock).authenticate, own))
     tokens += remote_authenticators(settings, own, clock)
-    return AuthenticatorChain(CertificateAuthenticator(clock), tokens, settings.anonymous, accounts.remembered)
+    certificates = CertificateAuthenticator(clock, trust.clients)
+    proxies = FrontProxies(trust.proxies, settings.trust.proxy_names, settings.trust.headers, clock)
+    return AuthenticatorChain(certificates, tokens, settings.anonymous, accounts.remembered, proxies)
 
 
 def _hooks_of(authorizer: Authorizer, roles: RbacAuthorizer) -> Mapping[tuple[str, str], Sequence[RestHooks]]:
@@ -239,16 +256,14 @@ def _hooks_of(authorizer: Authorizer, roles: RbacAuthorizer) -> Mapping[tuple[st
     return hooks
 
 
-def _facts(config: SecurityConfig) -> ClusterFacts:
+def _facts(config: SecurityConfig, trust: Trust) -> ClusterFacts:
     return ClusterFacts(
         address=config.advertised_address,
         port=config.port,
         service_ip=config.service_ip,
         service_cidr=config.service_cidr,
         dns_ip=config.dns_ip,
-        client_authority=config.pki.authority.certificate,
-        front_proxy_authority=config.pki.front_proxy_authority.certificate,
-        front_proxy_client=FRONT_PROXY_CLIENT,
+        trusted=trust.published,
         has_ingress=config.has_ingress,
         has_volumes=config.has_volumes,
     )

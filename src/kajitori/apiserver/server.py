@@ -127,6 +127,7 @@ class ApiServer:
         self._pipeline.extension = extension
         self.backend.admission = extension.admission
         self.backend.hooks = extension.hooks
+        self._http.user_headers = ("impersonate-", *extension.user_headers)
         self.health.live.update(extension.live_checks)
         self.health.ready.update(extension.ready_checks)
         self._remote = extension.group_handlers

@@ -11,9 +11,10 @@ from kajitori.apiserver import pki, security
 from kajitori.apiserver.audit.settings import build_auditor
 from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.encryption.storage import EncryptedStorage
-from kajitori.apiserver.http.tls import server_context
+from kajitori.apiserver.http.tls import ServingTls, TlsSettings
 from kajitori.apiserver.server import ApiServer
-from kajitori.app.apiserver_settings import Flags, ServerSettings, read_settings
+from kajitori.app.apiserver_settings import ServerSettings, read_settings
+from kajitori.app.flags import Flags
 from kajitori.app.layout import Layout
 from kajitori.app.notify import notify_ready
 from kajitori.app.prepare import alternative_names
@@ -60,6 +61,16 @@ def _open_as_many_files_as_allowed() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _tls(settings: TlsSettings) -> ServingTls:
+    try:
+        return ServingTls(settings)
+    except (OSError, ValueError) as error:
+        files = ", ".join(map(str, settings.files))
+        raise BadConfiguration(
+            f"TLS cannot be served ({error}): give certificates and keys that fit: {files}"
+        ) from error
+
+
 async def _serve(
     layout: Layout,
     record: ClusterRecord,
@@ -70,6 +81,7 @@ async def _serve(
 ) -> None:
     registry = Registry()
     keys = pki.ensure(layout.pki, alternative_names(record), clock.now())
+    tls = _tls(settings.tls.settings(layout, settings.authentication.trust))
     encrypted = EncryptedStorage(storage, settings.encryption) if settings.encryption is not None else None
     server = ApiServer(encrypted or storage, registry, clock, settings.server)
     if encrypted is not None:
@@ -92,9 +104,8 @@ async def _serve(
     await guard.start()
     # Other machines' nodes and pods come in over the node network; a control plane alone is for this machine.
     address = "0.0.0.0" if record.nodes else "127.0.0.1"  # noqa: S104
-    tls = server_context(layout.pki / "apiserver.crt", layout.pki / "apiserver.key", layout.pki / "ca.crt")
     try:
-        await server.serve(address, record.port, tls)
+        await server.serve(address, record.port, tls.front)
     except OSError as error:
         raise CommandError(
             f"the API server cannot listen on {address}:{record.port} ({error.strerror}): choose another --port"

@@ -20,69 +20,17 @@ from kajitori.apiserver.authz.settings import (
     steps_of_modes,
 )
 from kajitori.apiserver.authz.webhook import AUTHORIZED_S, UNAUTHORIZED_S, WebhookPolicy
-from kajitori.apiserver.configuration import BadConfiguration, duration_s
+from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.encryption.configuration import Encryption, read_encryption
 from kajitori.apiserver.expressions import compiled
 from kajitori.apiserver.security import CLUSTER_ISSUER, SecurityConfig
 from kajitori.apiserver.server import ApiServerConfig
+from kajitori.app.certificate_settings import TlsOptions, read_front_proxy, read_tls, read_trust
+from kajitori.app.flags import Flags
 from kajitori.cli.interface import CommandError
 
 _TOKEN_LIFETIME_S = (3600.0, float(1 << 32))
 """What --service-account-max-token-expiration may be, as upstream has it."""
-
-
-class Flags:
-    """The options that were given, by name."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._values: dict[str, list[str]] = {}
-        for argument in arguments:
-            name, _, value = argument.removeprefix("--").partition("=")
-            self._values.setdefault(name, []).append(value)
-
-    def text(self, name: str, default: str = "") -> str:
-        return self._values.get(name, [default])[-1]
-
-    def all(self, name: str) -> list[str]:
-        return self._values.get(name, [])
-
-    def list(self, name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for text in self.all(name) for part in text.split(",") if part.strip())
-
-    def path(self, name: str) -> Path | None:
-        text = self.text(name)
-        return Path(text) if text else None
-
-    def flag(self, name: str, default: bool) -> bool:
-        return self.text(name, "true" if default else "false") == "true"
-
-    def number(self, name: str, default: int) -> int:
-        return int(self.text(name, str(default)))
-
-    def seconds(self, name: str, default: float) -> float:
-        text = self.text(name)
-        if not text:
-            return default
-        found = duration_s(text)
-        if found is None:
-            raise BadConfiguration(f"--{name} {text}: must be a duration like 30s or 5m")
-        return found
-
-    def one_of(self, name: str, choices: Sequence[str], default: str) -> str:
-        text = self.text(name, default)
-        if text not in choices:
-            raise BadConfiguration(f"--{name} {text}: unknown; choose from {', '.join(choices)}")
-        return text
-
-    def only_with(self, name: str, *needed: str) -> None:
-        """Raise when `name` is given and none of `needed` is."""
-        if self.text(name) and not any(self.text(other) for other in needed):
-            raise BadConfiguration(f"--{name}: needs {' or '.join(f'--{other}' for other in needed)} too")
-
-    def not_with(self, name: str, *others: str) -> None:
-        for other in others:
-            if self.text(name) and self.text(other):
-                raise BadConfiguration(f"--{name}: cannot stand beside --{other}; give one of the two")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +43,8 @@ class ServerSettings:
     encryption: Encryption | None = None
     issuers: tuple[str, ...] = (CLUSTER_ISSUER,)
     audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
+    tls: TlsOptions = field(default_factory=TlsOptions)
+    front_proxy: tuple[Path, Path] | None = None
     signing_key: SigningKey | None = None
     verifying_keys: tuple[VerifyingKey, ...] = ()
     token_lifetime_max_s: int | None = None
@@ -109,6 +59,7 @@ class ServerSettings:
             config,
             issuers=self.issuers,
             audiences=self.audiences,
+            front_proxy=self.front_proxy,
             signing_key=self.signing_key,
             verifying_keys=self.verifying_keys,
             token_lifetime_max_s=self.token_lifetime_max_s,
@@ -138,6 +89,8 @@ def _settings(flags: Flags) -> ServerSettings:
         encryption=read_encryption(path) if (path := flags.path("encryption-provider-config")) else None,
         issuers=issuers,
         audiences=flags.list("api-audiences") or issuers[:1],
+        tls=read_tls(flags),
+        front_proxy=read_front_proxy(flags),
         signing_key=read_signing_key(signing) if signing else None,
         verifying_keys=tuple(
             key for path in flags.all("service-account-key-file") for key in read_verifying_keys(Path(path))
@@ -171,6 +124,7 @@ def _authentication(flags: Flags, own_issuers: Sequence[str]) -> AuthenticationS
         issuers=issuers,
         webhook=flags.path("authentication-token-webhook-config-file"),
         webhook_cache_s=flags.seconds("authentication-token-webhook-cache-ttl", 120.0),
+        trust=read_trust(flags),
     )
 
 
@@ -248,4 +202,5 @@ def _server(flags: Flags) -> ApiServerConfig:
         reading_max=flags.number("max-requests-inflight", usual.reading_max),
         mutating_max=flags.number("max-mutating-requests-inflight", usual.mutating_max),
         events_kept_s=flags.seconds("event-ttl", usual.events_kept_s),
+        shutdown_delay_s=flags.seconds("shutdown-delay-duration", 0.0),
     )

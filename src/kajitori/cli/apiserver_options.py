@@ -52,6 +52,25 @@ _WHO = (
     Option("authorization-webhook-cache-unauthorized-ttl", "[default: 30s]", metavar="DURATION"),
 )
 
+_CERTIFICATES = (
+    Option("client-ca-file", "Authorities whose client certificates name users, beside the cluster's own.", "file"),
+    Option("requestheader-client-ca-file", "Authorities of authenticating proxies, instead of our own.", "file"),
+    Option(
+        "requestheader-allowed-names", "Common names of proxies. [default: any; front-proxy-client of ours]", "list"
+    ),
+    Option("requestheader-username-headers", "Where proxies name users. [default: X-Remote-User]", "list"),
+    Option("requestheader-uid-headers", "[default: X-Remote-Uid]", "list"),
+    Option("requestheader-group-headers", "[default: X-Remote-Group]", "list"),
+    Option("requestheader-extra-headers-prefix", "[default: X-Remote-Extra-]", "list"),
+    Option("proxy-client-cert-file", "What aggregated API servers are shown, instead of our own.", "file"),
+    Option("proxy-client-key-file", "Its private key.", "file"),
+    Option("tls-cert-file", "What clients are shown, instead of the cluster's own certificate.", "file"),
+    Option("tls-private-key-file", "Its private key.", "file"),
+    Option("tls-sni-cert-key", "CERT,KEY[:NAME,...]: shown to clients that ask for these names.", "repeated", "FILES"),
+    Option("tls-min-version", "VersionTLS12 or VersionTLS13. [default: VersionTLS12]"),
+    Option("tls-cipher-suites", "Suites for TLS 1.2, by IANA's names. [default: OpenSSL's]", "list"),
+)
+
 _AUDIT = (
     Option("audit-policy-file", "audit.k8s.io/v1 Policy: what is written down.", "file"),
     Option("audit-log-path", "Where; `-` for the standard output.", "file"),
@@ -77,9 +96,10 @@ _ADMITTED = (
     Option("allow-privileged", "Whether containers may be privileged. [default: true]", "flag"),
     Option("max-requests-inflight", "Reads under way at once. [default: 400]", "number"),
     Option("max-mutating-requests-inflight", "Writes under way at once. [default: 200]", "number"),
+    Option("shutdown-delay-duration", "How long a stop says not ready, but serves. [default: 0s]", metavar="DURATION"),
 )
 
-OPTIONS = (*_WHO, *_AUDIT, *_KEPT, *_ADMITTED)
+OPTIONS = (*_WHO, *_CERTIFICATES, *_AUDIT, *_KEPT, *_ADMITTED)
 _TYPES: dict[str, click.ParamType[Any]] = {"flag": click.BOOL, "number": click.IntRange(0)}
 """By kind; all others are texts."""
 _BY_KEY = {option.name.replace("-", "_"): option for option in OPTIONS}

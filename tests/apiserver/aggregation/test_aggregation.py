@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Behind:
         self.port = 0
 
     async def _answer(self, request: Request) -> Response:
-        self.requests.append(request)
+        self.requests.append(replace(request))  # as it came: the pipeline takes the identity out
         if self.refuse:
             return Response(500, b"{}")
         return await self.server._pipeline(request)

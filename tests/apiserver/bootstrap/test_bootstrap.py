@@ -8,9 +8,8 @@ from kajitori.apiserver.bootstrap.cluster import ClusterFacts
 from kajitori.apiserver.interfaces import Attributes, User, Verdict
 from kajitori.testing.objects import FakeObjects
 
-FACTS = ClusterFacts(
-    "10.89.0.1", 6443, "10.96.0.1", "10.96.0.0/16", "10.96.0.10", b"CA", b"PROXY", "front-proxy-client"
-)
+TRUSTED = {"client-ca-file": "CA"}
+FACTS = ClusterFacts("10.89.0.1", 6443, "10.96.0.1", "10.96.0.0/16", "10.96.0.10", TRUSTED)
 
 
 def started() -> FakeObjects:
@@ -72,9 +71,7 @@ def test_a_users_additions_stay_and_what_is_missing_comes_back() -> None:
 
 def test_the_servers_new_address_is_published() -> None:
     objects = started()
-    moved = ClusterFacts(
-        "10.89.0.7", 7443, "10.96.0.1", "10.96.0.0/16", "10.96.0.10", b"CA", b"PROXY", "front-proxy-client"
-    )
+    moved = ClusterFacts("10.89.0.7", 7443, "10.96.0.1", "10.96.0.0/16", "10.96.0.10", TRUSTED)
     asyncio.run(bootstrap(objects, moved))
     endpoints = objects.cached(core.ENDPOINTS, "kubernetes", "default")
     assert endpoints is not None

@@ -43,11 +43,16 @@ class Aggregation:
     """`handlers` is live: what `Extension.group_handlers` takes."""
 
     def __init__(
-        self, objects: Objects, registry: Registry, clock: Clock, endpoints: ServiceEndpoints, pki: Path
+        self,
+        objects: Objects,
+        registry: Registry,
+        clock: Clock,
+        endpoints: ServiceEndpoints,
+        front_proxy: tuple[Path, Path],
     ) -> None:
+        """`front_proxy` is the certificate and the key by which aggregated API servers know this one."""
         self._objects = objects
         self._clock = clock
-        front_proxy = (pki / "front-proxy-client.crt", pki / "front-proxy-client.key")
         self._addresses = ServiceAddresses(objects, endpoints, front_proxy)
         self._idle = IdleConnections(clock, _IDLE_MAX)
         self._own = list(dict.fromkeys((resource.group, resource.version) for resource in registry))

@@ -1,10 +1,11 @@
-"""The authenticators in their order: certificate first, then token, then nobody."""
+"""The authenticators in their order: whom a proxy names, certificate, token, nobody."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kajitori.api.errors import Unauthorized
+from kajitori.apiserver.authn.front_proxy import FrontProxies
 from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.interfaces import ANONYMOUS, Credentials, User
 
@@ -48,7 +49,7 @@ class Anonymous:
 
 
 class AuthenticatorChain:
-    """Whoever brings nothing is anonymous (or refused); whoever brings something that does not hold is refused."""
+    """Whoever brings nothing is anonymous (or refused); whoever brings nothing that holds is refused."""
 
     def __init__(
         self,
@@ -56,21 +57,35 @@ class AuthenticatorChain:
         tokens: Sequence[TokenAuthenticator],
         anonymous: Anonymous = Anonymous(),  # frozen
         remembered: Callable[[str], User | None] = lambda token: None,
+        proxies: FrontProxies | None = None,
     ) -> None:
         """`remembered` tells the user of a token that has been accepted before and would be again."""
         self._certificates = certificates
         self._tokens = tuple(tokens)
         self._anonymous = anonymous
         self._remembered = remembered
+        self._proxies = proxies
 
     def known(self, credentials: Credentials) -> User | None:
-        if credentials.certificate is not None:
-            return self._certificates.authenticate(credentials.certificate)
+        if credentials.certificate is not None and (user := self._certified(credentials)) is not None:
+            return user
         return self._remembered(credentials.bearer_token)
 
+    def _certified(self, credentials: Credentials) -> User | None:
+        """None when the certificate does not hold, but there is a token that may. Raises Unauthorized."""
+        assert credentials.certificate is not None
+        if self._proxies is not None and (user := self._proxies.user_of(credentials)) is not None:
+            return _authenticated(user)
+        try:
+            return self._certificates.authenticate(credentials.certificate, credentials.chain)
+        except Unauthorized:
+            if credentials.bearer_token:
+                return None
+            raise
+
     async def authenticate(self, credentials: Credentials) -> User:
-        if credentials.certificate is not None:
-            return self._certificates.authenticate(credentials.certificate)
+        if credentials.certificate is not None and (certified := self._certified(credentials)) is not None:
+            return certified
         if credentials.bearer_token:
             user, _ = await self.authenticate_token(credentials.bearer_token)
             return user

@@ -7,6 +7,7 @@ from typing import Any
 
 from kajitori.apiserver.authn.chain import Anonymous, TokenAuthenticator
 from kajitori.apiserver.authn.static_tokens import StaticTokens
+from kajitori.apiserver.authn.trust import TrustSettings
 from kajitori.apiserver.configuration import BadConfiguration, Section, read_file
 from kajitori.kit.clock import Clock
 
@@ -25,6 +26,8 @@ class AuthenticationSettings:
     issuers: Sequence[Any] = ()
     webhook: Path | None = None
     webhook_cache_s: float = 120.0
+    trust: TrustSettings = field(default_factory=TrustSettings)
+    """Whose client certificates count."""
 
 
 def remote_authenticators(

@@ -1,6 +1,6 @@
 """Client certificates: the common name is the user, every organization a group.
 
-The TLS layer has verified the chain against the cluster's authority; what remains is purpose, validity and names.
+The TLS layer has verified the chain; what remains is whose signature it ends in, purpose, validity and names.
 """
 
 import hashlib
@@ -10,54 +10,84 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from kajitori.api.errors import Unauthorized
+from kajitori.apiserver.authn.anchors import Anchors, Period
 from kajitori.apiserver.interfaces import User
 from kajitori.kit.clock import Clock
 
 # KEP-4633: where a certificate carries the user's uid.
 _UID = ObjectIdentifier("1.3.6.1.4.1.57683.2")
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
-_CACHED_MAX = 1024
+REMEMBERED_MAX = 1024
+
+
+class Unacceptable(Exception):
+    """A certificate that names no client, or was not made to."""
 
 
 class CertificateAuthenticator:
     """Remembers the last 1024 certificates, because a connection brings the same one with every request."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, anchors: Anchors | None = None) -> None:
+        """Without `anchors` whatever the TLS layer has verified is accepted."""
         self._clock = clock
+        self._anchors = anchors
         self._cached: OrderedDict[bytes, tuple[User, float, float]] = OrderedDict()
 
-    def authenticate(self, certificate: bytes) -> User:
-        """The user of a verified certificate in DER. Raises Unauthorized."""
+    def trust(self, anchors: Anchors) -> None:
+        """From now on these authorities, and no others."""
+        self._anchors = anchors
+        self._cached.clear()
+
+    def authenticate(self, certificate: bytes, chain: tuple[bytes, ...] = ()) -> User:
+        """The user of a verified certificate in DER; `chain` as TLS has verified it. Raises Unauthorized."""
         found = self._cached.get(certificate)
         if found is None:
             try:
-                found = _read(certificate)
+                found = self._judged(certificate, chain)
             except Exception as error:  # the parser has many ways to say that a field is damaged
                 raise Unauthorized() from error
             self._cached[certificate] = found
-            if len(self._cached) > _CACHED_MAX:
+            if len(self._cached) > REMEMBERED_MAX:
                 self._cached.popitem(last=False)
         user, begins_s, ends_s = found
         if not begins_s <= self._clock.now() <= ends_s:
             raise Unauthorized()
         return user
 
+    def _judged(self, certificate: bytes, chain: tuple[bytes, ...]) -> tuple[User, float, float]:
+        user, period = _read(certificate)
+        if self._anchors is not None:
+            vouched = self._anchors.period_of(certificate, chain)
+            if vouched is None:
+                raise Unacceptable("another authority's")
+            period = vouched
+        return user, *period
 
-def _read(der: bytes) -> tuple[User, float, float]:
-    certificate = x509.load_der_x509_certificate(der)
+
+def client_name(der: bytes) -> str:
+    """The common name of a client's certificate. Raises Unacceptable, and whatever the parser does."""
+    return _names_client(x509.load_der_x509_certificate(der))
+
+
+def _names_client(certificate: x509.Certificate) -> str:
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usage and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usage:
-        raise Unauthorized()
+        raise Unacceptable("not made for clients")
     names = _texts(certificate.subject, NameOID.COMMON_NAME)
     if not names or not names[0]:
-        raise Unauthorized()
+        raise Unacceptable("no common name")
+    return names[0]
+
+
+def _read(der: bytes) -> tuple[User, Period]:
+    certificate = x509.load_der_x509_certificate(der)
     user = User(
-        name=names[0],
+        name=_names_client(certificate),
         groups=(*_texts(certificate.subject, NameOID.ORGANIZATION_NAME), "system:authenticated"),
         uid=next(iter(_texts(certificate.subject, _UID)), ""),
         extra={CREDENTIAL_ID: (f"X509SHA256={hashlib.sha256(der).hexdigest()}",)},
     )
-    return user, certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+    return user, (certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp())
 
 
 def _texts(subject: x509.Name, oid: ObjectIdentifier) -> tuple[str, ...]:

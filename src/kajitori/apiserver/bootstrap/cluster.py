@@ -1,6 +1,6 @@
 """The objects that make this cluster one: namespaces, classes, the `kubernetes` Service and its addresses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -47,9 +47,8 @@ class ClusterFacts:
     service_cidr: str
     dns_ip: str
     """Address of the Service kube-dns."""
-    client_authority: bytes
-    front_proxy_authority: bytes
-    front_proxy_client: str
+    trusted: Mapping[str, str]
+    """What extension API servers are told of whom this one trusts."""
     has_ingress: bool = True
     """Whether a node of ours serves Ingresses; only then is there a class for them by default."""
     has_volumes: bool = True
@@ -202,13 +201,5 @@ def _extension_authentication(facts: ClusterFacts) -> Object:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"},
-        "data": {
-            "client-ca-file": facts.client_authority.decode(),
-            "requestheader-allowed-names": f'["{facts.front_proxy_client}"]',
-            "requestheader-client-ca-file": facts.front_proxy_authority.decode(),
-            "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
-            "requestheader-group-headers": '["X-Remote-Group"]',
-            "requestheader-uid-headers": '["X-Remote-Uid"]',
-            "requestheader-username-headers": '["X-Remote-User"]',
-        },
+        "data": dict(facts.trusted),
     }

@@ -19,6 +19,7 @@ class HttpServer:
         self.date = encoding.DateHeader(clock.now)
         self.frame = encoding.remembering_chunk()
         self.draining = False
+        self.user_headers: tuple[str, ...] = ("impersonate-",)
         self._connections: set[HttpConnection] = set()
         self._listener: asyncio.AbstractServer | None = None
         self._wakeup = asyncio.Event()

@@ -17,6 +17,7 @@ from kajitori.apiserver.http.limits import Limits
 from kajitori.apiserver.http.repeated import RepeatedHead, head_of
 from kajitori.apiserver.http.sink import ResponseSink
 from kajitori.apiserver.http.stepping import carry_on
+from kajitori.apiserver.http.tls import verified_chain
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Query, Request, Response
 from kajitori.kit.clock import Clock, Timer
 
@@ -35,6 +36,8 @@ class Connections(Protocol):
     date: encoding.DateHeader
     frame: encoding.Frame
     draining: bool
+    user_headers: tuple[str, ...]
+    """What the names of headers begin with that name users, so that a comma in a value is part of it."""
 
     def opened(self, connection: "HttpConnection") -> bool: ...
 
@@ -170,7 +173,7 @@ class HttpConnection(asyncio.Protocol):
         self._count_header(incoming, len(name) + len(value))
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         if key in incoming.headers:
-            text = incoming.headers[key] + ("\n" if key.startswith("impersonate-") else ", ") + text
+            text = incoming.headers[key] + ("\n" if key.startswith(self._server.user_headers) else ", ") + text
         incoming.headers[key] = text
 
     def on_headers_complete(self) -> None:
@@ -461,6 +464,10 @@ class HttpConnection(asyncio.Protocol):
     def peer(self) -> str:
         name = self._transport.get_extra_info("peername")
         return str(name[0]) if isinstance(name, tuple) else ""
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        return verified_chain(self._transport.get_extra_info("ssl_object"))
 
     async def take(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Hand over the transport, with what has been read beyond the request."""
