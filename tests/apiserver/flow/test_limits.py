@@ -30,6 +30,12 @@ def test_a_borrowing_limit_bounds_what_a_level_may_reach():
     assert seat_limits(310, specs)["a"] == SeatLimits(10, 10, 15)
 
 
+def test_half_a_seat_is_a_whole_one():
+    specs = {"a": {"type": "Limited", "limited": {"lendablePercent": 50, "borrowingLimitPercent": 50}}}
+    assert seat_limits(5, specs)["a"] == SeatLimits(5, 2, 5)
+    assert seat_limits(10, {**specs, "b": specs["a"]})["a"] == SeatLimits(5, 2, 8)
+
+
 def test_idle_levels_lend_what_they_may_to_the_one_in_need():
     assert allocate(100, [Wish(500, 40, 100), Wish(0, 10, 100), Wish(0, 20, 100)]) == [70, 10, 20]
 

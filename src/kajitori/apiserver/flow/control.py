@@ -258,6 +258,8 @@ class FlowControl:
         known = {(level_name(schema), name_of(schema)) for schema in self.configuration.schemas}
         for key in [key for key, tally in self.tallies.items() if key not in known and not tally.busy]:
             del self.tallies[key]
+        for name in self._retry.keys() - self.configuration.levels.keys():
+            del self._retry[name]
         for level in self.configuration.levels.values():
             self._dispatch(level)
 

@@ -28,11 +28,16 @@ def seat_limits(total: int, specs: Mapping[str, Object]) -> dict[str, SeatLimits
     for name, spec in specs.items():
         nominal = math.ceil(total * shares[name] / sum_of_shares) if sum_of_shares else 0
         limited = _limited(spec)
-        lower = nominal - round(nominal * (limited.get("lendablePercent") or 0) / 100)
+        lower = nominal - _part(nominal, limited.get("lendablePercent") or 0)
         borrowed = limited.get("borrowingLimitPercent")
-        upper = total if borrowed is None else min(total, nominal + round(nominal * borrowed / 100))
+        upper = total if borrowed is None else min(total, nominal + _part(nominal, borrowed))
         found[name] = SeatLimits(nominal, lower, max(upper, nominal))
     return found
+
+
+def _part(seats: int, percent: int) -> int:
+    """To the nearest seat; a half is a whole one."""
+    return (2 * seats * percent + 100) // 200
 
 
 def _limited(spec: Object) -> Object:
