@@ -20,7 +20,7 @@ def test_the_default_levels_divide_600_seats_as_the_reference_says():
         "workload-high": 98,
         "workload-low": 245,
     }
-    assert seats["workload-low"].lower == 245 - 220
+    assert seats["workload-low"].lower == 245 - 221
     assert seats["leader-election"] == SeatLimits(25, 25, 600)
 
 
