@@ -239,6 +239,19 @@ def test_a_resource_version_at_creation_is_refused(in_cluster):
     in_cluster(scenario)
 
 
+def test_a_resource_version_at_creation_is_refused_after_everything_else(in_cluster):
+    async def scenario(plane):
+        wanted = config_map() | {"data": {"not a key": ""}}
+        wanted["metadata"]["resourceVersion"] = "3"
+        with pytest.raises(Invalid):
+            await plane.client.create(CONFIG_MAP, wanted)
+        del wanted["data"]
+        wanted["metadata"]["resourceVersion"] = "not a number"
+        await plane.client.create(CONFIG_MAP, wanted)
+
+    in_cluster(scenario)
+
+
 def test_unknown_fields_are_dropped_with_a_warning_or_refused(in_cluster):
     async def scenario(plane):
         path = "/api/v1/namespaces/default/configmaps"

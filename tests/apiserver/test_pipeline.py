@@ -52,6 +52,28 @@ def secured(plane, *allowed, **extension):
     return rules
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/version?timeout=invalid", 400),
+        ("/version?timeout=3m", 200),
+        ("/version?timeout=0s", 200),
+        ("/version?timeout=", 200),
+        ("/api/v1/configmaps?timeout=5", 400),
+        ("/api/v1/configmaps?timeoutSeconds=5", 200),
+    ],
+)
+def test_a_timeout_that_is_no_duration_is_refused(in_cluster, path, status):
+    async def scenario(plane):
+        secured(plane)
+        code, body = await ask(plane, path, "root")
+        assert code == status
+        if status == 400:
+            assert body["message"].startswith("invalid timeout specified in the request URL - time: ")
+
+    in_cluster(scenario)
+
+
 async def ask(plane, path, token="", method="GET", **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if token:

@@ -17,6 +17,7 @@ from kajitori.apiserver.legibility import indented, read_by_people
 from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.request_info import RequestInfo, attributes_of, request_info
+from kajitori.apiserver.request_timeout import check_timeout
 from kajitori.apiserver.responses import status_response, with_warnings
 from kajitori.kit.clock import Clock
 from kajitori.storage.interface import Unanswered, Unavailable
@@ -121,6 +122,8 @@ class Pipeline:
         self, request: Request, info: RequestInfo, resource: Resource | None, user: User | None, warnings: list[str]
     ) -> Response:
         extension, trail = self.extension, request.trail
+        if "timeout" in request.query.text and info.verb != "watch" and info.subresource not in _STREAMING:
+            check_timeout(request.query)
         if user is None:
             credentials, impersonates, names_user = _sender_of(request, extension.user_headers)
             user = extension.authenticator.known(credentials)

@@ -51,8 +51,7 @@ async def create_object(
     _check_place(resource, obj["metadata"], namespace)
     if namespace:  # admission sees it, whether the client wrote it or not
         obj["metadata"]["namespace"] = namespace
-    if (obj["metadata"].pop("resourceVersion", None) or "0") != "0":
-        raise StatusError("resourceVersion should not be set on objects to be created")
+    revision = obj["metadata"].pop("resourceVersion", None) or "0"
     size, aside = len(context.body), backend.aside
     if resource.default is not None:
         await aside.run(size, resource.default, obj)
@@ -86,6 +85,8 @@ async def create_object(
             await aside.run(size, check, resource, obj)
             request.object, request.name = obj, obj["metadata"]["name"]
             await admit_validating(backend, request)
+            if revision.isdecimal() and int(revision):  # the store refuses it upstream, so everything else comes first
+                raise StatusError("resourceVersion should not be set on objects to be created")
         try:
             return await store(backend, resource, obj, WriteContext(context.user, options.dry_run))
         except AlreadyExists:
