@@ -155,3 +155,17 @@ def test_no_key_is_worked_on_twice_at_once_and_none_is_lost(steps):
         assert left == owed
 
     with_queue(story)
+
+
+def test_a_key_goes_to_who_still_waits_when_others_are_cancelled():
+    async def story(queue, clock):
+        workers = [asyncio.ensure_future(queue.get()) for _ in range(3)]
+        await clock.settle()
+        queue.add("a")
+        for worker in (workers[1], workers[0]):
+            worker.cancel()
+        await clock.settle()
+        assert [worker.cancelled() for worker in workers] == [True, True, False]
+        assert await workers[2] == "a"
+
+    with_queue(story)

@@ -37,11 +37,14 @@ class WorkQueue(Generic[K]):
         elif key not in self._waiting:
             self._waiting.add(key)
             self._ready.append(key)
-            while self._wakeup:
-                waiter = self._wakeup.popleft()
-                if not waiter.done():
-                    waiter.set_result(None)
-                    break
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        while self._wakeup:
+            waiter = self._wakeup.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                break
 
     def add_after(self, key: K, delay_s: float) -> None:
         """Add when `delay_s` has passed; the earlier of two pending delays wins."""
@@ -79,8 +82,8 @@ class WorkQueue(Generic[K]):
             try:
                 await waiter
             except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled() and self._ready and self._wakeup:
-                    self._wakeup.popleft().set_result(None)
+                if waiter.done() and not waiter.cancelled() and self._ready:
+                    self._wake_one()  # what it was woken for is somebody else's
                 raise
         key = self._ready.popleft()
         self._waiting.discard(key)
