@@ -283,12 +283,12 @@ def test_without_any_objects_the_mandatory_ones_hold():
         (0, "", 1),
         (100, "", 1),
         (101, "", 2),
-        (10_000, "", 7),
+        (10_000, "", 8),
         (10_000, "limit=500", 5),
-        (10_000, "limit=999999999999999", 7),
-        (10_000, "watch=1&resourceVersion=0", 7),
+        (10_000, "limit=999999999999999", 8),
+        (10_000, "watch=1&resourceVersion=0", 8),
         (10_000, "watch=1&resourceVersion=77", 1),
-        (10_000, "watch=1&resourceVersion=77&sendInitialEvents=true", 7),
+        (10_000, "watch=1&resourceVersion=77&sendInitialEvents=true", 8),
     ],
 )
 def test_wide_lists_take_more_seats_but_never_a_whole_level(objects, query, expected):

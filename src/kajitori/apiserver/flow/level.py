@@ -36,8 +36,10 @@ class Level:
 
     @property
     def width_max(self) -> int:
-        """So that no request keeps a whole level to itself."""
-        return max(1, self.seats.nominal * 15 // 100)
+        """So that no request keeps a whole level to itself, nor more than its share for one queue of a hand."""
+        nominal = self.seats.nominal
+        share = -(-nominal * 15 // 100)
+        return max(1, share if self.shape is None else min(share, nominal // self.shape.hand_size))
 
     def has_room(self, width: int) -> bool:
         """A request wider than the level runs when it is alone."""
