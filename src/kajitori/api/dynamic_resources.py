@@ -6,6 +6,7 @@ from kajitori.api.defaults import cluster
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import dynamic_resources as devices_validation
+from kajitori.api.validation.resource_slices import validate_resource_slice
 
 DEVICE_CLASS = Resource(
     group="resource.k8s.io",
@@ -54,7 +55,8 @@ RESOURCE_SLICE = Resource(
     definition="io.k8s.api.resource.v1.ResourceSlice",
     columns=cluster_columns.RESOURCE_SLICE,
     selectable_fields=selectable.RESOURCE_SLICE,
-    validate=devices_validation.validate_resource_slice,
+    validate=validate_resource_slice,
+    prepare_create=cluster.prepare_resource_slice,
     counts_generation=True,
 )
 

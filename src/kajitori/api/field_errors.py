@@ -1,6 +1,7 @@
 """One wrong field: where, what, why, in the words of upstream's field.Error."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -73,6 +74,29 @@ def _shown(value: Any) -> str:
         return str(value)
     sorting = 0 if isinstance(value, list | InOrder) else orjson.OPT_SORT_KEYS
     return orjson.dumps(value, option=sorting).decode()
+
+
+_STEP = re.compile(r"[^.\[\]]+")
+
+
+def as_sent(errors: list[FieldError], document: Any) -> list[FieldError]:
+    """Empty lists and maps do not survive decoding, but a refusal tells them from absent ones: shown as they came."""
+    return [
+        replace(error, value=sent)
+        if error.value is None and (sent := _sent(document, error.field)) in ([], {})
+        else error
+        for error in errors
+    ]
+
+
+def _sent(document: Any, path: str) -> Any:
+    found = document
+    for step in _STEP.findall(path):
+        if isinstance(found, list):
+            found = found[int(step)] if step.isdecimal() and int(step) < len(found) else None
+        else:
+            found = found.get(step) if isinstance(found, dict) else None
+    return found
 
 
 def required(field: str, detail: str = "") -> FieldError:

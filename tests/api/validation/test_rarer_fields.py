@@ -194,7 +194,7 @@ REQUEST = {"name": "r", "exactly": {"deviceClassName": "c", "allocationMode": "E
         ({"constraints": [{"matchAttribute": "a"}]}, ["constraints[0].matchAttribute"]),
         ({"constraints": [{"matchAttribute": "/1"}]}, ["constraints[0].matchAttribute"] * 2),
         ({"constraints": [{}]}, ["constraints[0]"]),
-        ({"config": [{"opaque": {"driver": "D"}}]}, ["config[0].opaque.driver", "config[0].opaque.parameters"]),
+        ({"config": [{"opaque": {"driver": "-d"}}]}, ["config[0].opaque.driver", "config[0].opaque.parameters"]),
         (
             {
                 "requests": [

@@ -159,7 +159,7 @@ class _Checker:
             self._bindings.assignable(DYN, target)
             result = DYN
         else:
-            if target.kind not in ("dyn", "error"):
+            if target.kind not in ("dyn", "any", "error"):
                 self._wrong(node.at, f"type '{target}' does not support field selection")
             result = DYN
         return optional_of(result) if inside is not None or node.optional else result

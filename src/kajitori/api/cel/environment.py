@@ -28,6 +28,8 @@ class Environment:
     types: Mapping[str, Type]
     objects: Objects = field(default_factory=Objects)
     declared: Mapping[str, Declared] = field(default_factory=dict)
+    binding: bool = False
+    """Whether expressions may name values with `cel.bind`."""
 
     @staticmethod
     def of(library: Library, variables: Mapping[str, Type | Declared], *more: Declared) -> "Environment":

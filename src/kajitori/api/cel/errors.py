@@ -41,7 +41,7 @@ class CompileError(CelError):
 
     def __init__(self, source: str, issues: list[Issue]) -> None:
         self.issues = sorted(issues, key=lambda issue: (issue.line, issue.column))
-        lines = source.split("\n")
+        lines = source.split("\n") if source else []
         shown = [issue.shown(lines) for issue in self.issues[:_ISSUES_MAX]]
         if len(issues) > _ISSUES_MAX:
             shown.append(f"{len(issues) - _ISSUES_MAX} more errors were truncated")

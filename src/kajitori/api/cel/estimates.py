@@ -24,7 +24,7 @@ from kajitori.api.cel.call_estimates import RULES, CallCost
 from kajitori.api.cel.costs import PER_CHARACTER
 from kajitori.api.cel.functions import Overload
 from kajitori.api.cel.ranges import MOST, NOT_YET, NOTHING, ONE, UNKNOWN, Range, exactly
-from kajitori.api.cel.types import SCALAR_KINDS, Declared, Type, optional_inside
+from kajitori.api.cel.types import ANY, SCALAR_KINDS, Declared, Type, optional_inside
 from kajitori.api.cel.values import UInt
 
 
@@ -127,8 +127,7 @@ class _Estimator:
             elif name == "@keys":
                 at = at.key
             else:
-                field = at.fields.get(name)
-                at = None if field is None else field.type
+                at = _below(at, name)
         return at
 
     def element_size(self, node: Node) -> Range | None:
@@ -281,6 +280,14 @@ class _Estimator:
         entries = self._entries_of(one)
         self._keep(node, None, entries and entries.either(self._entries_of(other)))
         return CallCost(ONE if kind == "list" else size.scaled(PER_CHARACTER), size)
+
+
+def _below(declared: Declared, name: str) -> Declared | None:
+    """Entries of unknown type are as large as the map says, whatever they are called."""
+    field = declared.fields.get(name)
+    if field is not None:
+        return field.type
+    return declared.element if declared.element is not None and declared.element.type == ANY else None
 
 
 def _own_size(node: Node) -> Range | None:

@@ -1,8 +1,8 @@
 """Macros: calls that the parser writes out, because their arguments are not values.
 
 has, all, exists, exists_one, existsOne, map, filter; the forms with two variables and transformList, transformMap,
-transformMapEntry; optMap and optFlatMap; sortBy. Every loop becomes a Fold. Source: the language definition of CEL and
-the documentation of its extensions.
+transformMapEntry; optMap and optFlatMap; sortBy; cel.bind where it may be used. Every loop becomes a Fold. Source: the
+language definition of CEL and the documentation of its extensions.
 """
 
 from collections.abc import Callable
@@ -33,11 +33,24 @@ class MacroError(Exception):
         self.at = at
 
 
-def expand(call: Call) -> Node:
+def expand(call: Call, *, binding: bool = False) -> Node:
     """What a call stands for; the call itself when it is no macro. Raises MacroError for wrong arguments."""
     receiver = call.target is not None
+    if binding and call.function == "bind" and len(call.args) == 3 and _is_named(call.target, "cel"):
+        return _bind(call)
     macro = _MACROS.get((call.function, len(call.args), receiver))
     return call if macro is None else macro(call)
+
+
+def _is_named(node: Node | None, name: str) -> bool:
+    return isinstance(node, Ident) and node.name == name
+
+
+def _bind(call: Call) -> Node:
+    name, value, body = call.args
+    if not isinstance(name, Ident):
+        raise MacroError(name.at, "cel.bind() variable names must be simple identifiers")
+    return Bind(call.at, name.name, value, body)
 
 
 def _accumulated(at: int) -> Node:

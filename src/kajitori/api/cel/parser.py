@@ -29,12 +29,12 @@ _CONSTANTS = {"true": True, "false": False, "null": None}
 _INT64 = 2**63
 
 
-def parse(source: str) -> Node:
-    """The tree; raises CompileError with every mistake found."""
+def parse(source: str, *, binding: bool = False) -> Node:
+    """The tree; raises CompileError with every mistake found. `binding`: it may use `cel.bind`."""
     if len(source) > SIZE_MAX:
         message = f"expression code point size exceeds limit: size: {len(source)}, limit {SIZE_MAX}"
         raise CompileError(source, [Issue(0, -1, message)])
-    return _Parser(source).parse()
+    return _Parser(source, binding).parse()
 
 
 class _Stop(Exception):
@@ -42,8 +42,9 @@ class _Stop(Exception):
 
 
 class _Parser:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, binding: bool) -> None:
         self._source = source
+        self._binding = binding
         self._issues: list[Issue] = []
         self._tokens = tokenize(source, self._note)
         self._next = 0
@@ -195,7 +196,7 @@ class _Parser:
 
     def _expanded(self, call: Call) -> Node:
         try:
-            return expand(call)
+            return expand(call, binding=self._binding)
         except MacroError as error:
             self._note(error.at, str(error))
             return call

@@ -228,7 +228,7 @@ def _is_dynamic(node: Node) -> bool:
     waiting = [node.type]
     while waiting:
         each = waiting.pop()
-        if each.kind in ("dyn", "param", "error"):
+        if each.kind in ("dyn", "any", "param", "error"):
             return True
         waiting += each.parameters
     return False

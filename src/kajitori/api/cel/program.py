@@ -63,7 +63,7 @@ class Program:
 
 def compile(source: str, environment: Environment) -> Program:
     """Raises CompileError, whose text is what upstream puts behind "compilation failed: "."""
-    tree = parse(source)
+    tree = parse(source, binding=environment.binding)
     uses = check(source, tree, environment)
     try:
         return Program(source, tree.type, uses, tree, environment, plan(tree))

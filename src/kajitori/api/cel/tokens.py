@@ -75,7 +75,9 @@ def _line_end(source: str, at: int) -> int:
 
 
 def position(source: str, at: int) -> tuple[int, int]:
-    """Line, from 1, and column, from 0, of an offset."""
+    """Line, from 1, and column, from 0, of an offset. Where there is no text, no place is in it."""
+    if not source:
+        return 1, -1
     before = source[:at]
     return before.count("\n") + 1, at - (before.rfind("\n") + 1)
 

@@ -15,7 +15,7 @@ REQUEST_BYTES_MAX = 3 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`kind` is one of: dyn error null bool int uint double string bytes timestamp duration type list map opaque
+    """`kind` is one of: dyn any error null bool int uint double string bytes timestamp duration type list map opaque
     object param. `name` distinguishes opaque types, objects and parameters."""
 
     kind: str
@@ -32,6 +32,8 @@ class Type:
 _WRITTEN = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration", "error": "!error!"}
 
 DYN, ERROR, NULL = Type("dyn"), Type("error"), Type("null")
+ANY = Type("any")
+"""Like dyn where one value is used, but no range of a loop and never beside others in a list: a device's attribute."""
 BOOL, INT, UINT, DOUBLE = Type("bool"), Type("int"), Type("uint"), Type("double")
 STRING, BYTES, TIMESTAMP, DURATION = Type("string"), Type("bytes"), Type("timestamp"), Type("duration")
 SIMPLE: Mapping[str, Type] = {

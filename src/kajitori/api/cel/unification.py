@@ -2,7 +2,7 @@
 
 from kajitori.api.cel.types import DYN, Type
 
-_ANYTHING = frozenset({"dyn", "error"})
+_ANYTHING = frozenset({"dyn", "any", "error"})
 _NULLABLE = frozenset({"opaque", "object", "timestamp", "duration"})
 
 

@@ -107,6 +107,14 @@ def default_resource_claim(claim: Object) -> None:
     default_resource_claim_spec(part(claim, "spec"))
 
 
+def prepare_resource_slice(resource_slice: Object) -> None:
+    """A taint was added when its slice was made, unless it says when."""
+    created = resource_slice["metadata"].get("creationTimestamp")
+    for device in each(resource_slice.get("spec") or {}, "devices"):
+        for taint in each(device, "taints"):
+            fill(taint, timeAdded=created)
+
+
 def default_resource_claim_template(template: Object) -> None:
     default_resource_claim_spec(part(template, "spec", "spec"))
 

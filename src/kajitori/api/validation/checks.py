@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required, too_long, too_many
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors, label_value_errors
-from kajitori.api.validation.formats import PORT_RANGE, Format, percent_errors, port_name_errors
+from kajitori.api.validation.formats import PORT_RANGE, Format, percent_errors, port_name_errors, subdomain_errors
 
 Errors = Iterator[FieldError]
 
 IMMUTABLE = "field is immutable"
 INT32_MAX = 2**31 - 1
+_DRIVER_NAME_BYTES_MAX = 63
 
 
 def each(obj: Object, key: str, path: str) -> Iterator[tuple[Object, str]]:
@@ -152,6 +153,22 @@ def label_selector(path: str, selector: Object | None) -> Errors:
 
 def is_empty_selector(selector: Object) -> bool:
     return not selector.get("matchLabels") and not selector.get("matchExpressions")
+
+
+def driver_name(path: str, driver: str) -> Errors:
+    """Of a CSI driver, or of one of devices."""
+    if not driver:
+        yield required(path)
+        return
+    if len(driver) > _DRIVER_NAME_BYTES_MAX:
+        yield too_long(path, driver, _DRIVER_NAME_BYTES_MAX)
+    yield from must(path, driver, subdomain_errors(driver.lower()))
+
+
+def limited(path: str, items: Sequence[Any] | Mapping[str, Any] | None, most: int) -> Errors:
+    """One error for a list or map that is too long: then its items are not looked at."""
+    if items is not None and len(items) > most:
+        yield too_many(path, len(items), most)
 
 
 def relative_path(path: str, value: str) -> Errors:

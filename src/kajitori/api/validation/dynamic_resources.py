@@ -1,17 +1,26 @@
-"""Dynamic resources (KEP-4381): claims, classes and slices of devices."""
+"""Claims and classes of devices (KEP-4381)."""
 
-import re
+from collections.abc import Callable, Iterator
 
 from kajitori.api.field_errors import FieldError, duplicate, invalid, required, too_long
 from kajitori.api.meta import Object
-from kajitori.api.selectors import label_key_errors
-from kajitori.api.validation.checks import Errors, each, must, must_be_given, one_of, same_as_before, when_given
-from kajitori.api.validation.formats import label_errors, subdomain_errors
-from kajitori.api.validation.placement import node_selector
+from kajitori.api.selectors import label_key_errors, label_value_errors
+from kajitori.api.validation.checks import (
+    Errors,
+    driver_name,
+    each,
+    limited,
+    must,
+    must_be_given,
+    one_of,
+    same_as_before,
+)
+from kajitori.api.validation.formats import c_identifier, label_errors, subdomain_errors
+from kajitori.api.validation.resources import is_extended
 
-_POOL_NAME_BYTES_MAX = 253
-_IDENTIFIER_MAX, _DRIVER_NAME_BYTES_MAX = 32, 63
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IDENTIFIER_BYTES_MAX = 32
+_REQUESTS_MAX = _CONSTRAINTS_MAX = _CONFIGS_MAX = _SELECTORS_MAX = 32
+_CHOICES_MAX = 8
 _IDENTIFIER_RULE = (
     "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters "
     "or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')"
@@ -20,6 +29,23 @@ _UNKNOWN_REQUEST = (
     "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 )
 _ONE_ATTRIBUTE = 'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
+_ONE_KIND = "exactly one of `exactly` or `firstAvailable` is required"
+TAINT_EFFECTS = ("NoExecute", "NoSchedule", "None")
+
+RequestNames = dict[str, set[str]]
+"""Those of a claim's requests, each with the names of its choices."""
+
+
+def validate_device_class(device_class: Object) -> list[FieldError]:
+    return list(_device_class(device_class.get("spec") or {}))
+
+
+def _device_class(spec: Object) -> Errors:
+    yield from _selectors("spec", spec)
+    yield from each_of(spec, "config", "spec", _CONFIGS_MAX, _opaque)
+    name = spec.get("extendedResourceName")
+    if name is not None and not is_extended(name):
+        yield invalid("spec.extendedResourceName", name, "must be a valid extended resource name")
 
 
 def validate_resource_claim(claim: Object) -> list[FieldError]:
@@ -30,110 +56,71 @@ def validate_resource_claim_template(template: Object) -> list[FieldError]:
     return list(_claim_spec("spec.spec", (template.get("spec") or {}).get("spec") or {}))
 
 
-def _claim_spec(path: str, spec: Object) -> Errors:
-    names: set[str] = set()
-    devices, nested = spec.get("devices") or {}, set[str]()
-    for request, at in each(spec.get("devices") or {}, "requests", f"{path}.devices"):
-        name = request.get("name") or ""
-        yield from must(f"{at}.name", name, label_errors(name))
-        exactly, choices = request.get("exactly"), request.get("firstAvailable")
-        if exactly is not None and choices:
-            yield invalid(at, request, "exactly one of `exactly` or `firstAvailable` is required, but both are set")
-        elif exactly is None and not choices:
-            yield required(at, "exactly one of `exactly` or `firstAvailable` is required")
-        if exactly is not None:
-            yield from _device_request(f"{at}.exactly", exactly)
-        for asked, asked_at in each(request, "firstAvailable", at):
-            yield from must(f"{asked_at}.name", asked.get("name") or "", label_errors(asked.get("name") or ""))
-            yield from _device_request(asked_at, asked)
-            nested.add(f"{name}/{asked.get('name') or ''}")
-        if name and name in names:
-            yield duplicate(at, name)
-        names.add(name)
-    for constraint, at in each(devices, "constraints", f"{path}.devices"):
-        yield from _requests(at, constraint, names | nested)
-        yield from _constraint(at, constraint)
-    for config, at in each(devices, "config", f"{path}.devices"):
-        yield from _requests(at, config, names | nested)
-        yield from _opaque(at, config)
+def validate_resource_claim_update(new: Object, old: Object) -> list[FieldError]:
+    return list(same_as_before("spec", new.get("spec"), old.get("spec")))
 
 
-def _requests(path: str, holder: Object, known: set[str]) -> Errors:
+def each_of(
+    holder: Object,
+    key: str,
+    path: str,
+    most: int,
+    errors: Callable[[str, Object], Errors],
+    named: str = "",
+) -> Errors:
+    """Those of a bounded list's items; of a set, the items are told apart by the field `named`."""
+    beyond = list(limited(f"{path}.{key}", holder.get(key), most))
+    if beyond:
+        yield from beyond
+        return
+    for item, at in each(holder, key, path):
+        yield from errors(at, item)
     seen: set[str] = set()
-    for index, name in enumerate(holder.get("requests") or ()):
-        at = f"{path}.requests[{index}]"
-        if name not in known:
-            yield invalid(at, name, _UNKNOWN_REQUEST)
+    for item, at in each(holder, key, path) if named else ():
+        name = item.get(named) or ""
         if name in seen:
             yield duplicate(at, name)
         seen.add(name)
 
 
-def _constraint(path: str, constraint: Object) -> Errors:
-    given = [field for field in ("matchAttribute", "distinctAttribute") if constraint.get(field) is not None]
-    if len(given) != 1:
-        yield required(path, _ONE_ATTRIBUTE)
-        return
-    name = constraint[given[0]]
-    at = f"{path}.{given[0]}"
-    domain, slash, identifier = name.partition("/")
-    if not slash:
-        if len(name) > _IDENTIFIER_MAX:
-            yield too_long(at, name, _IDENTIFIER_MAX)
-        yield invalid(at, name, "a fully qualified name must be a domain and a name separated by a slash")
-        return
-    if not domain:
-        yield invalid(at, domain, "the domain must not be empty")
+def _claim_spec(path: str, spec: Object) -> Errors:
+    devices, at = spec.get("devices") or {}, f"{path}.devices"
+    known = _request_names(devices)
+    yield from each_of(devices, "requests", at, _REQUESTS_MAX, _request, named="name")
+    yield from each_of(devices, "constraints", at, _CONSTRAINTS_MAX, lambda p, each: _constraint(p, each, known))
+    yield from each_of(devices, "config", at, _CONFIGS_MAX, lambda p, each: _config(p, each, known))
+
+
+def _request_names(devices: Object) -> RequestNames:
+    return {
+        request.get("name") or "": {choice.get("name") or "" for choice in request.get("firstAvailable") or ()}
+        for request in devices.get("requests") or ()
+    }
+
+
+def _request(path: str, request: Object) -> Errors:
+    name = request.get("name") or ""
+    yield from must(f"{path}.name", name, label_errors(name))
+    exactly, choices = request.get("exactly"), request.get("firstAvailable")
+    if exactly is not None and choices:
+        yield invalid(path, None, f"{_ONE_KIND}, but multiple fields are set")
+    elif choices:
+        yield from each_of(request, "firstAvailable", path, _CHOICES_MAX, _choice, named="name")
+    elif exactly is not None:
+        yield from _asked(f"{path}.exactly", exactly)
     else:
-        yield from must(at, domain, subdomain_errors(domain))
-    if not identifier:
-        yield invalid(at, identifier, "the name must not be empty")
-        return
-    if len(identifier) > _IDENTIFIER_MAX:
-        yield too_long(at, identifier, _IDENTIFIER_MAX)
-    if not _IDENTIFIER.fullmatch(identifier):
-        yield invalid(at, identifier, _IDENTIFIER_RULE)
+        yield required(path, _ONE_KIND)
 
 
-def _opaque(path: str, config: Object) -> Errors:
-    opaque = config.get("opaque")
-    if opaque is None:
-        yield required(f"{path}.opaque")
-        return
-    if len(opaque.get("driver") or "") > _DRIVER_NAME_BYTES_MAX:
-        yield too_long(f"{path}.opaque.driver", opaque["driver"], _DRIVER_NAME_BYTES_MAX)
-    yield from must_be_given(f"{path}.opaque.driver", opaque.get("driver"), subdomain_errors)
-    parameters = opaque.get("parameters")
-    if parameters is None:
-        yield required(f"{path}.opaque.parameters")
-    elif not isinstance(parameters, dict):
-        yield invalid(f"{path}.opaque.parameters", "<value omitted>", "must be a valid JSON object")
+def _choice(path: str, choice: Object) -> Errors:
+    name = choice.get("name") or ""
+    yield from must(f"{path}.name", name, label_errors(name))
+    yield from _asked(path, choice)
 
 
-def _tolerations(path: str, asked: Object) -> Errors:
-    for toleration, at in each(asked, "tolerations", path):
-        operator, effect = toleration.get("operator") or "", toleration.get("effect") or ""
-        yield from when_given(f"{at}.key", toleration.get("key"), label_key_errors)
-        if operator == "Exists":
-            if toleration.get("value"):
-                yield invalid(f"{at}.value", toleration["value"], "must be empty for operator `Exists`")
-        elif operator != "Equal":
-            yield from one_of(f"{at}.operator", operator, ("Equal", "Exists"))
-        if effect:
-            yield from one_of(f"{at}.effect", effect, ("NoExecute", "NoSchedule", "None"))
-
-
-def validate_device_class(device_class: Object) -> list[FieldError]:
-    spec = device_class.get("spec") or {}
-    return [error for config, at in each(spec, "config", "spec") for error in _opaque(at, config)]
-
-
-def _device_request(path: str, asked: Object) -> Errors:
-    device_class = asked.get("deviceClassName") or ""
-    if not device_class:
-        yield required(f"{path}.deviceClassName")
-    else:
-        yield from must(f"{path}.deviceClassName", device_class, subdomain_errors(device_class))
+def _asked(path: str, asked: Object) -> Errors:
+    yield from must_be_given(f"{path}.deviceClassName", asked.get("deviceClassName"), subdomain_errors)
+    yield from _selectors(path, asked)
     mode = asked.get("allocationMode") or ""
     if mode == "ExactCount":
         if asked.get("count", 0) <= 0:
@@ -143,69 +130,117 @@ def _device_request(path: str, asked: Object) -> Errors:
             yield invalid(f"{path}.count", asked["count"], "must not be specified when allocationMode is 'All'")
     else:
         yield from one_of(f"{path}.allocationMode", mode, ("All", "ExactCount"))
-    for selector, at in each(asked, "selectors", path):
-        if selector.get("cel") is None:
-            yield required(f"{at}.cel")
-    yield from _tolerations(path, asked)
+    for toleration, at in each(asked, "tolerations", path):
+        yield from _toleration(at, toleration)
 
 
-def validate_resource_claim_update(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("spec", new.get("spec"), old.get("spec")))
+def _selectors(path: str, holder: Object) -> Errors:
+    yield from each_of(holder, "selectors", path, _SELECTORS_MAX, _selector)
 
 
-_PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
+def _selector(path: str, selector: Object) -> Errors:
+    cel = selector.get("cel")
+    if cel is None:
+        yield required(f"{path}.cel")
+        return
+    from kajitori.api.expressions.devices import selector_error  # The language is loaded when there is an expression.
+
+    error = selector_error(f"{path}.cel.expression", cel.get("expression") or "")
+    if error is not None:
+        yield error
 
 
-def validate_resource_slice(resource_slice: Object) -> list[FieldError]:
-    return list(_resource_slice(resource_slice.get("spec") or {}))
-
-
-def _resource_slice(spec: Object) -> Errors:
-    driver = spec.get("driver") or ""
-    if not driver:
-        yield required("spec.driver")
+def _toleration(path: str, toleration: Object) -> Errors:
+    key, value = toleration.get("key") or "", toleration.get("value") or ""
+    operator, effect = toleration.get("operator") or "", toleration.get("effect") or ""
+    if key:
+        yield from must(f"{path}.key", key, label_key_errors(key))
+    if operator == "Exists":
+        if value:
+            yield invalid(f"{path}.value", value, "must be empty for operator `Exists`")
+    elif operator == "Equal":
+        yield from must(f"{path}.value", value, label_value_errors(value))
     else:
-        if len(driver) > 63:
-            yield too_long("spec.driver", driver, 63)
-        yield from must("spec.driver", driver, subdomain_errors(driver))
-    yield from _pool(spec.get("pool") or {})
-    if spec.get("nodeName") == "":
-        yield invalid("spec.nodeName", "", "must be either unset or set to a non-empty string")
-    for flag in ("allNodes", "perDeviceNodeSelection"):
-        if spec.get(flag) is False:
-            yield invalid(f"spec.{flag}", False, "must be either unset or set to true")
-    given = [name for name in _PLACES if spec.get(name)]
-    if not given:
-        listed = ", ".join(f"`{name}`" for name in _PLACES)
-        yield required("spec", f"exactly one of {listed} is required")
-    elif len(given) > 1:
-        listed = ", ".join(f"`{name}`" for name in given)
-        choices = ", ".join(f"`{name}`" for name in _PLACES)
-        yield invalid("spec", "{" + listed + "}", f"exactly one of {choices} is required, but multiple fields are set")
-    if spec.get("nodeName"):
-        yield from must("spec.nodeName", spec["nodeName"], subdomain_errors(spec["nodeName"]))
-    if spec.get("nodeSelector") is not None:
-        yield from node_selector("spec.nodeSelector", spec["nodeSelector"])
-    names: set[str] = set()
-    for device, at in each(spec, "devices", "spec"):
-        name = device.get("name") or ""
-        yield from must(f"{at}.name", name, label_errors(name))
-        if name in names:
-            yield duplicate(at, name)
-        names.add(name)
+        yield from one_of(f"{path}.operator", operator, ("Equal", "Exists"))
+    if effect:
+        yield from one_of(f"{path}.effect", effect, TAINT_EFFECTS)
 
 
-def _pool(pool: Object) -> Errors:
-    name = pool.get("name") or ""
-    if not name:
-        yield required("spec.pool.name")
-    else:
-        if len(name) > _POOL_NAME_BYTES_MAX:
-            yield too_long("spec.pool.name", name, _POOL_NAME_BYTES_MAX)
-        for part in name.split("/"):
-            yield from must("spec.pool.name", part, subdomain_errors(part))
-    count = pool.get("resourceSliceCount", 0)
-    if count <= 0:
-        yield invalid("spec.pool.resourceSliceCount", count, "must be greater than zero")
-    if pool.get("generation", 0) < 0:
-        yield invalid("spec.pool.generation", pool["generation"], "must be greater than or equal to zero")
+def _requests(path: str, holder: Object, known: RequestNames) -> Errors:
+    names, at = holder.get("requests") or [], f"{path}.requests"
+    beyond = list(limited(at, names, _REQUESTS_MAX))
+    if beyond:
+        yield from beyond
+        return
+    for index, name in enumerate(names):
+        yield from _request_reference(f"{at}[{index}]", name, known)
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield duplicate(f"{at}[{index}]", name)
+
+
+def _request_reference(path: str, name: str, known: RequestNames) -> Errors:
+    parts = name.split("/")
+    if len(parts) > 2:
+        yield invalid(path, name, _UNKNOWN_REQUEST)
+        return
+    for part in parts:
+        yield from must(path, part, label_errors(part))
+    if parts[0] not in known or (len(parts) == 2 and parts[1] not in known[parts[0]]):
+        yield invalid(path, name, _UNKNOWN_REQUEST)
+
+
+def _constraint(path: str, constraint: Object, known: RequestNames) -> Errors:
+    yield from _requests(path, constraint, known)
+    for field in ("matchAttribute", "distinctAttribute"):
+        if constraint.get(field) is not None:
+            yield from _fully_qualified_name(f"{path}.{field}", constraint[field])
+            return
+    yield required(path, _ONE_ATTRIBUTE)
+
+
+def _fully_qualified_name(path: str, name: str) -> Errors:
+    yield from qualified_name(path, name)
+    if "/" not in name:
+        yield invalid(path, name, "a fully qualified name must be a domain and a name separated by a slash")
+
+
+def qualified_name(path: str, name: str) -> Errors:
+    """Of an attribute or a capacity. What has more than one slash is let through, as upstream does."""
+    domain, slash, identifier = name.partition("/")
+    if not slash:
+        yield from _identifier(path, name)
+    elif "/" not in identifier:
+        if domain:
+            yield from driver_name(path, domain)
+        else:
+            yield invalid(path, "", "the domain must not be empty")
+        if identifier:
+            yield from _identifier(path, identifier)
+        else:
+            yield invalid(path, "", "the name must not be empty")
+
+
+def _identifier(path: str, name: str) -> Iterator[FieldError]:
+    if len(name) > _IDENTIFIER_BYTES_MAX:
+        yield too_long(path, name, _IDENTIFIER_BYTES_MAX)
+    if not c_identifier(name):
+        yield invalid(path, name, _IDENTIFIER_RULE)
+
+
+def _config(path: str, config: Object, known: RequestNames) -> Errors:
+    yield from _requests(path, config, known)
+    yield from _opaque(path, config)
+
+
+def _opaque(path: str, config: Object) -> Errors:
+    opaque = config.get("opaque")
+    if opaque is None:
+        yield required(f"{path}.opaque")
+        return
+    yield from driver_name(f"{path}.opaque.driver", opaque.get("driver") or "")
+    parameters = opaque.get("parameters")
+    if parameters is None:
+        yield required(f"{path}.opaque.parameters")
+    elif not isinstance(parameters, dict):
+        yield invalid(f"{path}.opaque.parameters", "<value omitted>", "must be a valid JSON object")

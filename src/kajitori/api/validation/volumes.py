@@ -8,6 +8,7 @@ from kajitori.api.quantity import parse
 from kajitori.api.validation.checks import (
     Errors,
     annotations,
+    driver_name,
     each,
     label_selector,
     labels,
@@ -170,23 +171,14 @@ def _projected_paths(projection: Object) -> Iterable[str]:
 
 
 def _csi(path: str, source: Object) -> Errors:
-    yield from _csi_driver(f"{path}.driver", source.get("driver") or "")
+    yield from driver_name(f"{path}.driver", source.get("driver") or "")
     reference = source.get("nodePublishSecretRef")
     if reference is not None and not reference.get("name"):
         yield required(f"{path}.nodePublishSecretRef.name")
 
 
-def _csi_driver(path: str, driver: str) -> Errors:
-    if not driver:
-        yield required(path)
-        return
-    if len(driver) > 63:
-        yield FieldError("FieldValueTooLong", path, "", "may not be more than 63 bytes")
-    yield from must(path, driver, subdomain_errors(driver.lower()))
-
-
 def _csi_of_cluster(path: str, source: Object) -> Errors:
-    yield from _csi_driver(f"{path}.driver", source.get("driver") or "")
+    yield from driver_name(f"{path}.driver", source.get("driver") or "")
     if not source.get("volumeHandle"):
         yield required(f"{path}.volumeHandle")
     for use in ("controllerPublish", "controllerExpand", "nodePublish", "nodeExpand"):

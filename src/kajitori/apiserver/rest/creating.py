@@ -12,7 +12,7 @@ from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
 from kajitori.apiserver.rest.backend import Backend, shown_bytes, stored_bytes
-from kajitori.apiserver.rest.decoding import decode_object
+from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.storage.interface import ABSENT, Conflict, Put
@@ -82,7 +82,7 @@ async def create_object(
         if generate:
             obj["metadata"]["name"] = object_meta.generated_name(obj["metadata"]["generateName"], backend.rng)
         if attempt == 0:
-            await aside.run(size, check, resource, obj)
+            await aside.run(size, check, resource, obj, context)
             request.object, request.name = obj, obj["metadata"]["name"]
             await admit_validating(backend, request)
             if revision.isdecimal() and int(revision):  # the store refuses it upstream, so everything else comes first
@@ -129,11 +129,14 @@ def prepare(backend: Backend, resource: Resource, obj: Object, namespace: str) -
         obj["metadata"]["generation"] = 1
 
 
-def check(resource: Resource, obj: Object) -> None:
+def check(resource: Resource, obj: Object, context: RequestContext | None = None) -> None:
+    """`context` is of the request that the object came by."""
     errors = object_meta.validate(resource, obj["metadata"])
     if resource.validate is not None:
         errors += resource.validate(obj)
     if errors:
+        if context is not None and any(error.value is None for error in errors):
+            errors = shown_as_sent(errors, context)
         raise Invalid.of(stored_resource(resource).group, resource.kind, obj["metadata"].get("name", ""), errors)
 
 

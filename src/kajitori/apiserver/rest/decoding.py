@@ -3,7 +3,7 @@
 from typing import Any
 
 from kajitori.api.errors import BadRequest, Invalid, StatusError
-from kajitori.api.field_errors import invalid
+from kajitori.api.field_errors import FieldError, as_sent, invalid
 from kajitori.api.meta import Object
 from kajitori.api.patch.refusals import not_registered
 from kajitori.api.registry import BUILTIN
@@ -29,6 +29,15 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
     obj = check_kind(resource, document, context.body)
     conform_object(resource, obj, validation, context.warnings, duplicates, context.body)
     return obj
+
+
+def shown_as_sent(errors: list[FieldError], context: RequestContext) -> list[FieldError]:
+    """What a client sent empty is not called absent."""
+    try:
+        document = decode_body(context.body, context.headers.get("content-type", ""))
+    except (Malformed, StatusError):
+        return errors
+    return as_sent(errors, document)
 
 
 def check_kind(resource: Resource, document: Any, body: bytes = b"") -> Object:
