@@ -4,14 +4,14 @@ import pytest
 
 from kajitori.api import local_path
 from kajitori.api.core import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD
-from kajitori.api.storage import STORAGE_CLASS
+from kajitori.api.storage import STORAGE_CLASS, VOLUME_ATTRIBUTES_CLASS
 from kajitori.controllers.volumes.claims import ClaimBinder
 from kajitori.controllers.volumes.local_path import LocalPathProvisioner, unsupported
 from kajitori.controllers.volumes.matching import find
-from kajitori.controllers.volumes.protection import ClaimProtection, VolumeProtection
+from kajitori.controllers.volumes.protection import AttributesProtection, ClaimProtection, VolumeProtection
 from kajitori.controllers.volumes.volumes import VolumeController
 
-LOOPS = [ClaimBinder, VolumeController, ClaimProtection, VolumeProtection, LocalPathProvisioner]
+LOOPS = [ClaimBinder, VolumeController, ClaimProtection, VolumeProtection, LocalPathProvisioner, AttributesProtection]
 
 
 def make_claim(size: str = "1Gi", name: str = "data", **spec: Any) -> dict[str, Any]:
@@ -154,6 +154,28 @@ def test_a_claim_in_use_and_a_bound_volume_outlast_their_deletion(loops: Any) ->
         loops.api.remove(POD, "p")
         await loops.settle()
         assert loops.api.all(PERSISTENT_VOLUME_CLAIM) == loops.api.all(PERSISTENT_VOLUME) == []
+
+    loops.run(LOOPS, scenario)
+
+
+def test_a_class_of_attributes_outlasts_its_deletion_until_no_claim_and_no_volume_names_it(loops: Any) -> None:
+    async def scenario() -> None:
+        loops.api.put(VOLUME_ATTRIBUTES_CLASS, {"metadata": {"name": "fast"}, "driverName": "d.example.com"})
+        loops.api.put(PERSISTENT_VOLUME, make_volume("v", volumeAttributesClassName="fast"))
+        changing = make_claim(storageClassName="other")
+        changing["status"] = {"currentVolumeAttributesClassName": "fast"}
+        loops.api.put(PERSISTENT_VOLUME_CLAIM, changing)
+        await loops.settle()
+        await loops.api.delete(VOLUME_ATTRIBUTES_CLASS, "fast")
+        await loops.settle()
+        kept = loops.api.one(VOLUME_ATTRIBUTES_CLASS, "fast", "")
+        assert kept["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
+        loops.api.remove(PERSISTENT_VOLUME_CLAIM, "data")
+        await loops.settle()
+        assert loops.api.all(VOLUME_ATTRIBUTES_CLASS)
+        loops.api.remove(PERSISTENT_VOLUME, "v", "")
+        await loops.settle()
+        assert loops.api.all(VOLUME_ATTRIBUTES_CLASS) == []
 
     loops.run(LOOPS, scenario)
 

@@ -23,10 +23,11 @@ from kajitori.controllers.statefulset.controller import StatefulSetController
 from kajitori.controllers.volumes.claims import ClaimBinder
 from kajitori.controllers.volumes.ephemeral import EphemeralVolumeController
 from kajitori.controllers.volumes.local_path import LocalPathProvisioner
-from kajitori.controllers.volumes.protection import ClaimProtection, VolumeProtection
+from kajitori.controllers.volumes.protection import AttributesProtection, ClaimProtection, VolumeProtection
 from kajitori.controllers.volumes.volumes import VolumeController
 
 CONTROLLERS: tuple[Factory, ...] = (
+    AttributesProtection,
     ClaimBinder,
     ClaimProtection,
     CronJobController,

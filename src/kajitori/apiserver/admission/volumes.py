@@ -8,7 +8,12 @@ from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 _CLAIMS: Kind = ("", "persistentvolumeclaims")
 _VOLUMES: Kind = ("", "persistentvolumes")
 _DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
-_FINALIZERS = {_CLAIMS: "kubernetes.io/pvc-protection", _VOLUMES: "kubernetes.io/pv-protection"}
+_ATTRIBUTES: Kind = ("storage.k8s.io", "volumeattributesclasses")
+_FINALIZERS = {
+    _CLAIMS: "kubernetes.io/pvc-protection",
+    _VOLUMES: "kubernetes.io/pv-protection",
+    _ATTRIBUTES: "kubernetes.io/vac-protection",
+}
 
 
 class DefaultStorageClass(Plugin):
@@ -47,9 +52,9 @@ def _newest(objects: list[Object]) -> Object:
 
 
 class StorageObjectInUseProtection(Plugin):
-    """A claim or volume in use stays until nobody uses it: a finalizer that a controller takes away."""
+    """What is in use stays until nobody uses it: a finalizer that a controller takes away."""
 
-    kinds = frozenset((_CLAIMS, _VOLUMES))
+    kinds = frozenset(_FINALIZERS)
 
     async def mutate(self, request: AdmissionRequest) -> None:
         if request.operation is not Operation.CREATE or request.subresource:

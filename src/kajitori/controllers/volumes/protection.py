@@ -1,4 +1,5 @@
-"""Claims that pods use, and volumes that are bound, stay until they are free, whoever deletes them (finalizers)."""
+"""Claims that pods use, volumes that are bound, and classes of attributes that either names stay until they are free,
+whoever deletes them (finalizers)."""
 
 from collections.abc import Iterable
 
@@ -6,12 +7,14 @@ from kajitori.api.core import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD
 from kajitori.api.meta import Object, ObjectKey, is_deleting, name_of, namespace_of
 from kajitori.api.pods import is_terminal, node_name
 from kajitori.api.resource import Resource
+from kajitori.api.storage import VOLUME_ATTRIBUTES_CLASS
 from kajitori.controllers.context import Context
 from kajitori.controllers.controller import Controller, Source, mapped, own
 
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
-BY_CLAIM = "claims of pod"
+ATTRIBUTES_FINALIZER = "kubernetes.io/vac-protection"
+BY_CLAIM, BY_ATTRIBUTES = "claims of pod", "classes of attributes"
 
 
 def claims_of(pod: Object) -> list[ObjectKey]:
@@ -86,3 +89,37 @@ class VolumeProtection(_Protection):
 
     def in_use(self, obj: Object) -> bool:
         return bool((obj.get("status") or {}).get("phase") == "Bound")
+
+
+def attributes_of(holder: Object) -> list[str]:
+    """The classes of attributes that a claim or volume has, had until a change ends, or wants."""
+    spec, status = holder.get("spec") or {}, holder.get("status") or {}
+    wanted = (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName")
+    names = (spec.get("volumeAttributesClassName"), status.get("currentVolumeAttributesClassName"), wanted)
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _attributes_keys(holder: Object) -> list[ObjectKey]:
+    return [ObjectKey("", name) for name in attributes_of(holder)]
+
+
+class AttributesProtection(_Protection):
+    name = "volumeattributesclass-protection-controller"
+    resource = VOLUME_ATTRIBUTES_CLASS
+    finalizer = ATTRIBUTES_FINALIZER
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        context.informer(VOLUME_ATTRIBUTES_CLASS)
+        self.holders = [context.informer(resource) for resource in (PERSISTENT_VOLUME_CLAIM, PERSISTENT_VOLUME)]
+        for holder in self.holders:
+            holder.add_index(BY_ATTRIBUTES, attributes_of)
+
+    def sources(self) -> Iterable[Source]:
+        return (
+            own(VOLUME_ATTRIBUTES_CLASS),
+            *(mapped(resource, _attributes_keys) for resource in (PERSISTENT_VOLUME_CLAIM, PERSISTENT_VOLUME)),
+        )
+
+    def in_use(self, obj: Object) -> bool:
+        return any(holder.by_index(BY_ATTRIBUTES, name_of(obj)) for holder in self.holders)
