@@ -90,6 +90,7 @@ class Ledger:
         self.unsure: dict[str, str | None] = {}
         self.revisions: dict[int, str] = {}
         self.acknowledged = 0
+        self._grown = asyncio.Event()
         # An update that changes nothing would make no revision.
         self.turns = itertools.count(1)
 
@@ -97,12 +98,22 @@ class Ledger:
         revision = int(obj["metadata"]["resourceVersion"])
         assert revision not in self.revisions, f"revision {revision}: {name} and {self.revisions[revision]}"
         self.revisions[revision] = name
-        self.known[name] = revision, obj["data"]["text"]
-        self.acknowledged += 1
+        self._acknowledge(name, (revision, obj["data"]["text"]))
 
     def deleted(self, name: str) -> None:
-        self.known[name] = None
+        self._acknowledge(name, None)
+
+    def _acknowledge(self, name: str, state: tuple[int, str] | None) -> None:
+        self.known[name] = state
         self.acknowledged += 1
+        self._grown.set()
+
+    async def more(self, writes: int) -> None:
+        """Until so many more writes have been acknowledged."""
+        enough = self.acknowledged + writes
+        while self.acknowledged < enough:
+            self._grown.clear()
+            await self._grown.wait()
 
     def compare(self, found: dict[str, tuple[int, str]]) -> None:
         """Every acknowledged write is there, and of the others all or nothing. What was unsure is sure afterwards."""
