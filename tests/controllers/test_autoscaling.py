@@ -173,11 +173,14 @@ def test_load_makes_it_grow_and_calm_makes_it_shrink_later(loops: Any) -> None:
     assert any(e.startswith("SuccessfulRescale: New size: 4;") for e in loops.api.events())
 
 
-def test_a_missing_target_is_told(loops: Any) -> None:
+@pytest.mark.parametrize("target", [{"apiVersion": "apps/v1"}, {}])
+def test_a_missing_target_is_told(loops: Any, target: dict[str, str]) -> None:
+    """A target without apiVersion is one of the core group."""
     loops.api.kinds = [DEPLOYMENT]
 
     async def scenario() -> None:
-        loops.api.put(HORIZONTAL_POD_AUTOSCALER, make_autoscaler())
+        reference = {"kind": "Deployment", "name": "web", **target}
+        loops.api.put(HORIZONTAL_POD_AUTOSCALER, make_autoscaler(scaleTargetRef=reference))
         await loops.settle(16)
         able = condition_of(loops.api.one(HORIZONTAL_POD_AUTOSCALER, "web"), "AbleToScale")
         assert able is not None and (able["status"], able["reason"]) == ("False", "FailedGetScale")

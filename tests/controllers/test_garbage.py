@@ -109,6 +109,21 @@ def test_an_object_created_with_an_absent_owner_is_deleted(loops: Any) -> None:
     loops.run(LOOPS, scenario)
 
 
+def test_an_owner_in_another_namespace_is_none(loops: Any) -> None:
+    loops.api.kinds = KINDS
+
+    async def scenario() -> None:
+        loops.api.put(CONFIG_MAP, make("owner"))
+        await loops.settle()
+        loops.api.put(SECRET, make("stranger", owner("owner"), namespace="elsewhere"))
+        await loops.settle()
+        loops.api.put(SECRET, make("own", owner("owner")))
+        await loops.settle()
+        assert names(loops, SECRET) == ["own"]
+
+    loops.run(LOOPS, scenario)
+
+
 def test_an_unknown_kind_of_owner_deletes_nothing(loops: Any) -> None:
     loops.api.kinds = KINDS
 

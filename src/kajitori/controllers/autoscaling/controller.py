@@ -69,9 +69,10 @@ class HorizontalPodAutoscalerController(Controller):
 
     async def _target(self, autoscaler: Object) -> tuple[Resource, Object]:
         reference = autoscaler["spec"]["scaleTargetRef"]
-        resource = self.context.kinds.by_kind(reference["apiVersion"], reference["kind"])
+        api_version = reference.get("apiVersion") or "v1"
+        resource = self.context.kinds.by_kind(api_version, reference["kind"])
         if resource is None:
-            raise NoMetrics(f'no matches for kind "{reference["kind"]}" in group version "{reference["apiVersion"]}"')
+            raise NoMetrics(f'no matches for kind "{reference["kind"]}" in group version "{api_version}"')
         namespace = autoscaler["metadata"]["namespace"]
         return resource, await self.client.get(resource, reference["name"], namespace, subresource="scale")
 

@@ -36,7 +36,8 @@ class GarbageCollector(Loop[Uid]):
         self.kinds = context.kinds
         self.graph = Graph()
         self.events = context.recorder(self.name)
-        self._absent: OrderedDict[Uid, None] = OrderedDict()
+        self._absent: OrderedDict[tuple[str, Uid], None] = OrderedDict()
+        """With the namespace in which they were looked for."""
 
     def attach(self) -> None:
         self.kinds.subscribe(self._changed)
@@ -80,7 +81,7 @@ class GarbageCollector(Loop[Uid]):
                 self.queue.add(dependent.uid)
 
     async def _collect(self, node: Node) -> None:
-        if all(self._holds(owner) for owner in node.owners):
+        if all(self._holds(node, owner) for owner in node.owners):
             return
         obj = await self._live(node)
         if obj is None or is_deleting(obj):
@@ -95,8 +96,13 @@ class GarbageCollector(Loop[Uid]):
                     obj = await self._unblock(node, obj)
                 await self._delete(node, obj, propagation)
 
-    def _holds(self, owner: OwnerRef) -> bool:
+    def _known(self, node: Node, owner: OwnerRef) -> Node | None:
+        """An owner in another namespace is none: whoever writes a uid down must not hold, or lose, what is elsewhere."""
         known = self.graph.get(owner.uid)
+        return known if known is not None and known.key.namespace in ("", node.key.namespace) else None
+
+    def _holds(self, node: Node, owner: OwnerRef) -> bool:
+        known = self._known(node, owner)
         return known is not None and not (owner.blocks and known.waits_for_dependents)
 
     async def _live(self, node: Node) -> Object | None:
@@ -112,9 +118,10 @@ class GarbageCollector(Loop[Uid]):
         return obj
 
     async def _is_absent(self, node: Node, owner: OwnerRef) -> bool:
-        if self.graph.get(owner.uid) is not None:
+        if self._known(node, owner) is not None:
             return False
-        if owner.uid in self._absent:
+        sought = (node.key.namespace, owner.uid)
+        if sought in self._absent:
             return True
         resource = self.kinds.by_kind(owner.api_version, owner.kind)
         if resource is None:
@@ -131,7 +138,7 @@ class GarbageCollector(Loop[Uid]):
             found = None
         if found is not None and uid_of(found) == owner.uid:
             return False
-        self._absent[owner.uid] = None
+        self._absent[sought] = None
         if len(self._absent) > ABSENT_MAX:
             self._absent.popitem(last=False)
         return True
