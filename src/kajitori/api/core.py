@@ -12,6 +12,7 @@ from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
 from kajitori.api.services import prepare_service_update
 from kajitori.api.validation import configuration as configuration_validation
+from kajitori.api.validation import pod_updates, volume_updates
 from kajitori.api.validation import pods as pods_validation
 from kajitori.api.validation import services as services_validation
 from kajitori.api.validation import volumes as volumes_validation
@@ -141,7 +142,7 @@ PERSISTENT_VOLUME_CLAIM = Resource(
     columns=volumes_columns.CLAIM,
     default=volumes.default_claim,
     validate=volumes_validation.validate_claim,
-    validate_update=volumes_validation.validate_claim_update,
+    validate_update=volume_updates.validate_claim_update,
     prepare_create=volumes.prepare_claim,
     prepare_update=keep_status,
 )
@@ -159,7 +160,7 @@ PERSISTENT_VOLUME = Resource(
     selectable_fields=selectable.PERSISTENT_VOLUME,
     default=volumes.default_volume_of_cluster,
     validate=volumes_validation.validate_volume_of_cluster,
-    validate_update=volumes_validation.validate_volume_of_cluster_update,
+    validate_update=volume_updates.validate_volume_of_cluster_update,
     prepare_create=volumes.prepare_volume_of_cluster,
     prepare_update=keep_status,
 )
@@ -177,7 +178,7 @@ POD = Resource(
         Subresource(
             name="ephemeralcontainers",
             verbs=("get", "patch", "update"),
-            validate_update=pods_validation.validate_ephemeral_update,
+            validate_update=pod_updates.validate_ephemeral_update,
         ),
         Subresource(name="eviction", verbs=("create",), kind="Eviction", group="policy", version="v1"),
         Subresource(name="exec", verbs=("create", "get"), kind="PodExecOptions"),
@@ -187,7 +188,7 @@ POD = Resource(
         Subresource(
             name="resize",
             verbs=("get", "patch", "update"),
-            validate_update=pods_validation.validate_resize_update,
+            validate_update=pod_updates.validate_resize_update,
         ),
         Subresource(name="status", verbs=("get", "patch", "update")),
     ),
@@ -196,7 +197,7 @@ POD = Resource(
     selectable_fields=selectable.POD,
     default=pods.default_pod,
     validate=pods_validation.validate_pod,
-    validate_update=pods_validation.validate_pod_update,
+    validate_update=pod_updates.validate_pod_update,
     prepare_create=pods.prepare_pod,
     prepare_update=keep_status,
     counts_generation=True,

@@ -1,10 +1,7 @@
 """Pods and pod templates, and what of a running pod may still change."""
 
-from copy import deepcopy
-
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
-from kajitori.api.pods import qos_class
 from kajitori.api.remembering import remembering_valid
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
@@ -220,128 +217,6 @@ def _host_aliases(path: str, spec: Object) -> Errors:
             yield invalid(f"{at}.ip", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
         for index, name in enumerate(alias.get("hostnames") or ()):
             yield from must(f"{at}.hostnames[{index}]", name, subdomain_errors(name))
-
-
-_MUTABLE = (
-    "`spec.containers[*].image`",
-    "`spec.initContainers[*].image`",
-    "`spec.activeDeadlineSeconds`",
-    "`spec.tolerations` (only additions to existing tolerations)",
-    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
-)
-
-
-def validate_pod_update(new: Object, old: Object) -> list[FieldError]:
-    """An ordinary update of a pod: almost nothing of a pod can change after its creation."""
-    if new["spec"] == old["spec"]:  # every update of a status
-        return []
-    return list(_pod_update(new["spec"], old["spec"]))
-
-
-def _pod_update(new: Object, old: Object) -> Errors:
-    for field in ("containers", "initContainers"):
-        after, before = new.get(field) or [], old.get(field) or []
-        if len(after) != len(before):
-            yield forbidden(f"spec.{field}", "pod updates may not add or remove containers")
-            return
-        for index, (container, was) in enumerate(zip(after, before, strict=True)):
-            if not container.get("image") and was.get("image"):
-                yield required(f"spec.{field}[{index}].image")
-    yield from _deadline_update(new.get("activeDeadlineSeconds"), old.get("activeDeadlineSeconds"))
-    yield from _tolerations_update(new, old)
-    yield from _gates_update(new, old)
-    allowed = _with_mutable_fields(new, old)
-    if allowed != new:
-        changed = sorted(key for key in {*allowed, *new} if allowed.get(key) != new.get(key))
-        detail = f"pod updates may not change fields other than {','.join(_MUTABLE)}\n"
-        yield forbidden("spec", detail + "".join(f"changed: {key}\n" for key in changed))
-
-
-def _with_mutable_fields(new: Object, old: Object) -> Object:
-    """The old spec with what may change taken from the new one."""
-    merged = deepcopy(old)
-    for field in ("containers", "initContainers"):
-        for container, wanted in zip(merged.get(field) or (), new.get(field) or (), strict=True):
-            container["image"] = wanted.get("image")
-    taken = ["activeDeadlineSeconds", "tolerations"]
-    if (old.get("terminationGracePeriodSeconds") or 0) < 0 and new.get("terminationGracePeriodSeconds") == 1:
-        taken.append("terminationGracePeriodSeconds")
-    if old.get("schedulingGates"):
-        taken += ["schedulingGates", "nodeSelector", "affinity"]
-    for field in taken:
-        if field in new:
-            merged[field] = new[field]
-        else:
-            merged.pop(field, None)
-    return merged
-
-
-def _deadline_update(new: int | None, old: int | None) -> Errors:
-    path = "spec.activeDeadlineSeconds"
-    if new is None:
-        if old is not None:
-            yield invalid(path, None, "must not update from a positive integer to nil value")
-    elif not 0 <= new <= _INT32_MAX:
-        yield invalid(path, new, f"must be between 0 and {_INT32_MAX}, inclusive")
-    elif old is not None and old < new:
-        yield invalid(path, new, "must be less than or equal to previous value")
-
-
-def _tolerations_update(new: Object, old: Object) -> Errors:
-    after = new.get("tolerations") or []
-
-    def kept(toleration: Object) -> bool:
-        def same(candidate: Object) -> bool:
-            return {**candidate, "tolerationSeconds": None} == {**toleration, "tolerationSeconds": None}
-
-        return any(same(candidate) for candidate in after)
-
-    if not all(kept(toleration) for toleration in old.get("tolerations") or ()):
-        yield forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
-
-
-def _gates_update(new: Object, old: Object) -> Errors:
-    before = {gate["name"] for gate in old.get("schedulingGates") or ()}
-    added = sorted({gate["name"] for gate in new.get("schedulingGates") or ()} - before)
-    if added:
-        shown = ", ".join(f'"{name}"' for name in added)
-        detail = f"only deletion is allowed, but found new scheduling gates '[]string{{{shown}}}'"
-        yield forbidden("spec.schedulingGates", detail)
-
-
-def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
-    """The `ephemeralcontainers` subresource: containers can be added, none changed or taken away."""
-    after = {c.get("name"): c for c in new["spec"].get("ephemeralContainers") or ()}
-    errors = []
-    for container in old["spec"].get("ephemeralContainers") or ():
-        name = container.get("name")
-        if name not in after:
-            detail = 'existing ephemeral containers "' + str(name) + '" may not be removed\n'
-            errors.append(forbidden("spec.ephemeralContainers", detail))
-        elif after[name] != container:
-            detail = 'existing ephemeral containers "' + str(name) + '" may not be changed\n'
-            errors.append(forbidden("spec.ephemeralContainers", detail))
-    return errors
-
-
-def validate_resize_update(new: Object, old: Object) -> list[FieldError]:
-    """The `resize` subresource: CPU and memory of containers, and nothing that changes the QoS class (KEP-1287)."""
-    errors = []
-    if qos_class(new) != (old.get("status") or {}).get("qosClass", qos_class(old)):
-        errors.append(invalid("spec", qos_class(new), "Pod QOS Class may not change as a result of resizing"))
-    merged = deepcopy(old["spec"])
-    for field in ("containers", "initContainers"):
-        after = new["spec"].get(field) or []
-        if len(after) != len(merged.get(field) or []):
-            return [*errors, forbidden("spec", "containers may not be added or removed on resize")]
-        for container, wanted in zip(merged.get(field) or (), after, strict=True):
-            for key in ("resources", "resizePolicy"):
-                if key in wanted:
-                    container[key] = wanted[key]
-    if merged != new["spec"]:
-        detail = "only cpu and memory resources are mutable"
-        errors.append(forbidden("spec", detail))
-    return errors
 
 
 def validate_pod_template_object(holder: Object) -> list[FieldError]:
