@@ -97,7 +97,7 @@ class GarbageCollector(Loop[Uid]):
                 await self._delete(node, obj, propagation)
 
     def _known(self, node: Node, owner: OwnerRef) -> Node | None:
-        """An owner in another namespace is none: whoever writes a uid down must not hold, or lose, what is elsewhere."""
+        """An owner in another namespace is none: a uid written down here must not hold or condemn what is there."""
         known = self.graph.get(owner.uid)
         return known if known is not None and known.key.namespace in ("", node.key.namespace) else None
 
