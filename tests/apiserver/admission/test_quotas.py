@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from kajitori.api import core
+from kajitori.api.dynamic_resources import RESOURCE_CLAIM
 from kajitori.api.errors import Forbidden
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
@@ -50,6 +51,66 @@ def test_what_has_just_been_admitted_counts_before_it_is_stored() -> None:
     # The first was never stored: its place is free again.
     asyncio.run(world.clock.advance(6))
     world.admit(core.POD, pod("c"))
+
+
+def claim(name: str, storage: str = "1Gi", **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"resources": {"requests": {"storage": storage}}, **spec},
+    }
+
+
+GOLD = {"matchExpressions": [{"scopeName": "VolumeAttributesClass", "operator": "In", "values": ["gold"]}]}
+
+
+def test_claims_of_a_volume_attributes_class_have_a_quota_of_their_own() -> None:
+    world = World({"persistentvolumeclaims": "1"}, scopeSelector=GOLD)
+    silver = world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("a", volumeAttributesClassName="silver"))
+    world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("b"))
+    world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("c", volumeAttributesClassName="gold"))
+    with pytest.raises(Forbidden, match="exceeded quota: q, requested: persistentvolumeclaims=1"):
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("d", volumeAttributesClassName="gold"))
+    turned = {**silver, "spec": {**silver["spec"], "volumeAttributesClassName": "gold"}}
+    with pytest.raises(Forbidden, match="exceeded quota: q, requested: persistentvolumeclaims=1"):
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, turned, old=silver)
+
+
+def test_a_claim_that_still_has_a_class_counts_for_it() -> None:
+    world = World({"persistentvolumeclaims": "1"}, scopeSelector=GOLD)
+    leaving = claim("a", volumeAttributesClassName="silver") | {"status": {"currentVolumeAttributesClassName": "gold"}}
+    world.admit(core.PERSISTENT_VOLUME_CLAIM, leaving)
+    with pytest.raises(Forbidden):
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("b", volumeAttributesClassName="gold"))
+
+
+def test_an_update_is_charged_what_it_grows_by() -> None:
+    world = World({"requests.storage": "3Gi"})
+    old = world.admit(core.PERSISTENT_VOLUME_CLAIM, claim("a", "2Gi"))
+    world.objects.put(core.PERSISTENT_VOLUME_CLAIM, old)
+    with pytest.raises(Forbidden) as refused:
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, {**old, **{"spec": claim("a", "4Gi")["spec"]}}, old=old)
+    assert refused.value.message.endswith(
+        "exceeded quota: q, requested: requests.storage=2Gi, used: requests.storage=2Gi, limited: requests.storage=3Gi"
+    )
+    world.admit(core.PERSISTENT_VOLUME_CLAIM, {**old, **{"spec": claim("a", "3Gi")["spec"]}}, old=old)
+
+
+def test_devices_are_counted_by_their_class() -> None:
+    name = "gold.deviceclass.resource.k8s.io/devices"
+    exactly = {"deviceClassName": "gold", "allocationMode": "ExactCount", "count": 2}
+    requests: list[dict[str, Any]] = [
+        {"name": "a", "exactly": exactly},
+        {"name": "b", "firstAvailable": [{**exactly, "name": "x"}, {**exactly, "name": "y", "count": 3}]},
+    ]
+    wanted = {"metadata": {"name": "c", "namespace": "default"}, "spec": {"devices": {"requests": requests}}}
+    with pytest.raises(Forbidden) as refused:
+        World({name: "4"}).admit(RESOURCE_CLAIM, wanted)
+    assert f"requested: {name}=5" in refused.value.message
+    World({name: "5"}).admit(RESOURCE_CLAIM, wanted)
+    everything = {"deviceClassName": "gold", "allocationMode": "All"}
+    requests[:] = [{"name": "a", "exactly": everything}]
+    with pytest.raises(Forbidden, match=f"requested: {name}=32"):
+        World({name: "31"}).admit(RESOURCE_CLAIM, wanted)
 
 
 def test_a_place_is_free_as_soon_as_an_object_is_gone_or_over() -> None:

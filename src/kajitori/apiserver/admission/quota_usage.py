@@ -16,6 +16,11 @@ Usage = dict[str, Quantity]
 ONE = quantity.parse(1)
 NOTHING = quantity.parse(0)
 _PODS, _SERVICES, _CLAIMS = ("", "pods"), ("", "services"), ("", "persistentvolumeclaims")
+_DEVICE_CLAIMS = ("resource.k8s.io", "resourceclaims")
+_BY_DEVICE_CLASS = ".deviceclass.resource.k8s.io/devices"
+_DEVICES_MAX = 32
+"""What a request for all devices may get at most; counted as the worst case."""
+_OLD_STORAGE_CLASS = "volume.beta.kubernetes.io/storage-class"
 # Kinds that may be counted by their bare name too.
 _BARE_COUNTS = frozenset(
     (
@@ -43,6 +48,8 @@ def usage_of(kind: Kind, obj: Object) -> Usage:
         usage |= _service(obj["spec"])
     elif kind == _CLAIMS:
         usage |= _claim(obj)
+    elif kind == _DEVICE_CLAIMS:
+        usage |= _devices(obj["spec"])
     return usage
 
 
@@ -55,6 +62,8 @@ def kind_counted(name: str) -> Kind | None:
         return _SERVICES
     if name == "requests.storage" or ".storageclass.storage.k8s.io/" in name:
         return _CLAIMS
+    if name.endswith(_BY_DEVICE_CLASS):
+        return _DEVICE_CLAIMS
     if name in _BARE_COUNTS:
         return "", name
     if name.startswith(("requests.", "limits.")) or name in _STANDARD or name.startswith("hugepages-"):
@@ -132,10 +141,24 @@ def _service(spec: Object) -> Usage:
 def _claim(claim: Object) -> Usage:
     text = ((claim["spec"].get("resources") or {}).get("requests") or {}).get("storage")
     usage = {"requests.storage": quantity.parse(text)} if text else {}
-    if storage_class := claim["spec"].get("storageClassName"):
+    named = (claim["metadata"].get("annotations") or {}).get(_OLD_STORAGE_CLASS)
+    if storage_class := named or claim["spec"].get("storageClassName"):
         head = f"{storage_class}.storageclass.storage.k8s.io/"
         usage |= {f"{head}{name}": amount for name, amount in usage.items()}
         usage[f"{head}persistentvolumeclaims"] = ONE
+    return usage
+
+
+def _devices(spec: Object) -> Usage:
+    """By device class; of alternatives, for each class the one that takes most."""
+    usage: Usage = {}
+    for request in (spec.get("devices") or {}).get("requests") or ():
+        most: dict[str, int] = {}
+        for exact in request.get("firstAvailable") or [request.get("exactly") or {}]:
+            if device_class := exact.get("deviceClassName"):
+                number = _DEVICES_MAX if exact.get("allocationMode") == "All" else exact.get("count", 0)
+                most[device_class] = max(most.get(device_class, 0), number)
+        _add(usage, {f"{name}{_BY_DEVICE_CLASS}": quantity.parse(number) for name, number in most.items()})
     return usage
 
 
@@ -144,9 +167,22 @@ def falls_under(quota: Object, kind: Kind, obj: Object) -> bool:
     spec = quota["spec"]
     scopes = [{"scopeName": name, "operator": "Exists"} for name in spec.get("scopes") or ()]
     scopes += (spec.get("scopeSelector") or {}).get("matchExpressions") or []
-    if scopes and kind != _PODS:
+    if not scopes or kind == _PODS:
+        return all(_in_scope(scope, obj) for scope in scopes)
+    return kind == _CLAIMS and all(_has_attributes_class(scope, obj) for scope in scopes)
+
+
+def _has_attributes_class(scope: Object, claim: Object) -> bool:
+    """Any of the classes a claim wants, has, or is being changed to (KEP-3751)."""
+    if scope["scopeName"] != "VolumeAttributesClass":
         return False
-    return all(_in_scope(scope, obj) for scope in scopes)
+    status = claim.get("status") or {}
+    names = {
+        claim["spec"].get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    }
+    return any(_has_class(scope, name) for name in names.difference((None, "")) or ("",))
 
 
 def _in_scope(scope: Object, pod: Object) -> bool:

@@ -73,15 +73,15 @@ class QuotaLedger:
         for unsubscribe in self._followed.values():
             unsubscribe()
 
-    def used(self, quota: Object, without_uid: str = "") -> Usage:
-        """What counts against a quota, by the names of its `hard`. Leaves out the object that is being replaced."""
+    def used(self, quota: Object) -> Usage:
+        """What counts against a quota, by the names of its `hard`."""
         namespace, names = quota["metadata"]["namespace"], list(quota["spec"].get("hard") or {})
         kinds = {kind for name in names if (kind := kind_counted(name)) is not None}
         usages = (
             usage_of(kind, obj)
             for kind in kinds
             for obj in self._present(namespace, kind)
-            if uid_of(obj) != without_uid and falls_under(quota, kind, obj)
+            if falls_under(quota, kind, obj)
         )
         return total(usages, names)
 
@@ -135,20 +135,24 @@ class ResourceQuota(Plugin):
 
     def _charge(self, request: AdmissionRequest, kind: Kind, quotas: list[Object]) -> None:
         obj, old = subject(request), request.old
-        usage = usage_of(kind, obj)
-        if old is not None and not _grows(usage, usage_of(kind, old)):
+        if old is not None and kind == PODS and request.subresource != "resize":
             return
+        usage = usage_of(kind, obj)
         reserve = False
         for quota in sorted(quotas, key=lambda q: str(q["metadata"]["name"])):
             names = [name for name in quota["spec"].get("hard") or {} if kind_counted(name) == kind]
             if not names or not falls_under(quota, kind, obj):
                 continue
+            charged = usage
+            if old is not None and falls_under(quota, kind, old):
+                charged = _growth(usage, usage_of(kind, old))
+                if not charged:
+                    continue
             name = quota["metadata"]["name"]
             if kind == PODS and (missing := unspecified(names, obj)):
                 raise refusal(request, f"failed quota: {name}: must specify {missing}")
-            used = self._ledger.used(quota, without_uid=uid_of(obj) if old is not None else "")
-            wanted = {n: usage[n] for n in names if n in usage}
-            if why := exceeded(quota, wanted, used):
+            wanted = {n: charged[n] for n in names if n in charged}
+            if why := exceeded(quota, wanted, self._ledger.used(quota)):
                 raise refusal(request, why)
             reserve = True
         if reserve and not request.dry_run:
@@ -157,5 +161,7 @@ class ResourceQuota(Plugin):
             )
 
 
-def _grows(new: Usage, old: Usage) -> bool:
-    return any(name not in old or amount.nanos > old[name].nanos for name, amount in new.items())
+def _growth(new: Usage, old: Usage) -> Usage:
+    """What an update takes beyond what it had."""
+    more = {name: amount.minus(old[name]) if name in old else amount for name, amount in new.items()}
+    return {name: amount for name, amount in more.items() if amount.nanos > 0}
