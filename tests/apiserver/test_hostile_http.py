@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http.limits import Limits
+from kajitori.apiserver.http.outbox import Outbox
 from kajitori.apiserver.http.protocol import HttpConnection
 from kajitori.apiserver.http_types import Response
 from kajitori.kit.clock import VirtualClock
@@ -61,7 +62,7 @@ class Server:
 
     def __init__(self):
         self.clock, self.limits = VirtualClock(), LIMITS
-        self.date, self.frame = encoding.DateHeader(self.clock.now), encoding.chunk
+        self.date, self.outbox = encoding.DateHeader(self.clock.now), Outbox(self.clock)
         self.requests = []
 
     async def application(self, request):

@@ -54,22 +54,6 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-Frame = Callable[[bytes], bytes]
-
-
-def remembering_chunk() -> Frame:
-    """`chunk` that knows the last piece again: hundreds of watchers are sent the same one after another."""
-    piece, framed = b"", b""
-
-    def frame(data: bytes) -> bytes:
-        nonlocal piece, framed
-        if data is not piece:
-            piece, framed = data, chunk(data)
-        return framed
-
-    return frame
-
-
 def wants_gzip(response: Response, accept_encoding: str) -> bool:
     return (
         len(response.body) > GZIP_MIN_BYTES

@@ -5,6 +5,7 @@ import ssl
 
 from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http.limits import Limits
+from kajitori.apiserver.http.outbox import Outbox
 from kajitori.apiserver.http.protocol import Application, HttpConnection
 from kajitori.kit.clock import Clock
 
@@ -17,7 +18,7 @@ class HttpServer:
         self.clock = clock
         self.limits = limits or Limits()
         self.date = encoding.DateHeader(clock.now)
-        self.frame = encoding.remembering_chunk()
+        self.outbox = Outbox(clock)
         self.draining = False
         self.user_headers: tuple[str, ...] = ("impersonate-",)
         self._connections: set[HttpConnection] = set()
