@@ -6,6 +6,8 @@ import orjson
 
 from kajitori.apiserver.http_types import JSON, Request, Response
 
+_READ_BYTES_MAX = 16 << 20
+"""Nobody reads more, and to lay it out would hold up everybody else."""
 _PEOPLE_USE = ("curl", "Wget", "Mozilla/5.0")
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 
@@ -19,7 +21,7 @@ def read_by_people(request: Request) -> bool:
 
 def indented(response: Response) -> Response:
     """A copy with its JSON on many lines. What streams stays as it is, and so do documents too deep to be read."""
-    if not response.body or not response.content_type.startswith(JSON):
+    if not response.body or len(response.body) > _READ_BYTES_MAX or not response.content_type.startswith(JSON):
         return response
     try:
         document = orjson.loads(response.body)

@@ -39,6 +39,11 @@ class Accepted(NamedTuple):
     pretty: bool = False
 
     @property
+    def plain(self) -> bool:
+        """Compact JSON of whole objects: what is stored can be sent as it is."""
+        return self.form is Form.OBJECT and not self.yaml and not self.pretty
+
+    @property
     def content_type(self) -> str:
         base = "application/yaml" if self.yaml else "application/json"
         if self.form is Form.OBJECT:

@@ -11,7 +11,7 @@ from kajitori.apiserver.negotiate import accepted
 from kajitori.apiserver.rest import creating, deleting, patching, reading, scaling, updating
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.options import delete_options, list_options
-from kajitori.apiserver.rest.rendering import list_response, object_response
+from kajitori.apiserver.rest.rendering import bytes_to_render, list_response, object_response
 from kajitori.apiserver.rest.scopes import scope_of
 
 Verb = Callable[[Backend, RequestContext], Awaitable[Response]]
@@ -25,11 +25,14 @@ def no_such_resource() -> NotFound:
     return NotFound("the server could not find the requested resource", {})
 
 
-def _shown(backend: Backend, context: RequestContext, body: bytes, status: int = 200) -> Response:
+async def _shown(backend: Backend, context: RequestContext, body: bytes, status: int = 200) -> Response:
     assert context.resource is not None
     accept = accepted(context.headers.get("accept", ""))
     include = context.query.get("includeObject", "Metadata")
-    return object_response(context.resource, body, accept, backend.clock.now(), status=status, include=include)
+    if accept.plain:
+        return Response(status, body)
+    resource, now_s, run = context.resource, backend.clock.now(), backend.aside.run
+    return await run(len(body), object_response, resource, body, accept, now_s, status=status, include=include)
 
 
 async def _create(backend: Backend, context: RequestContext) -> Response:
@@ -39,17 +42,17 @@ async def _create(backend: Backend, context: RequestContext) -> Response:
         raise method_not_allowed()
     if resource.namespaced and not context.namespace:
         raise BadRequest("an empty namespace may not be set during creation")
-    return _shown(backend, context, await creating.create(backend, context), 201)
+    return await _shown(backend, context, await creating.create(backend, context), 201)
 
 
 async def _update(backend: Backend, context: RequestContext) -> Response:
     status, body = await updating.update(backend, context)
-    return _shown(backend, context, body, status)
+    return await _shown(backend, context, body, status)
 
 
 async def _patch(backend: Backend, context: RequestContext) -> Response:
     status, body = await patching.patch(backend, context)
-    return _shown(backend, context, body, status)
+    return await _shown(backend, context, body, status)
 
 
 async def _delete(backend: Backend, context: RequestContext) -> Response:
@@ -59,7 +62,7 @@ async def _delete(backend: Backend, context: RequestContext) -> Response:
     deleted = await deleting.delete(backend, context, options)
     status = 202 if not deleted.gone and options.orphan_asked is False else 200
     if deleting.shows_object(resource, deleted):
-        return _shown(backend, context, deleted.body, status)
+        return await _shown(backend, context, deleted.body, status)
     return Response(status, orjson.dumps(deleting.deletion_status(resource, deleted.body)))
 
 
@@ -72,7 +75,8 @@ async def _delete_collection(backend: Backend, context: RequestContext) -> Respo
     bodies, metadata = await reading.shown_bodies(backend, resource, selection, chosen)
     await deleting.delete_collection(backend, context, bodies, options)
     accept = accepted(context.headers.get("accept", ""))
-    return list_response(resource, bodies, metadata, accept, backend.clock.now())
+    size, now_s = bytes_to_render(resource, bodies, accept), backend.clock.now()
+    return await backend.aside.run(size, list_response, resource, bodies, metadata, accept, now_s)
 
 
 _VERBS: dict[str, Verb] = {

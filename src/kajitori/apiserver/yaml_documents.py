@@ -26,6 +26,9 @@ ALIASED_MAX = 3 * 1024 * 1024
 _NODE_COST = 8
 """Characters that a node counts for: 400,000 of them are as many as go-yaml allows."""
 
+_REPEATED_MAX = 1000
+"""Keys that are told to be repeated; a body can have a million."""
+
 _Parser: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BaseDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _TAG = "tag:yaml.org,2002:"
@@ -99,7 +102,7 @@ class _Builder:
             self._place(value)
             return
         mapping = self._open[-1]
-        if event.value in mapping.seen:
+        if event.value in mapping.seen and len(self.repeated) < _REPEATED_MAX:
             self.repeated.append(f'{_line(event)}: key "{event.value}" already set in map')
         mapping.seen.add(event.value)
         mapping.key = _MERGE if event.value == "<<" and event.implicit[0] else _key(value, event)

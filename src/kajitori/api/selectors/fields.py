@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kajitori.api.errors import BadRequest
+from kajitori.api.selectors.many import MANY, Together
 from kajitori.kit.text_cache import text_cache
 
 
@@ -26,17 +27,25 @@ class FieldSelector:
     """All requirements must hold. A field that is not there counts as the empty string."""
 
     requirements: tuple[FieldRequirement, ...] = ()
+    _together: Together | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.requirements) > MANY:
+            together = Together((r.field, "In" if r.equal else "NotIn", (r.value,)) for r in self.requirements)
+            object.__setattr__(self, "_together", together)
 
     @property
     def empty(self) -> bool:
         return not self.requirements
 
     def matches(self, fields: Mapping[str, str]) -> bool:
+        if self._together is not None:
+            return self._together.of_fields(fields)
         return all((fields.get(r.field, "") == r.value) is r.equal for r in self.requirements)
 
-    def required(self, field: str) -> str | None:
+    def required(self, name: str) -> str | None:
         """The one value that a field must have, if the selector says so (what an index can use)."""
-        return next((r.value for r in self.requirements if r.equal and r.field == field), None)
+        return next((r.value for r in self.requirements if r.equal and r.field == name), None)
 
     def check(self, known: Iterable[str]) -> None:
         """Raise BadRequest for a field that this kind cannot be selected by."""

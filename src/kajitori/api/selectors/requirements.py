@@ -1,11 +1,11 @@
 """Conditions on labels, and selectors made of them: immutable and hashable, so that watches can be indexed by them."""
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kajitori.api.field_errors import invalid
 from kajitori.api.selectors.label_syntax import label_value_errors
+from kajitori.api.selectors.many import MANY, Together, integer
 
 IN, NOT_IN, EXISTS, DOES_NOT_EXIST = "In", "NotIn", "Exists", "DoesNotExist"
 GREATER_THAN, LESS_THAN = "Gt", "Lt"
@@ -30,8 +30,8 @@ class Requirement:
                 return value is not None
             case "DoesNotExist":
                 return value is None
-        number = _integer(value)
-        limit = _integer(self.values[0])
+        number = integer(value)
+        limit = integer(self.values[0])
         if number is None or limit is None:
             return False
         return number > limit if self.operator == GREATER_THAN else number < limit
@@ -49,19 +49,17 @@ class Requirement:
         return f"{self.key} {'in' if self.operator == IN else 'notin'} ({','.join(self.values)})"
 
 
-def _integer(text: str | None) -> int | None:
-    if text is None or not re.fullmatch(r"[+-]?[0-9]+", text):
-        return None
-    number = int(text)
-    return number if -(2**63) <= number < 2**63 else None
-
-
 @dataclass(frozen=True, slots=True)
 class LabelSelector:
     """All requirements must hold; none of them means everything. `nothing` selects no object at all."""
 
     requirements: tuple[Requirement, ...] = ()
     nothing: bool = False
+    _together: Together | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.requirements) > MANY or any(len(r.values) > MANY for r in self.requirements):
+            object.__setattr__(self, "_together", Together((r.key, r.operator, r.values) for r in self.requirements))
 
     @property
     def empty(self) -> bool:
@@ -71,6 +69,8 @@ class LabelSelector:
         if self.nothing:
             return False
         found = labels or {}
+        if self._together is not None:
+            return self._together.of_labels(found)
         return all(requirement.matches(found) for requirement in self.requirements)
 
     def __str__(self) -> str:
@@ -86,7 +86,7 @@ def checked(key: str, operator: str, values: Iterable[str]) -> Requirement:
     chosen = tuple(sorted(set(values)))
     if operator in (IN, NOT_IN) and not chosen:
         raise ValueError(str(invalid("values", [], "for 'in', 'notin' operators, values set can't be empty")))
-    if operator in (GREATER_THAN, LESS_THAN) and _integer(chosen[0]) is None:
+    if operator in (GREATER_THAN, LESS_THAN) and integer(chosen[0]) is None:
         detail = "for 'Gt', 'Lt' operators, the value must be an integer"
         raise ValueError(str(invalid("values[0]", chosen[0], detail)))
     for index, value in enumerate(chosen):

@@ -1,5 +1,6 @@
 """Where a pod may go: node selectors, affinity, tolerations, spreading, gates."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from kajitori.api.field_errors import duplicate, forbidden, invalid, required
@@ -138,6 +139,7 @@ def _match_label_keys(path: str, holder: Object, field: str) -> Errors:
 
 def spreading(path: str, spec: Object) -> Errors:
     constraints = spec.get("topologySpreadConstraints") or ()
+    alike = Counter((each.get("topologyKey"), each.get("whenUnsatisfiable")) for each in constraints)
     for index, constraint in enumerate(constraints):
         at = f"{path}.topologySpreadConstraints[{index}]"
         skew, key = constraint.get("maxSkew", 0), constraint.get("topologyKey") or ""
@@ -148,8 +150,8 @@ def spreading(path: str, spec: Object) -> Errors:
             yield required(f"{at}.topologyKey", "can not be empty")
         if when not in ("DoNotSchedule", "ScheduleAnyway"):
             yield unsupported(f"{at}.whenUnsatisfiable", when, ("DoNotSchedule", "ScheduleAnyway"))
-        later = constraints[index + 1 :]
-        if any((c.get("topologyKey"), c.get("whenUnsatisfiable")) == (key, when) for c in later):
+        alike[constraint.get("topologyKey"), constraint.get("whenUnsatisfiable")] -= 1
+        if alike[key, when]:
             yield duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{key}, {when}}}")
         yield from _min_domains(at, constraint, when)
         for policy in ("nodeAffinityPolicy", "nodeTaintsPolicy"):

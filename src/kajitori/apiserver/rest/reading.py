@@ -19,6 +19,7 @@ from kajitori.apiserver.rest.converting_watch import ConvertingWatch, framed
 from kajitori.apiserver.rest.options import ListOptions, list_options
 from kajitori.apiserver.rest.rendering import (
     body_in_version,
+    bytes_to_render,
     event_encoder,
     event_form,
     list_response,
@@ -84,7 +85,10 @@ async def get(backend: Backend, context: RequestContext) -> Response:
     else:
         body = body_in_version(resource, entry.body)
     include = query.get("includeObject", "Metadata")
-    return object_response(resource, body, accept, backend.clock.now(), include=include)
+    if accept.plain:
+        return Response(200, body)
+    now_s = backend.clock.now()
+    return await backend.aside.run(len(body), object_response, resource, body, accept, now_s, include=include)
 
 
 async def read_object(backend: Backend, context: RequestContext) -> Object:
@@ -123,7 +127,8 @@ async def list_objects(backend: Backend, context: RequestContext) -> Response:
     options = list_options(context.query)
     bodies, metadata = await shown_bodies(backend, resource, selection_of(resource, context, options), options)
     include = context.query.get("includeObject", "Metadata")
-    return list_response(resource, bodies, metadata, accept, backend.clock.now(), include)
+    size, now_s = bytes_to_render(resource, bodies, accept), backend.clock.now()
+    return await backend.aside.run(size, list_response, resource, bodies, metadata, accept, now_s, include)
 
 
 async def shown_bodies(

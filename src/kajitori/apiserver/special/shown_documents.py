@@ -5,6 +5,7 @@ All custom kinds share one memory, so that what it takes does not grow with the 
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from threading import Lock
 from typing import Generic, TypeVar
 
 import orjson
@@ -19,25 +20,30 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Memory(Generic[K]):
+    """Asked by the event loop, and by the thread that works on large documents."""
+
     def __init__(self) -> None:
         self._kept: OrderedDict[K, tuple[bytes, int]] = OrderedDict()
         self._bytes = 0
+        self._lock = Lock()
 
     def get(self, key: K) -> bytes | None:
-        found = self._kept.get(key)
-        if found is None:
-            return None
-        self._kept.move_to_end(key)
-        return found[0]
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                return None
+            self._kept.move_to_end(key)
+            return found[0]
 
     def put(self, key: K, document: bytes, size: int) -> None:
         """`size`: bytes that are held for it, those of the key included."""
-        if (before := self._kept.pop(key, None)) is not None:
-            self._bytes -= before[1]
-        self._kept[key] = (document, size)
-        self._bytes += size
-        while len(self._kept) > DOCUMENTS or self._bytes > BYTES:
-            self._bytes -= self._kept.popitem(last=False)[1][1]
+        with self._lock:
+            if (before := self._kept.pop(key, None)) is not None:
+                self._bytes -= before[1]
+            self._kept[key] = (document, size)
+            self._bytes += size
+            while len(self._kept) > DOCUMENTS or self._bytes > BYTES:
+                self._bytes -= self._kept.popitem(last=False)[1][1]
 
 
 Shown = Memory[tuple[object, str, bytes]]
