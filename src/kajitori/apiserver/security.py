@@ -14,6 +14,7 @@ from typing import Any
 
 from kajitori.api import certificates, core, rbac
 from kajitori.api.registry import Registry
+from kajitori.apiserver.access import Access
 from kajitori.apiserver.admission.default_plugins import default_plugins
 from kajitori.apiserver.admission.policy_status import PolicyStatus
 from kajitori.apiserver.admission.privileged import PrivilegedContainers
@@ -24,23 +25,22 @@ from kajitori.apiserver.admission.special_requests import SpecialRequests
 from kajitori.apiserver.admission.versions import Versions
 from kajitori.apiserver.aggregation.aggregator import Aggregation
 from kajitori.apiserver.audit.auditor import Auditor
-from kajitori.apiserver.authn.chain import AuthenticatorChain, OpaqueTokens, TokenAuthenticator
-from kajitori.apiserver.authn.front_proxy import STANDARD, FrontProxies
+from kajitori.apiserver.authn.chain import OpaqueTokens, TokenAuthenticator
+from kajitori.apiserver.authn.front_proxy import STANDARD
 from kajitori.apiserver.authn.issuer_discovery import IssuerDiscovery
 from kajitori.apiserver.authn.keyring import Keyring, SigningKey, VerifyingKey
 from kajitori.apiserver.authn.reviews import IdentityReviews
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, TokenIssuer
-from kajitori.apiserver.authn.settings import AuthenticationSettings, remote_authenticators
+from kajitori.apiserver.authn.settings import AuthenticationSettings
 from kajitori.apiserver.authn.tokens import BootstrapTokens
 from kajitori.apiserver.authn.trust import Trust
-from kajitori.apiserver.authn.x509 import CertificateAuthenticator
 from kajitori.apiserver.authz.aggregation import Aggregator
 from kajitori.apiserver.authz.escalation import BindingHooks, RoleHooks
 from kajitori.apiserver.authz.node import NodeAuthorizer
 from kajitori.apiserver.authz.node_graph import NodeGraph
 from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.authz.reviews import AccessReviews
-from kajitori.apiserver.authz.settings import NODE, RBAC, AuthorizationSettings, build_authorizer
+from kajitori.apiserver.authz.settings import NODE, RBAC, AuthorizationSettings
 from kajitori.apiserver.bootstrap.apply import bootstrap
 from kajitori.apiserver.bootstrap.cluster import ClusterFacts
 from kajitori.apiserver.bootstrap.policy import node_rules
@@ -108,8 +108,7 @@ class SecurityConfig:
 class Security:
     """`handlers` and `hooks` are the tables that the server's core dispatches by; `hooks` by (group, plural)."""
 
-    authenticator: AuthenticatorChain
-    authorizer: Authorizer
+    access: Access
     plugins: Sequence[AdmissionPlugin]
     handlers: Mapping[HandlerKey, Handler]
     path_handlers: Mapping[str, Handler]
@@ -128,8 +127,8 @@ class Security:
     def extension(self) -> Extension:
         """What `ApiServer.install` takes."""
         return Extension(
-            authenticator=self.authenticator,
-            authorizer=self.authorizer,
+            authenticator=self.access.authenticator,
+            authorizer=self.access.authorizer,
             admission=self.plugins,
             handlers=self.handlers,
             path_handlers=self.path_handlers,
@@ -147,12 +146,18 @@ class Security:
         await self._begin()
         self._tasks += [asyncio.create_task(loop(), name=name) for name, loop in self._loops.items()]
 
+    async def trust_anew(self) -> None:
+        """The files that say whose client certificates count have changed. Raises BadConfiguration, StatusError."""
+        self.access.reload_trust()
+        await self._begin()
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for stop in self._stops:
             stop()
+        await self.access.close()
         if self.auditor is not None:
             await self.auditor.close()
 
@@ -165,13 +170,10 @@ def build(
     own_key = SigningKey(config.pki.service_account_key)
     key = config.signing_key or own_key
     keys = Keyring([key, own_key, *config.verifying_keys])
-    trust = Trust(
-        config.authentication.trust, config.pki.authority.certificate, config.pki.front_proxy_authority.certificate
-    )
-    authenticator = _authenticator(config, trust, keys, objects, clock)
     roles, graph = RbacAuthorizer(objects), NodeGraph(objects)
     in_memory: dict[str, Authorizer] = {NODE: NodeAuthorizer(graph, node_rules()), RBAC: roles}
-    authorizer = build_authorizer(config.authorization, in_memory, clock)
+    access = _access(config, keys, in_memory, objects, clock)
+    authenticator, authorizer = access.authenticator, access.authorizer
     claims = ServiceClaims(objects, clock, numbers_of)
     services = ServiceHooks(objects, config.service_cidr, rng, claims)
     ledger = QuotaLedger(objects, registry, clock)
@@ -190,7 +192,7 @@ def build(
     aggregation = Aggregation(objects, registry, clock, endpoints, shown)
     handlers = {
         **IdentityReviews(authenticator).handlers(),
-        **AccessReviews(authorizer, roles, incomplete=config.authorization.incomplete).handlers(),
+        **AccessReviews(authorizer, roles, lambda: access.incomplete).handlers(),
         **Bindings(objects, clock).handlers(),
         **Evictions(objects, clock).handlers(),
         **TokenRequests(objects, issuer, config.audiences, clock, config.token_lifetime_max_s).handlers(),
@@ -199,8 +201,7 @@ def build(
         **ResourceMetrics(objects, kubelets, clock).handlers(),
     }
     return Security(
-        authenticator=authenticator,
-        authorizer=authorizer,
+        access=access,
         plugins=(plugins,),
         handlers=SpecialRequests(plugins.by_users).before(handlers),
         path_handlers=IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
@@ -215,7 +216,7 @@ def build(
         anonymous_paths=config.authentication.anonymous.paths,
         auditor=config.auditor,
         families=(*around.figures.families, *aggregation.families),
-        _begin=lambda: bootstrap(objects, _facts(config, trust)),
+        _begin=lambda: bootstrap(objects, _facts(config, access.trust)),
         _loops={
             "cluster role aggregation": Aggregator(objects, clock).run,
             "custom resource definitions": custom.run,
@@ -230,10 +231,10 @@ def build(
     )
 
 
-def _authenticator(
-    config: SecurityConfig, trust: Trust, keys: Keyring, objects: Objects, clock: Clock
-) -> AuthenticatorChain:
-    """In upstream's order: static tokens, service accounts, bootstrap tokens, then who has to be asked."""
+def _access(
+    config: SecurityConfig, keys: Keyring, in_memory: Mapping[str, Authorizer], objects: Objects, clock: Clock
+) -> Access:
+    """Tokens are looked up in upstream's order: static ones, service accounts, bootstrap, then who has to be asked."""
     settings, own = config.authentication, config.audiences
     tokens: list[TokenAuthenticator] = []
     if settings.static_tokens is not None:
@@ -241,10 +242,8 @@ def _authenticator(
     accounts = ServiceAccountAuthenticator(keys, config.issuers, own, objects, clock)
     tokens.append(accounts)
     tokens.append(OpaqueTokens(BootstrapTokens(objects, clock).authenticate, own))
-    tokens += remote_authenticators(settings, own, clock)
-    certificates = CertificateAuthenticator(clock, trust.clients)
-    proxies = FrontProxies(trust.proxies, settings.trust.proxy_names, settings.trust.headers, clock)
-    return AuthenticatorChain(certificates, tokens, settings.anonymous, accounts.remembered, proxies)
+    trust = Trust(settings.trust, config.pki.authority.certificate, config.pki.front_proxy_authority.certificate)
+    return Access(settings, config.authorization, trust, tokens, accounts.remembered, own, in_memory, clock)
 
 
 def _hooks_of(authorizer: Authorizer, roles: RbacAuthorizer) -> Mapping[tuple[str, str], Sequence[RestHooks]]:

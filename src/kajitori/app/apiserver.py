@@ -10,15 +10,16 @@ from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
 from kajitori.apiserver.audit.settings import build_auditor
 from kajitori.apiserver.configuration import BadConfiguration
-from kajitori.apiserver.encryption.storage import EncryptedStorage
 from kajitori.apiserver.http.tls import ServingTls, TlsSettings
 from kajitori.apiserver.server import ApiServer
 from kajitori.app.apiserver_settings import ServerSettings, read_settings
+from kajitori.app.encrypted import encrypted_storage
 from kajitori.app.flags import Flags
 from kajitori.app.layout import Layout
 from kajitori.app.notify import notify_ready
 from kajitori.app.prepare import alternative_names
 from kajitori.app.record import ClusterRecord, require_record
+from kajitori.app.reloads import Reloads
 from kajitori.cli.apiserver_options import renewed
 from kajitori.cli.interface import CommandError, PartOptions
 from kajitori.kit.clock import Clock, SystemClock
@@ -82,10 +83,10 @@ async def _serve(
     registry = Registry()
     keys = pki.ensure(layout.pki, alternative_names(record), clock.now())
     tls = _tls(settings.tls.settings(layout, settings.authentication.trust))
-    encrypted = EncryptedStorage(storage, settings.encryption) if settings.encryption is not None else None
-    server = ApiServer(encrypted or storage, registry, clock, settings.server)
+    encrypted = await encrypted_storage(storage, settings.encryption_file, clock)
+    server = ApiServer(encrypted.storage if encrypted else storage, registry, clock, settings.server)
     if encrypted is not None:
-        server.backend.stale = encrypted.stale
+        encrypted.attach(server, reloads=settings.reloads_encryption)
     await server.start()
     own = security.SecurityConfig(
         keys,
@@ -95,6 +96,9 @@ async def _serve(
         has_volumes=bool(record.nodes or record.simulated_nodes),
     )
     config = settings.applied(own)
+    reloads = Reloads(settings, encrypted, clock)
+    for family in reloads.families:
+        server.metrics.register(family)
     if settings.audit is not None:
         auditor = build_auditor(settings.audit, clock)
         auditor.measure(server.metrics)
@@ -102,6 +106,7 @@ async def _serve(
     guard = security.build(config, server.objects, registry, clock)
     server.install(guard.extension)
     await guard.start()
+    reloading = asyncio.create_task(reloads.reloader(guard, tls).run(), name="reloading of changed files")
     # Other machines' nodes and pods come in over the node network; a control plane alone is for this machine.
     address = "0.0.0.0" if record.nodes else "127.0.0.1"  # noqa: S104
     try:
@@ -112,5 +117,8 @@ async def _serve(
         ) from error
     notify_ready()
     await stopping.wait()
+    reloading.cancel()
     await server.stop()
     await guard.stop()
+    if encrypted is not None:
+        await encrypted.storage.end()

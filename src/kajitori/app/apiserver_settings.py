@@ -1,6 +1,6 @@
 """What the API server's options mean: texts `--name=value` and the files they name, read once into values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from kajitori.apiserver.authz.settings import (
 )
 from kajitori.apiserver.authz.webhook import AUTHORIZED_S, UNAUTHORIZED_S, WebhookPolicy
 from kajitori.apiserver.configuration import BadConfiguration
-from kajitori.apiserver.encryption.configuration import Encryption, read_encryption
+from kajitori.apiserver.encryption.configuration import read_encryption
 from kajitori.apiserver.expressions import compiled
 from kajitori.apiserver.security import CLUSTER_ISSUER, SecurityConfig
 from kajitori.apiserver.server import ApiServerConfig
@@ -39,8 +39,14 @@ class ServerSettings:
 
     authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
     authorization: AuthorizationSettings = field(default_factory=AuthorizationSettings)
+    authentication_file: Path | None = None
+    authorization_file: Path | None = None
+    encryption_file: Path | None = None
+    reloads_encryption: bool = False
+    """The first two are taken up when they change, by reading them again; the third when this says so."""
+    read_authentication: Callable[[], AuthenticationSettings] = AuthenticationSettings
+    read_authorization: Callable[[], AuthorizationSettings] = AuthorizationSettings
     audit: AuditSettings | None = None
-    encryption: Encryption | None = None
     issuers: tuple[str, ...] = (CLUSTER_ISSUER,)
     audiences: tuple[str, ...] = (CLUSTER_ISSUER,)
     tls: TlsOptions = field(default_factory=TlsOptions)
@@ -82,11 +88,20 @@ def read_settings(arguments: Sequence[str]) -> ServerSettings:
 def _settings(flags: Flags) -> ServerSettings:
     issuers = tuple(flags.all("service-account-issuer")) or (CLUSTER_ISSUER,)
     signing = flags.path("service-account-signing-key-file")
+    encryption = flags.path("encryption-provider-config")
+    if encryption is not None:
+        read_encryption(encryption)  # its mistakes are told now; whoever serves reads it with its plugins
+    flags.only_with("encryption-provider-config-automatic-reload", "encryption-provider-config")
     return ServerSettings(
         authentication=_authentication(flags, issuers),
         authorization=_authorization(flags),
+        authentication_file=flags.path("authentication-config"),
+        authorization_file=flags.path("authorization-config"),
+        encryption_file=encryption,
+        reloads_encryption=flags.flag("encryption-provider-config-automatic-reload", False),
+        read_authentication=lambda: _authentication_again(flags, issuers),
+        read_authorization=lambda: _authorization(flags),
         audit=_audit(flags),
-        encryption=read_encryption(path) if (path := flags.path("encryption-provider-config")) else None,
         issuers=issuers,
         audiences=flags.list("api-audiences") or issuers[:1],
         tls=read_tls(flags),
@@ -103,12 +118,13 @@ def _settings(flags: Flags) -> ServerSettings:
     )
 
 
-def _authentication(flags: Flags, own_issuers: Sequence[str]) -> AuthenticationSettings:
+def _strangers(flags: Flags, own_issuers: Sequence[str]) -> tuple[Sequence[object], Anonymous]:
+    """The issuers whose tokens are accepted, and what those may do who bring none."""
     oidc = ("oidc-client-id", "oidc-username-claim", "oidc-groups-claim", "oidc-required-claim", "oidc-ca-file")
     for name in oidc:
         flags.only_with(name, "oidc-issuer-url")
     flags.not_with("authentication-config", "oidc-issuer-url")
-    tokens, config = flags.path("token-auth-file"), flags.path("authentication-config")
+    config = flags.path("authentication-config")
     issuers: Sequence[object] = ()
     anonymous = Anonymous(flags.flag("anonymous-auth", True))
     if config is not None:
@@ -118,6 +134,12 @@ def _authentication(flags: Flags, own_issuers: Sequence[str]) -> AuthenticationS
         anonymous = told if told != Anonymous() else anonymous
     elif flags.text("oidc-issuer-url"):
         issuers = (issuer_of_flags(_oidc(flags)),)
+    return issuers, anonymous
+
+
+def _authentication(flags: Flags, own_issuers: Sequence[str]) -> AuthenticationSettings:
+    tokens = flags.path("token-auth-file")
+    issuers, anonymous = _strangers(flags, own_issuers)
     return AuthenticationSettings(
         anonymous=anonymous,
         static_tokens=StaticTokens.read(tokens) if tokens else None,
@@ -126,6 +148,12 @@ def _authentication(flags: Flags, own_issuers: Sequence[str]) -> AuthenticationS
         webhook_cache_s=flags.seconds("authentication-token-webhook-cache-ttl", 120.0),
         trust=read_trust(flags),
     )
+
+
+def _authentication_again(flags: Flags, own_issuers: Sequence[str]) -> AuthenticationSettings:
+    """What of it may change while serving."""
+    issuers, anonymous = _strangers(flags, own_issuers)
+    return AuthenticationSettings(issuers=issuers, anonymous=anonymous)
 
 
 def _oidc(flags: Flags) -> OidcFlags:

@@ -87,6 +87,7 @@ _KEPT = (
     Option("etcd-certfile", "Our certificate for etcd.", "file"),
     Option("etcd-keyfile", "Its private key.", "file"),
     Option("encryption-provider-config", "EncryptionConfiguration: what is encrypted in the store.", "file"),
+    Option("encryption-provider-config-automatic-reload", "Take it up when it changes. [default: false]", "flag"),
     Option("event-ttl", "How long events are kept. [default: 1h]", metavar="DURATION"),
 )
 

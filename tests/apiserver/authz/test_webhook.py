@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kajitori.apiserver.authz.settings import RBAC, Webhook, build_authorizer, read_authorization, steps_of_modes
+from kajitori.apiserver.authz.settings import RBAC, Webhook, build_authorizers, read_authorization, steps_of_modes
 from kajitori.apiserver.authz.union import Always, UnionAuthorizer
 from kajitori.apiserver.authz.webhook import WebhookAuthorizer, WebhookPolicy, review_spec
 from kajitori.apiserver.configuration import BadConfiguration
@@ -208,4 +208,4 @@ def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     settings = AuthorizationSettings(steps_of_modes(["RBAC", "Webhook"], Webhook(kubeconfig=missing)))
     with pytest.raises(BadConfiguration, match=f"^{missing}: "):
-        build_authorizer(settings, {RBAC: Always(Verdict.NO_OPINION)}, VirtualClock())
+        build_authorizers(settings, {RBAC: Always(Verdict.NO_OPINION)}, VirtualClock())

@@ -11,7 +11,9 @@ import pytest
 from kajitori.api import core
 from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.encryption.configuration import Encryption, read_encryption
+from kajitori.apiserver.encryption.figures import EncryptionFigures
 from kajitori.apiserver.encryption.storage import EncryptedStorage
+from kajitori.kit.clock import VirtualClock
 from kajitori.storage.interface import ABSENT, Conflict, Delete, Put, Storage, Unavailable
 from kajitori.storage.memory import MemoryStorage
 from kajitori.storage.sqlite import SqliteStorage
@@ -19,6 +21,11 @@ from kajitori.testing.cluster import ControlPlane
 
 SECRET, MAP = "/registry/core/secrets/default/s", "/registry/core/configmaps/default/c"
 KEYS = {name: base64.b64encode(name.encode().ljust(32, b"-")).decode() for name in ("one", "two")}
+
+
+def encrypted(storage: Storage, encryption: Encryption) -> EncryptedStorage:
+    clock = VirtualClock()
+    return EncryptedStorage(storage, encryption, clock, EncryptionFigures(clock))
 
 
 def configuration(folder: Path, *providers: str, resources: str = "[secrets]") -> Encryption:
@@ -53,7 +60,7 @@ async def stored(storage: Storage, key: str = SECRET) -> bytes:
 def test_what_goes_in_comes_out_and_is_unreadable_in_between(tmp_path: Path, kind: str, value: bytes) -> None:
     async def scenario() -> None:
         inner = MemoryStorage()
-        storage = EncryptedStorage(inner, configuration(tmp_path, f"{kind}:one"))
+        storage = encrypted(inner, configuration(tmp_path, f"{kind}:one"))
         await storage.commit(Put(SECRET, value), ABSENT)
         await storage.commit(Put(MAP, value))
         raw = await stored(inner)
@@ -90,7 +97,7 @@ def test_values_of_upstreams_format_are_read(tmp_path: Path, kind: str, sealed: 
     async def scenario() -> None:
         inner = MemoryStorage()
         await inner.commit(Put(SECRET, sealed.encode() + raw))
-        assert await stored(EncryptedStorage(inner, configuration(tmp_path, f"{kind}:one"))) == b"sixteen bytes ok"
+        assert await stored(encrypted(inner, configuration(tmp_path, f"{kind}:one"))) == b"sixteen bytes ok"
 
     run(scenario)
 
@@ -99,16 +106,16 @@ def test_the_first_key_writes_and_all_read(tmp_path: Path) -> None:
     async def scenario() -> None:
         inner = MemoryStorage()
         await inner.commit(Put(SECRET + "0", b"plain"))
-        old = EncryptedStorage(inner, configuration(tmp_path, "aescbc:one", "identity"))
+        old = encrypted(inner, configuration(tmp_path, "aescbc:one", "identity"))
         await old.commit(Put(SECRET, b"value"))
-        new = EncryptedStorage(inner, configuration(tmp_path, "aesgcm:two", "aescbc:one", "identity"))
+        new = encrypted(inner, configuration(tmp_path, "aesgcm:two", "aescbc:one", "identity"))
         assert await stored(new) == b"value"
         assert await stored(new, SECRET + "0") == b"plain"
         assert new.stale == {SECRET, SECRET + "0"}
         await new.commit(Put(SECRET, b"value"))
         assert new.stale == {SECRET + "0"}
         assert (await stored(inner)).startswith(b"k8s:enc:aesgcm:v1:two:")
-        back = EncryptedStorage(inner, configuration(tmp_path, "identity", "aesgcm:two"))
+        back = encrypted(inner, configuration(tmp_path, "identity", "aesgcm:two"))
         assert await stored(back) == b"value"
         assert back.stale == {SECRET}
 
@@ -129,9 +136,9 @@ def test_what_no_key_opens_is_neither_served_nor_lost(
 ) -> None:
     async def scenario() -> None:
         inner = MemoryStorage()
-        await EncryptedStorage(inner, configuration(tmp_path, written)).commit(Put(SECRET, b"value"))
+        await encrypted(inner, configuration(tmp_path, written)).commit(Put(SECRET, b"value"))
         raw = await stored(inner)
-        storage = EncryptedStorage(inner, configuration(tmp_path, *read))
+        storage = encrypted(inner, configuration(tmp_path, *read))
         for attempt in (storage.read(SECRET), storage.scan("/registry/")):
             with pytest.raises(Unavailable) as caught:
                 await attempt
@@ -148,7 +155,7 @@ def test_what_no_key_opens_is_neither_served_nor_lost(
 def test_a_key_of_the_same_name_but_other_bytes_or_a_flipped_bit_opens_nothing(tmp_path: Path, kind: str) -> None:
     async def scenario() -> None:
         inner = MemoryStorage()
-        storage = EncryptedStorage(inner, configuration(tmp_path, f"{kind}:one"))
+        storage = encrypted(inner, configuration(tmp_path, f"{kind}:one"))
         await storage.commit(Put(SECRET, b"value"))
         raw = await stored(inner)
         await inner.commit(Put(SECRET, raw[:-1] + bytes([raw[-1] ^ 1])))
@@ -163,7 +170,7 @@ def test_a_value_moved_to_another_place_is_not_accepted(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         inner = MemoryStorage()
-        storage = EncryptedStorage(inner, configuration(tmp_path, "aesgcm:one"))
+        storage = encrypted(inner, configuration(tmp_path, "aesgcm:one"))
         await storage.commit(Put(SECRET, b"value"))
         await inner.commit(Put(SECRET + "2", await stored(inner)))
         with pytest.raises(Unavailable):
@@ -176,7 +183,7 @@ def test_what_another_server_deleted_is_not_remembered_as_stale(tmp_path: Path) 
     async def scenario() -> None:
         inner = MemoryStorage()
         written = await inner.commit(Put(SECRET, b"plain"))
-        storage = EncryptedStorage(inner, configuration(tmp_path, "aesgcm:one", "identity"))
+        storage = encrypted(inner, configuration(tmp_path, "aesgcm:one", "identity"))
         events = storage.watch("/registry/", written - 1)
         await anext(events)
         assert storage.stale == {SECRET}
@@ -189,7 +196,7 @@ def test_what_another_server_deleted_is_not_remembered_as_stale(tmp_path: Path) 
 
 def test_events_and_conflicts_come_decrypted(tmp_path: Path) -> None:
     async def scenario() -> None:
-        storage = EncryptedStorage(MemoryStorage(), configuration(tmp_path, "aesgcm:one"))
+        storage = encrypted(MemoryStorage(), configuration(tmp_path, "aesgcm:one"))
         first = await storage.commit(Put(SECRET, b"1"))
         await storage.commit(Put(SECRET, b"2"), first)
         with pytest.raises(Conflict) as caught:
@@ -253,7 +260,30 @@ HEAD = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n"
             HEAD + "resources: [{resources: [s], providers: [{aesgcm: {keys: [{name: k, secret: aGk=}]}}]}]",
             "resources[0].providers[0].aesgcm.keys[0].secret: has 2 bytes, aesgcm needs 16 or 24 or 32",
         ),
-        (HEAD + "resources: [{resources: [s], providers: [{kms: {}}]}]", "resources[0].providers[0].kms: is not"),
+        (
+            HEAD + "resources: [{resources: [s], providers: [{kms: {}}]}]",
+            "resources[0].providers[0].kms.apiVersion: 'v1'",
+        ),
+        *(
+            (
+                f"{HEAD}resources: [{{resources: [s], providers: [{{kms: {{apiVersion: v2, {fields}}}}}]}}]",
+                f"resources{place}",
+            )
+            for fields, place in (
+                ("endpoint: 'unix:///k'", "[0].providers[0].kms.name: required"),
+                ("name: 'a:b'", "[0].providers[0].kms.name: 'a:b': must hold no colon"),
+                ("name: a, endpoint: 'tcp://k'", "[0].providers[0].kms.endpoint: 'tcp://k': must name a unix socket"),
+                ("name: a, endpoint: 'unix:///'", "[0].providers[0].kms.endpoint: 'unix:///'"),
+                ("name: a, endpoint: 'unix:///k', timeout: 0s", "[0].providers[0].kms.timeout: must be more than 0"),
+                ("name: a, endpoint: 'unix:///k', cachesize: 5", "[0].providers[0].kms.cachesize: does not go"),
+            )
+        ),
+        (
+            HEAD
+            + "resources:\n"
+            + 2 * "- {resources: [s], providers: [{kms: {apiVersion: v2, name: a, endpoint: 'unix:///k'}}]}\n",
+            "resources: the kms plugin 'a' is named twice",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_never_with_the_key(tmp_path: Path, text: str, place: str) -> None:
@@ -281,7 +311,7 @@ def test_the_database_holds_no_plaintext_anywhere(tmp_path: Path) -> None:
     async def scenario() -> None:
         encryption = configuration(tmp_path, "aescbc:one", resources="[secrets]")
         inner = await SqliteStorage.open(tmp_path / "store.db")
-        async with ControlPlane(storage=EncryptedStorage(inner, encryption)) as plane:
+        async with ControlPlane(storage=encrypted(inner, encryption)) as plane:
             await plane.add(_secret(words[0]))
             await plane.client.update(core.SECRET, _secret(words[1]))
             files = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
@@ -289,7 +319,7 @@ def test_the_database_holds_no_plaintext_anywhere(tmp_path: Path) -> None:
             for word in words:
                 assert word.encode() not in files
                 assert base64.b64encode(word.encode()) not in files
-        again = ControlPlane(storage=EncryptedStorage(await SqliteStorage.open(tmp_path / "store.db"), encryption))
+        again = ControlPlane(storage=encrypted(await SqliteStorage.open(tmp_path / "store.db"), encryption))
         await again.server.start()
         found = again.server.objects.cached(core.SECRET, "s", "default")
         assert found is not None
@@ -306,7 +336,7 @@ def test_writing_the_same_again_migrates(tmp_path: Path) -> None:
         async with ControlPlane(storage=inner) as plane:
             await plane.add(_secret("word"))
             # The store is used again with encryption; the first server has gone.
-            storage = EncryptedStorage(inner, configuration(tmp_path, "aesgcm:one", "identity"))
+            storage = encrypted(inner, configuration(tmp_path, "aesgcm:one", "identity"))
             again = ControlPlane(storage=storage)
             again.server.backend.stale = storage.stale
             await again.server.start()
@@ -324,7 +354,7 @@ def test_writing_the_same_again_migrates(tmp_path: Path) -> None:
 def test_a_server_without_the_configuration_does_not_start_on_encrypted_objects(tmp_path: Path) -> None:
     async def scenario() -> None:
         inner = MemoryStorage()
-        storage = EncryptedStorage(inner, configuration(tmp_path, "aesgcm:one"))
+        storage = encrypted(inner, configuration(tmp_path, "aesgcm:one"))
         async with ControlPlane(storage=storage) as plane:
             await plane.add(_secret("word"))
             blind = ControlPlane(storage=inner)

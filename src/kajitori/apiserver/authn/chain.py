@@ -66,6 +66,10 @@ class AuthenticatorChain:
         self._remembered = remembered
         self._proxies = proxies
 
+    def use(self, tokens: Sequence[TokenAuthenticator]) -> None:
+        """From now on these know tokens, and no others."""
+        self._tokens = tuple(tokens)
+
     def known(self, credentials: Credentials) -> User | None:
         if credentials.certificate is not None and (user := self._certified(credentials)) is not None:
             return user

@@ -30,24 +30,16 @@ class AuthenticationSettings:
     """Whose client certificates count."""
 
 
-def remote_authenticators(
-    settings: AuthenticationSettings, audiences: Sequence[str], clock: Clock
-) -> list[TokenAuthenticator]:
-    """Those that ask other servers, in upstream's order. Raises BadConfiguration."""
+def id_tokens(issuers: Sequence[Any], audiences: Sequence[str], clock: Clock) -> list[TokenAuthenticator]:
+    """One authenticator an `oidc.tokens.Issuer`."""
     found: list[TokenAuthenticator] = []
-    if settings.issuers:
+    if issuers:
         from kajitori.apiserver.authn.oidc.keys import IssuerKeys, https_fetch
         from kajitori.apiserver.authn.oidc.tokens import IdTokens
 
-        for issuer in settings.issuers:
+        for issuer in issuers:
             keys = IssuerKeys(issuer.url, issuer.discovery_url, https_fetch(issuer.authority, clock), clock)
             found.append(IdTokens(issuer, keys, audiences, clock))
-    if settings.webhook is not None:
-        from kajitori.apiserver.authn.webhook import WebhookTokens
-        from kajitori.apiserver.remote import ReviewCaller
-
-        caller = ReviewCaller(settings.webhook, clock)
-        found.append(WebhookTokens(caller, audiences, clock, settings.webhook_cache_s))
     return found
 
 

@@ -1,6 +1,6 @@
 """authorization.k8s.io: asking beforehand what a request would be told, about oneself or (with the right to) others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kajitori.api import authorization
 from kajitori.api.errors import BadRequest, Invalid
@@ -21,7 +21,7 @@ _NO_KIND = ""
 class AccessReviews:
     """`handlers` answers the four kinds. Who may ask about others is the RBAC of these kinds themselves."""
 
-    def __init__(self, authorizer: Authorizer, rbac: RbacAuthorizer, *, incomplete: str = "") -> None:
+    def __init__(self, authorizer: Authorizer, rbac: RbacAuthorizer, incomplete: Callable[[], str] = str) -> None:
         """`incomplete` says why the rules of RBAC are not all: another authorizer cannot list its own."""
         self._authorizer = authorizer
         self._incomplete = incomplete
@@ -76,10 +76,10 @@ class AccessReviews:
             "nonResourceRules": [
                 {"verbs": sorted(rule.verbs), "nonResourceURLs": sorted(rule.paths)} for rule in rules if rule.paths
             ],
-            "incomplete": bool(self._incomplete),
+            "incomplete": bool(self._incomplete()),
         }
-        if self._incomplete:
-            status["evaluationError"] = self._incomplete
+        if why := self._incomplete():
+            status["evaluationError"] = why
         return answer(context, {**review, "spec": {}, "status": status}, 201)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kajitori.apiserver.authn.settings import GROUP, VERSIONS, Compile
-from kajitori.apiserver.authz.union import Always, PrivilegedGroup, UnionAuthorizer
+from kajitori.apiserver.authz.union import Always, PrivilegedGroup
 from kajitori.apiserver.authz.webhook import Condition, WebhookAuthorizer, WebhookPolicy
 from kajitori.apiserver.configuration import BadConfiguration, Section
 from kajitori.apiserver.interfaces import Authorizer, Verdict
@@ -41,18 +41,21 @@ class AuthorizationSettings:
         return NO_RULES if any(isinstance(step, Webhook) for step in self.steps) else ""
 
 
-def build_authorizer(
+def build_authorizers(
     settings: AuthorizationSettings, in_memory: Mapping[str, Authorizer], clock: Clock
-) -> UnionAuthorizer:
-    """`in_memory` holds Node and RBAC. system:masters come first, whatever is configured. Raises BadConfiguration."""
+) -> tuple[list[Authorizer], list[ReviewCaller]]:
+    """The authorizers in their order, and what has to be closed when they are not used any more. `in_memory` holds Node
+    and RBAC. system:masters come first, whatever is configured. Raises BadConfiguration."""
     authorizers: list[Authorizer] = [PrivilegedGroup()]
+    callers: list[ReviewCaller] = []
     for step in settings.steps:
         if isinstance(step, Webhook):
             caller = ReviewCaller(step.kubeconfig, clock, step.timeout_s)
+            callers.append(caller)
             authorizers.append(WebhookAuthorizer(caller, clock, step.policy))
         else:
             authorizers.append(in_memory.get(step) or _ALWAYS[step])
-    return UnionAuthorizer(authorizers)
+    return authorizers, callers
 
 
 def steps_of_modes(modes: Sequence[str], webhook: Webhook | None) -> tuple[Step, ...]:

@@ -18,6 +18,10 @@ class UnionAuthorizer:
     def __init__(self, authorizers: Sequence[Authorizer]) -> None:
         self._authorizers = tuple(authorizers)
 
+    def use(self, authorizers: Sequence[Authorizer]) -> None:
+        """From now on these decide, and no others."""
+        self._authorizers = tuple(authorizers)
+
     def authorize(self, attributes: Attributes) -> tuple[Verdict, str]:
         reasons = []
         for authorizer in self._authorizers:

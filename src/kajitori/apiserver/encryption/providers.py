@@ -2,10 +2,11 @@
 
 Formats are upstream's, so that a store can be moved: `k8s:enc:aescbc:v1:<key>:` + 16 bytes IV + AES-CBC with PKCS#7,
 `k8s:enc:aesgcm:v1:<key>:` + 12 bytes nonce + AES-GCM (the record's key in the store is authenticated too),
-`k8s:enc:secretbox:v1:<key>:` + 24 bytes nonce + XSalsa20-Poly1305.
+`k8s:enc:secretbox:v1:<key>:` + 24 bytes nonce + XSalsa20-Poly1305. Those of `kms` are in `envelope.py`.
 """
 
 import os
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -20,18 +21,41 @@ class WrongKey(Exception):
     """A value was not made with this key, or was damaged."""
 
 
+class CannotSeal(Exception):
+    """Nothing can be encrypted now; the message names the provider, the reason and the remedy."""
+
+
+class Locked(Exception):
+    """A value can be opened after `unlock`, which asks elsewhere for the key and raises WrongKey."""
+
+    def __init__(self, unlock: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self.unlock = unlock
+
+
 class Provider(Protocol):
     @property
     def prefix(self) -> bytes:
         """How its values begin; empty for identity."""
 
-    def seal(self, value: bytes, place: bytes) -> bytes: ...
+    def seal(self, value: bytes, place: bytes) -> bytes:
+        """Raises CannotSeal."""
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
-        """`sealed` is what follows the prefix. Raises WrongKey."""
+        """`sealed` is what follows the prefix. Raises WrongKey, Locked."""
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether what follows the prefix was encrypted with what is encrypted with now."""
 
 
-class Identity:
+class _OneKey:
+    """The prefix tells the key."""
+
+    def is_current(self, sealed: bytes) -> bool:
+        return True
+
+
+class Identity(_OneKey):
     prefix = b""
 
     def seal(self, value: bytes, place: bytes) -> bytes:
@@ -41,7 +65,7 @@ class Identity:
         return sealed
 
 
-class AesCbc:
+class AesCbc(_OneKey):
     """Not authenticated: a bit flipped in the store may go unnoticed. Upstream recommends aesgcm or secretbox."""
 
     KEY_BYTES = (16, 24, 32)
@@ -65,7 +89,7 @@ class AesCbc:
             raise WrongKey("the padding is wrong") from error
 
 
-class AesGcm:
+class AesGcm(_OneKey):
     """Random nonces: rotate the key before 200,000 writes, as upstream says."""
 
     KEY_BYTES = (16, 24, 32)
@@ -85,7 +109,7 @@ class AesGcm:
             raise WrongKey("the authentication tag is wrong") from error
 
 
-class SecretBox:
+class SecretBox(_OneKey):
     KEY_BYTES = (32,)
 
     def __init__(self, name: str, key: bytes) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kajitori.api.times import parse_timestamp
+from kajitori.kit.inotify import DirectoryWatch
 from kajitori.kubelet.log_lines import LogEntry, parse_line
 from kajitori.kubelet.server.http_messages import Request
-from kajitori.kubelet.server.inotify import DirectoryWatch
 
 CHUNK_BYTES = 64 * 1024
 

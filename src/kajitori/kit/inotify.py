@@ -1,4 +1,4 @@
-"""inotify(7): being told that a directory's files grew, moved or appeared."""
+"""inotify(7): being told that the files of directories grew, moved or appeared."""
 
 import asyncio
 import ctypes
@@ -15,15 +15,17 @@ EVENTS_BYTES = 64 * 1024
 class DirectoryWatch:
     """`wait` returns once for any number of changes since the last time."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, *directories: Path) -> None:
+        """Raises OSError."""
         libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor = libc.inotify_init1(IN_CLOEXEC | IN_NONBLOCK)
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "inotify: too many watches on this machine")
         mask = IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
-        if libc.inotify_add_watch(self._descriptor, os.fsencode(directory), mask) < 0:
-            os.close(self._descriptor)
-            raise OSError(ctypes.get_errno(), f"cannot watch {directory}")
+        for directory in directories:
+            if libc.inotify_add_watch(self._descriptor, os.fsencode(directory), mask) < 0:
+                os.close(self._descriptor)
+                raise OSError(ctypes.get_errno(), f"cannot watch {directory}")
         self._changed = asyncio.Event()
         asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
 
