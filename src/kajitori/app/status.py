@@ -74,7 +74,7 @@ def show_status(data_dir: Path, output: str) -> int:
 def read_status(layout: Layout, record: ClusterRecord) -> ClusterStatus:
     running = is_running(layout)
     parts = [_part_status(layout, part.name) for part in parts_of(record)]
-    api, nodes = asyncio.run(_ask_api(layout, record)) if running else ("stopped", {})
+    api, nodes = asyncio.run(_ask_api(layout)) if running else ("stopped", {})
     for name in record.node_names:
         nodes.setdefault(name, "unknown")
     return ClusterStatus(
@@ -89,7 +89,7 @@ def _part_status(layout: Layout, name: str) -> PartStatus:
     return PartStatus(name, is_part(state.pid, layout), state.pid, state.started, state.restarts)
 
 
-async def _ask_api(layout: Layout, record: ClusterRecord) -> tuple[str, dict[str, str]]:
+async def _ask_api(layout: Layout) -> tuple[str, dict[str, str]]:
     try:
         client = HttpClient(read_kubeconfig(layout.kubeconfig), SystemClock())
     except KubeconfigError as error:

@@ -63,7 +63,7 @@ class ContainerStarter:
         except RuntimeFailure as error:
             raise StartProblem("ImageInspectError", str(error), CONFIG_RETRY_S) from None
         try:
-            resolved = await self._resolve(pod, container, action, name, image, sandbox)
+            resolved = await self._resolve(pod, container, action, name, image)
         except (ConfigProblem, WrongSubPath, StatusError, Disconnected, OSError, KeyError) as error:
             text = str(error)
             tell("Warning", "Failed", f"Error: {text}")
@@ -93,7 +93,7 @@ class ContainerStarter:
         return container_id
 
     async def _resolve(
-        self, pod: Object, container: Object, action: StartContainer, name: str, image: ImageRecord, box: SandboxRecord
+        self, pod: Object, container: Object, action: StartContainer, name: str, image: ImageRecord
     ) -> Resolved:
         environment = await self._environment(pod, container)
         message_file = self._message_file(pod, container)

@@ -71,9 +71,6 @@ class Configuration:
                 return schema
         return next(obj for obj in self._mandatory if obj["kind"] == "FlowSchema" and name_of(obj) == "catch-all")
 
-    def is_level(self, name: str) -> bool:
-        return name in self.levels
-
 
 def level_name(schema: Object) -> str:
     return str((schema["spec"].get("priorityLevelConfiguration") or {}).get("name") or "")
