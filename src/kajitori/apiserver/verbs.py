@@ -45,6 +45,18 @@ async def _create(backend: Backend, context: RequestContext) -> Response:
     return await _shown(backend, context, await creating.create(backend, context), 201)
 
 
+async def _watch(backend: Backend, context: RequestContext) -> Response:
+    if "upgrade" not in context.headers:
+        return await reading.watch(backend, context)
+    from kajitori.apiserver.streams import messages  # only browsers need it
+
+    agreement = messages.agree_on_events(context)
+    response = await reading.watch(backend, context)
+    if agreement is None or response.source is None:
+        return response
+    return await messages.tell_events(context, agreement, response.source)
+
+
 async def _update(backend: Backend, context: RequestContext) -> Response:
     status, body = await updating.update(backend, context)
     return await _shown(backend, context, body, status)
@@ -82,7 +94,7 @@ async def _delete_collection(backend: Backend, context: RequestContext) -> Respo
 _VERBS: dict[str, Verb] = {
     "get": reading.get,
     "list": reading.list_objects,
-    "watch": reading.watch,
+    "watch": _watch,
     "create": _create,
     "update": _update,
     "patch": _patch,

@@ -22,6 +22,11 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
+def is_token(protocol: str) -> bool:
+    """Whether a name among the WebSocket protocols is how a browser sends its bearer token."""
+    return protocol.startswith(_TOKEN_PROTOCOL)
+
+
 def wants_upgrade(context: RequestContext) -> bool:
     tokens = (token.strip().lower() for token in context.headers.get("connection", "").split(","))
     return "upgrade" in tokens and bool(context.headers.get("upgrade"))
@@ -36,7 +41,7 @@ def forwarded_headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
     }
     if protocols := kept.get("sec-websocket-protocol"):
         names = [name.strip() for name in protocols.split(",")]
-        kept["sec-websocket-protocol"] = ", ".join(n for n in names if not n.startswith(_TOKEN_PROTOCOL))
+        kept["sec-websocket-protocol"] = ", ".join(n for n in names if not is_token(n))
     return {"host": host, **kept}
 
 
