@@ -46,12 +46,14 @@ from kajitori.apiserver.bootstrap.cluster import ClusterFacts
 from kajitori.apiserver.bootstrap.policy import node_rules
 from kajitori.apiserver.exposition import Family
 from kajitori.apiserver.extension import Extension
+from kajitori.apiserver.health import Check
 from kajitori.apiserver.http_types import Handler, HandlerKey, RestHooks
 from kajitori.apiserver.interfaces import AdmissionPlugin, Authorizer, Objects
 from kajitori.apiserver.pki import Pki
 from kajitori.apiserver.special import definitions
 from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.certificate_signer import CertificateSigner
+from kajitori.apiserver.special.component_status import ComponentStatuses
 from kajitori.apiserver.special.evictions import Evictions
 from kajitori.apiserver.special.legacy_tokens import LegacyTokens
 from kajitori.apiserver.special.service_claims import ServiceClaims
@@ -94,6 +96,8 @@ class SecurityConfig:
     token_lifetime_max_s: int | None = None
     authentication: AuthenticationSettings = field(default_factory=AuthenticationSettings)
     authorization: AuthorizationSettings = field(default_factory=AuthorizationSettings)
+    components: Mapping[str, Check] = field(default_factory=dict)
+    """How the parts beside this server are, for componentstatuses."""
     auditor: Auditor | None = None
     plugins_on: frozenset[str] = frozenset()
     plugins_off: frozenset[str] = frozenset()
@@ -199,6 +203,7 @@ def build(
         **PodStreams(objects, kubelets, authorizer).handlers(),
         **Proxies(objects, kubelets, endpoints).handlers(),
         **ResourceMetrics(objects, kubelets, clock).handlers(),
+        **ComponentStatuses(config.components).handlers(),
     }
     return Security(
         access=access,

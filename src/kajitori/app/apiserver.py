@@ -13,6 +13,7 @@ from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.http.tls import ServingTls, TlsSettings
 from kajitori.apiserver.server import ApiServer
 from kajitori.app.apiserver_settings import ServerSettings, read_settings
+from kajitori.app.components import component_checks
 from kajitori.app.encrypted import encrypted_storage
 from kajitori.app.flags import Flags
 from kajitori.app.layout import Layout
@@ -94,6 +95,7 @@ async def _serve(
         record.port,
         has_ingress=bool(record.nodes) and "ingress" not in record.disable,
         has_volumes=bool(record.nodes or record.simulated_nodes),
+        components=component_checks(layout, record, server.health.live["etcd"], clock),
     )
     config = settings.applied(own)
     reloads = Reloads(settings, encrypted, clock)
