@@ -197,6 +197,22 @@ def test_a_jobs_template_is_fixed_once_it_has_begun():
     assert batch.JOB.validate_update(new, old) == []
     old["status"] = {"startTime": "2026-01-01T00:00:00Z"}
     assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template"]
+    old["status"]["conditions"] = [{"type": "Suspended", "status": "True"}]
+    assert batch.JOB.validate_update(new, old) == []
+    old["status"]["active"] = 1
+    assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template"]
+
+
+def test_a_resting_job_may_be_given_other_resources_and_nothing_else():
+    old, new = job(suspend=True), job(suspend=True)
+    new["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
+    assert batch.JOB.validate_update(new, old) == []
+    new["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": {}}
+    assert batch.JOB.validate_update(new, old) == []
+    new["spec"]["template"]["spec"]["affinity"]["podAffinity"] = {}
+    assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template.spec"]
+    old["spec"]["suspend"] = False
+    assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template"]
 
 
 def test_an_indexed_job_is_elastic_only_in_tandem():

@@ -13,7 +13,7 @@ from kajitori.api.field_errors import (
     too_long,
     too_many,
 )
-from kajitori.api.meta import Object
+from kajitori.api.meta import Object, condition_is
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
     Errors,
@@ -218,9 +218,10 @@ def _job_update(new: Object, old: Object, status: Object) -> Errors:
     yield from _completions_update(new, old)
     yield from same_as_before("spec.selector", new.get("selector"), old.get("selector"))
     after, before = new.get("template") or {}, old.get("template") or {}
-    if old.get("suspend") and not status.get("startTime"):
-        after, before = _without_scheduling(after), _without_scheduling(before)
-    if after != before:
+    if _rests(old, status):
+        if _without_resources(after) != _without_resources(before):
+            yield invalid("spec.template.spec", after.get("spec"), "field is immutable")
+    elif after != before:
         yield invalid("spec.template", new.get("template"), "field is immutable")
     for name in _IMMUTABLE:
         yield from same_as_before(f"spec.{name}", new.get(name), old.get(name))
@@ -237,12 +238,23 @@ def _completions_update(new: Object, old: Object) -> Errors:
         yield invalid("spec.completions", after, "can only be modified in tandem with spec.parallelism")
 
 
-def _without_scheduling(template: Object) -> Object:
-    """A job that has not begun may still be told where to run (KEP-2926)."""
-    metadata = {k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")}
+def _rests(spec: Object, status: Object) -> bool:
+    """Suspended, and either not begun or known to have no pods any more."""
+    if not spec.get("suspend") or status.get("active"):
+        return False
+    return not status.get("startTime") or condition_is({"status": status}, "Suspended")
+
+
+def _without_resources(template: Object) -> Object:
+    """What must stay of a resting job's pods: it may be told where to run, and with how much (KEP-2926, KEP-5440)."""
     directives = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
     spec = {k: v for k, v in (template.get("spec") or {}).items() if k not in directives}
-    return {"metadata": metadata, "spec": spec}
+    affinity = (template.get("spec") or {}).get("affinity") or {}
+    if elsewhere := {k: v for k, v in affinity.items() if k != "nodeAffinity"}:
+        spec["affinity"] = elsewhere
+    for name in ("containers", "initContainers"):
+        spec[name] = [{k: v for k, v in c.items() if k != "resources"} for c in spec.get(name) or ()]
+    return spec
 
 
 def validate_cron_job(cron_job: Object) -> list[FieldError]:
