@@ -2,6 +2,7 @@
 
 import orjson
 import pytest
+import yaml
 
 from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP, EVENT
@@ -86,6 +87,21 @@ def test_metadata_alone(in_cluster):
         assert set(listed["items"][0]) == {"kind", "apiVersion", "metadata"}
         _, _, body = await get(plane, f"{MAPS}/a", PARTIAL)
         assert orjson.loads(body)["kind"] == "PartialObjectMetadata"
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/yaml"])
+def test_items_of_a_built_in_kind_do_not_say_what_they_are(in_cluster, accept):
+    async def scenario(plane):
+        await fill(plane)
+        _, _, body = await get(plane, MAPS, accept)
+        listed = yaml.safe_load(body)
+        assert (listed["kind"], listed["apiVersion"]) == ("ConfigMapList", "v1")
+        assert [item["metadata"]["name"] for item in listed["items"]] == ["a", "b"]
+        assert set(listed["items"][0]) == {"metadata", "data"}
+        path = MAPS.replace("configmaps", "secrets")
+        assert orjson.loads((await get(plane, path, "application/json"))[2])["items"] == []
 
     in_cluster(scenario)
 

@@ -1,6 +1,6 @@
 """An object or a list in the form that was asked for: as stored, as a table, or its metadata alone."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import orjson
 
@@ -59,7 +59,7 @@ def list_response(
     kind = resource.list_kind or f"{resource.kind}List"
     if accept.plain:
         top = {"kind": kind, "apiVersion": resource.api_version, "metadata": metadata}
-        return Response(200, orjson.dumps(top)[:-1] + b',"items":[' + b",".join(bodies) + b"]}")
+        return Response(200, orjson.dumps(top)[:-1] + b',"items":[' + _joined(resource, bodies) + b"]}")
     items = [orjson.loads(body) for body in bodies]
     if accept.form is Form.TABLE:
         document = table_of(resource, items, accept.version, now_s, include=include)
@@ -72,8 +72,31 @@ def list_response(
             "items": [_metadata_only(item, accept.version) for item in items],
         }
     else:
+        if not _custom(resource):
+            items = [_untyped(item) for item in items]
         document = {"kind": kind, "apiVersion": resource.api_version, "metadata": metadata, "items": items}
     return Response(200, encode_document(document, accept), accept.content_type)
+
+
+def _custom(resource: Resource) -> bool:
+    """The items of a list of these say what they are; those of built-in kinds leave that to the list, as upstream."""
+    return resource.schema is not None
+
+
+def _untyped(obj: Object) -> Object:
+    return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+
+
+def _joined(resource: Resource, bodies: Sequence[bytes]) -> bytes:
+    if _custom(resource) or not bodies:
+        return b",".join(bodies)
+    head = head_of(resource)
+    after = len(head)
+    bare = [
+        memoryview(body)[after:] if body.startswith(head) else orjson.dumps(_untyped(orjson.loads(body)))[1:]
+        for body in bodies
+    ]
+    return b"{" + b",{".join(bare)
 
 
 def _starts(resource: Resource) -> Callable[[bytes], bool]:
