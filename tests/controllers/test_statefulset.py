@@ -133,6 +133,36 @@ def test_the_retention_policy_says_who_owns_a_claim(
     assert [o["kind"] for o in claim_owners(statefulset, claim, victim, condemned=condemned)] == expected
 
 
+def owner(kind: str, name: str, uid: str, **more: Any) -> dict[str, Any]:
+    api_version = "apps/v1" if kind == "StatefulSet" else "v1"
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, **more}
+
+
+OURS = owner("StatefulSet", "db", "s1", controller=True, blockOwnerDeletion=True)
+OTHER = owner("ConfigMap", "x", "c1")
+RIVAL = owner("StatefulSet", "other", "s9", controller=True)
+EARLIER = owner("StatefulSet", "db", "s0", controller=True)
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        ([], [OURS]),
+        ([owner("StatefulSet", "db", "s1")], [OURS]),
+        ([OTHER], [OTHER, OURS]),
+        ([RIVAL], [RIVAL]),
+        ([EARLIER], [EARLIER]),
+        ([OURS, RIVAL], [RIVAL]),
+    ],
+)
+def test_a_claim_that_something_else_controls_is_left_to_it(
+    present: list[dict[str, Any]], expected: list[dict[str, Any]]
+) -> None:
+    statefulset = make_set(persistentVolumeClaimRetentionPolicy={"whenDeleted": "Delete"})
+    claim = {"metadata": {"name": "data-db-1", "ownerReferences": present}}
+    assert claim_owners(statefulset, claim, {"metadata": {"name": "db-1", "uid": "p1"}}, condemned=False) == expected
+
+
 def images(loops: Any) -> list[str]:
     return [p["spec"]["containers"][0]["image"] for p in loops.api.all(POD)]
 

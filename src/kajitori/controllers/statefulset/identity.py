@@ -90,21 +90,30 @@ def make_claims(statefulset: Object, ordinal: int) -> list[Object]:
 
 
 def claim_owners(statefulset: Object, claim: Object, pod: Object | None, *, condemned: bool) -> list[Object]:
-    """Who should own a claim, so that it is collected when the retention policy says so (KEP-1847)."""
+    """Who should own a claim, so that it is collected when the retention policy says so (KEP-1847). A claim that an
+    earlier set or pod of the same name owns stays as it is, and one that something else controls is not taken over."""
     policy = statefulset["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
-    ours = {uid_of(statefulset)} | ({uid_of(pod)} if pod is not None else set())
-    names = {("StatefulSet", name_of(statefulset))} | ({("Pod", name_of(pod))} if pod is not None else set())
-    owners = [
-        o
-        for o in claim["metadata"].get("ownerReferences") or ()
-        if o["uid"] not in ours and (o["kind"], o["name"]) not in names
-    ]
+    present = list(claim["metadata"].get("ownerReferences") or ())
+    ours = {("apps", "StatefulSet", name_of(statefulset)): uid_of(statefulset)}
+    if pod is not None:
+        ours["", "Pod", name_of(pod)] = uid_of(pod)
+    if any(ours.get(_named(o), o["uid"]) != o["uid"] for o in present):
+        return present
+    owners = [o for o in present if _named(o) not in ours]
+    if any(o.get("controller") for o in owners):
+        return owners
     if policy.get("whenScaled") == "Delete" and condemned and pod is not None:
         owners.append(_owner("v1", "Pod", pod))
     elif policy.get("whenDeleted") == "Delete":
-        owners.append(_owner("apps/v1", "StatefulSet", statefulset) | {"controller": True})
+        owners.append(_owner("apps/v1", "StatefulSet", statefulset))
     return owners
 
 
+def _named(owner: Object) -> tuple[str, str, str]:
+    group = owner["apiVersion"].rpartition("/")[0]
+    return group, owner["kind"], owner["name"]
+
+
 def _owner(api_version: str, kind: str, obj: Object) -> Object:
-    return {"apiVersion": api_version, "kind": kind, "name": name_of(obj), "uid": uid_of(obj)}
+    owner = {"apiVersion": api_version, "kind": kind, "name": name_of(obj), "uid": uid_of(obj)}
+    return owner | {"controller": True, "blockOwnerDeletion": True}
