@@ -13,6 +13,7 @@ import orjson
 
 from kajitori.api.meta import Object
 from kajitori.apiserver.configuration import BadConfiguration
+from kajitori.apiserver.json_object import json_object
 from kajitori.client.interface import Disconnected
 from kajitori.client.kubeconfig import KubeconfigError, read_kubeconfig
 from kajitori.client.transport import Transport, TransportSettings
@@ -66,12 +67,9 @@ class ReviewCaller:
 
 def _document(body: bytes) -> Object:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Unanswered(f"the answer is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Unanswered("the answer is no object")
-    return document
+        return json_object(body)
+    except ValueError as error:
+        raise Unanswered(str(error)) from error
 
 
 class Answers(Generic[T]):

@@ -6,10 +6,9 @@ Of each APIService are kept: one APIVersionDiscovery, one OpenAPI version 2 docu
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
-
 from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object
+from kajitori.apiserver.json_object import json_object
 
 Fetch = Callable[[str, dict[str, str]], Awaitable[tuple[int, dict[str, str], bytes]]]
 """A GET of a path with headers: status, headers, body."""
@@ -67,7 +66,7 @@ class RemoteDocuments:
             return
         found = None
         if status == 200 and "apigroupdiscoverylist" in answered.get("content-type", "").lower().replace("as=", ""):
-            found = _version_in(_object(body), self._group, self._version) or {"version": self._version}
+            found = _version_in(json_object(body), self._group, self._version) or {"version": self._version}
             self._discovery_tag = answered.get("etag", "")
         else:
             self._discovery_tag = ""
@@ -75,7 +74,7 @@ class RemoteDocuments:
             status, _, body = await fetch(path, _JSON)
             if status != 200:
                 raise StatusError(f"{path} answered {status}")
-            resources = from_resource_list(_object(body), self._group, self._version)
+            resources = from_resource_list(json_object(body), self._group, self._version)
             found = {"version": self._version, "resources": resources}
         self._discovery = {key: value for key, value in found.items() if key != "freshness"}
         self._stale = False
@@ -88,7 +87,7 @@ class RemoteDocuments:
         if status != 200:
             self.openapi, self.openapi_tag = None, ""
             return
-        whole = _object(body)
+        whole = json_object(body)
         root = f"/apis/{self._group}/{self._version}"
         ours = ("definitions", "paths", "swagger")
         self.openapi = {key: whole[key] for key in ours if isinstance(whole.get(key), dict | str)}
@@ -98,19 +97,9 @@ class RemoteDocuments:
 
     async def _refresh_v3(self, fetch: Fetch) -> None:
         status, _, body = await fetch("/openapi/v3", _JSON)
-        paths = _object(body).get("paths") if status == 200 else None
+        paths = json_object(body).get("paths") if status == 200 else None
         found = paths.get(f"apis/{self._group}/{self._version}") if isinstance(paths, dict) else None
         self.openapi_v3 = found if isinstance(found, dict) else None
-
-
-def _object(body: bytes) -> Object:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"the answer is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError("the answer is not a JSON object")
-    return found
 
 
 def _version_in(document: Object, group: str, version: str) -> Object | None:

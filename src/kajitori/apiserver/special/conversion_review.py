@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from kajitori.api.meta import Object
+from kajitori.apiserver.json_object import json_object
 from kajitori.apiserver.rest.metadata import validate_annotations, validate_labels
 
 GROUP = "apiextensions.k8s.io"
@@ -46,11 +47,9 @@ def question(objects: Sequence[Object], api_version: str, uid: str, version: str
 def answer(body: bytes, uid: str, version: str) -> list[Any]:
     """The converted objects. Raises BadConversion."""
     try:
-        review = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadConversion(f"the answer is not JSON: {error}") from None
-    if not isinstance(review, dict):
-        raise BadConversion("the answer is not an object")
+        review = json_object(body)
+    except ValueError as error:
+        raise BadConversion(str(error)) from None
     if version == "v1":
         _check_kind(review)
     response = review.get("response")

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import jwt
-import orjson
 
+from kajitori.apiserver.json_object import json_object
 from kajitori.apiserver.remote import Unanswered
 from kajitori.client.interface import Disconnected
 from kajitori.client.kubeconfig import ClusterAccess
@@ -95,9 +95,6 @@ class IssuerKeys:
 
 def _object(body: bytes, url: str) -> dict[str, object]:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Unanswered(f"{url}: not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Unanswered(f"{url}: no JSON object")
-    return document
+        return json_object(body)
+    except ValueError as error:
+        raise Unanswered(f"{url}: {error}") from error
