@@ -1,6 +1,7 @@
 """The kinds of coordination.k8s.io."""
 
 from kajitori.api.columns import cluster as cluster_columns
+from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
 from kajitori.api.validation import configuration as configuration_validation
 
@@ -11,6 +12,7 @@ LEASE = Resource(
     plural="leases",
     definition="io.k8s.api.coordination.v1.Lease",
     columns=cluster_columns.LEASE,
+    default=cluster.default_lease,
     validate=configuration_validation.validate_lease,
 )
 

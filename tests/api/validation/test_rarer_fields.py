@@ -32,7 +32,7 @@ def of_volume(**source):
         ({"fc": {"targetWWNs": ["a"], "lun": 256}}, ["fc.lun: Invalid value: 256: must be between 0 and 255"]),
         ({"fc": {"targetWWNs": ["a"]}}, ["fc.lun: Required value: lun is required if targetWWNs is specified"]),
         ({"flocker": {}}, ["flocker: Required value: one of datasetName and datasetUUID is required"]),
-        ({"gcePersistentDisk": {"pdName": "p", "partition": -1}}, ["gcePersistentDisk.partition: Invalid value: -1"]),
+        ({"gcePersistentDisk": {"pdName": "p", "partition": -1}}, ["persistentDisk.partition: Invalid value: -1"]),
         (
             {"iscsi": {"targetPortal": "p", "iqn": "iqn.x", "lun": 0, "chapAuthSession": True}},
             ['iscsi.iqn: Invalid value: "iqn.x": must be valid format', "iscsi.secretRef: Required value"],

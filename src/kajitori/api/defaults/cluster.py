@@ -52,13 +52,22 @@ def _settle_pod_blocks(spec: Object) -> None:
 
 
 def default_node(node: Object) -> None:
-    _settle_pod_blocks(part(node, "spec"))
+    spec = part(node, "spec")
+    spec.pop("configSource", None)  # dynamic configuration of kubelets is gone
+    _settle_pod_blocks(spec)
     status = part(node, "status")
     fill_zero(part(status, "daemonEndpoints", "kubeletEndpoint"), Port=0)
     fill(part(status, "nodeInfo"), **dict.fromkeys(_NODE_INFO, ""))
     round_amounts(status, "capacity", "allocatable")
     if status.get("capacity") and not status.get("allocatable"):
         status["allocatable"] = dict(status["capacity"])
+
+
+def default_lease(lease: Object) -> None:
+    """Coordinated leader election is switched off in v1.36: its fields are not kept."""
+    spec = lease.get("spec") or {}
+    for field in ("strategy", "preferredHolder"):
+        spec.pop(field, None)
 
 
 def default_secret(secret: Object) -> None:

@@ -66,6 +66,8 @@ def prepare_pod(pod: Object) -> None:
 
 
 def _default_container(container: Object) -> None:
+    if lifecycle := container.get("lifecycle"):
+        lifecycle.pop("stopSignal", None)  # v1.36 has it switched off
     fill_zero(
         container,
         imagePullPolicy=default_pull_policy(container.get("image") or ""),

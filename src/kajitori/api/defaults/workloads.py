@@ -120,10 +120,14 @@ def default_job_spec(spec: Object) -> None:
         manualSelector=False,
         podReplacementPolicy="Failed" if spec.get("podFailurePolicy") is not None else "TerminatingOrFailed",
     )
+    _default_failure_policy(spec)
+    default_pod_template(part(spec, "template"))
+
+
+def _default_failure_policy(spec: Object) -> None:
     for rule in each(spec.get("podFailurePolicy") or {}, "rules"):
         for pattern in each(rule, "onPodConditions"):
             fill_zero(pattern, status="True")
-    default_pod_template(part(spec, "template"))
 
 
 def prepare_job(job: Object) -> None:
@@ -152,4 +156,5 @@ def default_cron_job(cron_job: Object) -> None:
     fill(spec, suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
     template = part(spec, "jobTemplate")
     part(template, "metadata")
+    _default_failure_policy(part(template, "spec"))
     default_pod_template(part(template, "spec", "template"))

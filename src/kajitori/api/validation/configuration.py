@@ -1,11 +1,11 @@
-"""ConfigMaps, secrets, limits, quotas, leases, events and namespaces."""
+"""ConfigMaps, secrets, limits, quotas, leases, nodes and namespaces."""
 
 import base64
 import binascii
 
 import orjson
 
-from kajitori.api.field_errors import FieldError, Verbatim, duplicate, forbidden, invalid, required, too_long
+from kajitori.api.field_errors import FieldError, InOrder, Verbatim, duplicate, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
 from kajitori.api.quantity import compare
 from kajitori.api.selectors import label_key_errors, label_value_errors
@@ -262,55 +262,6 @@ def validate_lease(lease: Object) -> list[FieldError]:
     return errors + list(not_negative("spec.leaseTransitions", spec.get("leaseTransitions")))
 
 
-_NOTE_BYTES_MAX, _NAME_BYTES_MAX = 1024, 128
-_DEFAULT_NAMESPACES = ("", "default")
-
-
-def validate_event(event: Object) -> list[FieldError]:
-    """Old-style events are taken as they come, but for their namespace."""
-    return list(_event_namespace(event, event.get("involvedObject") or {}))
-
-
-def _event_namespace(event: Object, involved: Object) -> Errors:
-    namespace, of_object = event["metadata"].get("namespace") or "", involved.get("namespace") or ""
-    path = "involvedObject.namespace"
-    if not of_object:
-        if namespace not in ("default", "kube-system"):
-            yield invalid(path, of_object, "does not match event.namespace")
-    elif of_object != namespace:
-        yield invalid(path, of_object, "does not match event.namespace")
-
-
-def validate_new_event(event: Object) -> list[FieldError]:
-    """Events of events.k8s.io must say who reports what, when, and what was done."""
-    return list(_new_event(event))
-
-
-def _new_event(event: Object) -> Errors:
-    if not event.get("eventTime"):
-        yield required("eventTime")
-    controller = event.get("reportingController") or ""
-    if not controller:
-        yield required("reportingController")
-    yield from must("reportingController", controller, label_key_errors(controller))
-    instance = event.get("reportingInstance") or ""
-    if not instance:
-        yield required("reportingInstance")
-    if len(instance) > _NAME_BYTES_MAX:
-        yield invalid("reportingInstance", "", f"can have at most {_NAME_BYTES_MAX} characters")
-    for field in ("action", "reason"):
-        text = event.get(field) or ""
-        if not text:
-            yield required(field)
-        if len(text) > _NAME_BYTES_MAX:
-            yield invalid(field, "", f"can have at most {_NAME_BYTES_MAX} characters")
-    kind = event.get("type") or ""
-    if kind not in ("Normal", "Warning"):
-        yield invalid("type", "", f"has invalid value: {kind}")
-    if len(event.get("note") or "") > _NOTE_BYTES_MAX:
-        yield invalid("message", "", f"can have at most {_NOTE_BYTES_MAX} characters")
-
-
 def validate_taints(path: str, taints: list[Object]) -> Errors:
     seen: set[tuple[str, str]] = set()
     for index, taint in enumerate(taints):
@@ -325,17 +276,20 @@ def validate_taints(path: str, taints: list[Object]) -> Errors:
         elif effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
             yield unsupported(f"{at}.effect", effect, ("NoSchedule", "PreferNoSchedule", "NoExecute"))
         if (key, effect) in seen:
-            error = duplicate(at, taint)
-            yield FieldError(error.reason, error.field, taint, "taints must be unique by key and effect pair")
+            shown = InOrder(Key=key, Value=value, Effect=effect, TimeAdded=taint.get("timeAdded"))
+            yield FieldError("FieldValueDuplicate", at, shown, "taints must be unique by key and effect pair")
         seen.add((key, effect))
 
 
 def validate_node(node: Object) -> list[FieldError]:
-    return list(_node(node.get("spec") or {}))
+    return list(_node(node.get("spec") or {}, node.get("status") or {}))
 
 
-def _node(spec: Object) -> Errors:
+def _node(spec: Object, status: Object) -> Errors:
     yield from validate_taints("metadata.taints", spec.get("taints") or [])
+    for field in ("capacity", "allocatable"):
+        for name, quantity in sorted((status.get(field) or {}).items()):
+            yield from resource_amount(f"status.{field}.{name}", name, quantity)
     blocks = spec.get("podCIDRs") or []
     for index, block in enumerate(blocks):
         yield from must(f"spec.podCIDRs[{index}]", block, cidr_errors(block))

@@ -6,17 +6,18 @@ from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
     Errors,
     distinct,
+    driver_name,
     each,
     must,
-    must_be_given,
     one_of,
     optional_one_of,
     same_as_before,
 )
 from kajitori.api.validation.formats import subdomain_errors
 from kajitori.api.validation.resources import amount_not_negative
+from kajitori.api.validation.volumes import inline_volume
 
-_DRIVER_NAME_BYTES_MAX = 63
+_NODE_ID_MAX = 256
 _PARAMETERS_MAX, _PARAMETERS_BYTES_MAX = 512, 256 * 1024
 _FIXED_FIELDS = ("parameters", "provisioner", "reclaimPolicy")
 
@@ -90,13 +91,7 @@ def validate_attachment(attachment: Object) -> list[FieldError]:
 
 
 def _attachment(spec: Object) -> Errors:
-    attacher = spec.get("attacher") or ""
-    if not attacher:
-        yield required("spec.attacher")
-    else:
-        if len(attacher) > _DRIVER_NAME_BYTES_MAX:
-            yield too_long("spec.attacher", attacher, _DRIVER_NAME_BYTES_MAX)
-        yield from must("spec.attacher", attacher, subdomain_errors(attacher.lower()))
+    yield from driver_name("spec.attacher", spec.get("attacher") or "")
     source = spec.get("source") or {}
     inline, volume = source.get("inlineVolumeSpec"), source.get("persistentVolumeName")
     both = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
@@ -108,6 +103,8 @@ def _attachment(spec: Object) -> Errors:
         if not volume:
             yield required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")
         yield from must("spec.source.persistentVolumeName", volume, subdomain_errors(volume))
+    else:
+        yield from inline_volume("spec.source.inlineVolumeSpec", inline)
     node = spec.get("nodeName") or ""
     yield from must("spec.nodeName", node, subdomain_errors(node))
 
@@ -140,6 +137,9 @@ def _csi_driver(spec: Object) -> Errors:
             yield invalid(f"{at}.expirationSeconds", seconds, detail)
     for mode in spec.get("volumeLifecycleModes") or ():
         yield from one_of("spec.volumeLifecycleModes", mode, ("Persistent", "Ephemeral"))
+    if spec.get("serviceAccountTokenInSecrets") is not None and not spec.get("tokenRequests"):
+        detail = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        yield invalid("spec.serviceAccountTokenInSecrets", spec["serviceAccountTokenInSecrets"], detail)
 
 
 def validate_csi_node(node: Object) -> list[FieldError]:
@@ -150,14 +150,19 @@ def _csi_node(spec: Object) -> Errors:
     names: set[str] = set()
     for driver, at in each(spec, "drivers", "spec"):
         name = driver.get("name") or ""
-        yield from must_be_given(f"{at}.name", name, lambda text: subdomain_errors(text.lower()))
+        yield from driver_name(f"{at}.name", name)
         if name in names:
             yield FieldError("FieldValueDuplicate", f"{at}.name", name)
         names.add(name)
-        if not driver.get("nodeID"):
+        node_id = driver.get("nodeID") or ""
+        if not node_id:
             yield required(f"{at}.nodeID")
+        if len(node_id) > _NODE_ID_MAX:
+            yield invalid(f"{at}.nodeID", node_id, f"must be {_NODE_ID_MAX} characters or less")
         keys: set[str] = set()
         for key in driver.get("topologyKeys") or ():
+            if not key:
+                yield required(at)
             if key in keys:
                 yield FieldError("FieldValueDuplicate", at, key)
             keys.add(key)

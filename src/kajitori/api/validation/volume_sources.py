@@ -41,8 +41,9 @@ def _with_partition(field: str) -> SourceCheck:
 
 def _nfs(path: str, source: Object) -> Errors:
     yield from needs("server", "path")(path, source)
-    if source.get("path") and not source["path"].startswith("/"):
-        yield invalid(f"{path}.path", source["path"], "must be an absolute path")
+    shared = source.get("path") or ""
+    if not shared.startswith("/"):
+        yield invalid(f"{path}.path", shared, "must be an absolute path")
 
 
 def _iscsi_of(*, cluster: bool) -> SourceCheck:
@@ -137,6 +138,26 @@ def _storage_os(path: str, source: Object) -> Errors:
     yield from _named_secret(path, source)
 
 
+def _with_whole_secret(check: SourceCheck) -> SourceCheck:
+    """Of a persistent volume, whose secret has a namespace."""
+
+    def whole(path: str, source: Object) -> Errors:
+        yield from check(path, source)
+        if (secret := source.get("secretRef")) is not None and not secret.get("namespace"):
+            yield required(f"{path}.secretRef.namespace")
+
+    return whole
+
+
+def _gluster_of_cluster(path: str, source: Object) -> Errors:
+    yield from needs("endpoints", "path")(path, source)
+    namespace, at = source.get("endpointsNamespace"), f"{path}.endpointsNamespace"
+    if namespace == "":
+        yield invalid(at, namespace, "if the endpointnamespace is set, it must be a valid namespace name")
+    elif namespace is not None:
+        yield from must(at, namespace, label_errors(namespace))
+
+
 def git_repository(path: str, source: Object) -> Errors:
     yield from needs("repository")(path, source)
     yield from relative_path(f"{path}.directory", source.get("directory") or "")
@@ -186,4 +207,7 @@ REMOTE_OF_CLUSTER: Mapping[str, SourceCheck] = {
     **REMOTE,
     "iscsi": _iscsi_of(cluster=True),
     "azureFile": _azure_file_of_cluster,
+    "cinder": _with_whole_secret(_cinder),
+    "storageos": _with_whole_secret(_storage_os),
+    "glusterfs": _gluster_of_cluster,
 }

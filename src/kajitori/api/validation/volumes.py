@@ -231,13 +231,17 @@ _CLUSTER_SOURCES: Mapping[str, SourceCheck] = {
 }
 
 
+_SHOWN = {"gcePersistentDisk": "persistentDisk"}
+"""How upstream calls a source when something is wrong inside."""
+
+
 def _source(path: str, holder: Object, sources: Mapping[str, SourceCheck]) -> Errors:
     given = [name for name in sources if holder.get(name) is not None]
     for index, name in enumerate(given):
         if index:
             yield forbidden(f"{path}.{name}", "may not specify more than 1 volume type")
         else:
-            yield from sources[name](f"{path}.{name}", holder[name])
+            yield from sources[name](f"{path}.{_SHOWN.get(name, name)}", holder[name])
     if not given:
         yield required(path, "must specify a volume type")
 
@@ -332,14 +336,42 @@ def validate_volume_of_cluster(volume: Object) -> list[FieldError]:
     return list(_volume_of_cluster(volume.get("spec") or {}))
 
 
-def _volume_of_cluster(spec: Object) -> Errors:
+_INLINE = "may not be specified in the context of inline volumes"
+
+
+def inline_volume(path: str, spec: Object) -> Errors:
+    """A volume that is attached without being an object."""
+    for field in ("claimRef", "capacity"):
+        if spec.get(field):
+            yield forbidden(f"{path}.{field}", _INLINE)
+    if spec.get("csi") is None:
+        yield required(f"{path}.csi", "has to be specified in the context of inline volumes")
+    yield from _access_modes(path, spec)
+    if spec.get("persistentVolumeReclaimPolicy") not in (None, "Retain"):
+        detail = "may only be Retain in the context of inline volumes"
+        yield forbidden(f"{path}.persistentVolumeReclaimPolicy", detail)
+    if spec.get("nodeAffinity") is not None:
+        yield forbidden(f"{path}.nodeAffinity", _INLINE)
+    yield from _source(path, spec, _CLUSTER_SOURCES)
+    if spec.get("storageClassName"):
+        yield forbidden(f"{path}.storageClassName", _INLINE)
+    if spec.get("volumeMode") not in (None, "Filesystem"):
+        detail = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        yield forbidden(f"{path}.volumeMode", detail)
+
+
+def _access_modes(path: str, spec: Object) -> Errors:
     modes = spec.get("accessModes") or ()
     if not modes:
-        yield required("spec.accessModes")
+        yield required(f"{path}.accessModes")
     for mode in modes:
-        yield from one_of("spec.accessModes", mode, ACCESS_MODES)
+        yield from one_of(f"{path}.accessModes", mode, ACCESS_MODES)
     if "ReadWriteOncePod" in modes and len(modes) > 1:
-        yield forbidden("spec.accessModes", "may not use ReadWriteOncePod with other access modes")
+        yield forbidden(f"{path}.accessModes", "may not use ReadWriteOncePod with other access modes")
+
+
+def _volume_of_cluster(spec: Object) -> Errors:
+    yield from _access_modes("spec", spec)
     capacity = spec.get("capacity")
     if not capacity:
         yield required("spec.capacity")
@@ -366,6 +398,15 @@ def _volume_of_cluster(spec: Object) -> Errors:
     if name := spec.get("storageClassName"):
         yield from must("spec.storageClassName", name, subdomain_errors(name))
     yield from optional_one_of("spec.volumeMode", spec.get("volumeMode"), ("Block", "Filesystem"))
+    attributes = spec.get("volumeAttributesClassName")
+    if attributes is not None:
+        at = "spec.volumeAttributesClassName"
+        if not attributes:
+            yield required(at, "an empty string is disallowed")
+        else:
+            yield from must(at, attributes, subdomain_errors(attributes))
+        if spec.get("csi") is None:
+            yield required("spec.csi", "has to be specified when using volumeAttributesClassName")
 
 
 def validate_volume_of_cluster_update(new: Object, old: Object) -> list[FieldError]:

@@ -53,6 +53,7 @@ _CONTROLLERS_EXTRA = (
     "get,list,watch,create,update,patch,delete coordination.k8s.io leases",
     "update certificates.k8s.io certificatesigningrequests/approval,certificatesigningrequests/status",
     "approve,sign certificates.k8s.io signers",
+    "patch storage.k8s.io volumeattributesclasses",
 )
 
 
