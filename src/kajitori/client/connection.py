@@ -67,7 +67,8 @@ class Connection(asyncio.Protocol):
         return connection
 
     async def request(self, head: bytes, body: bytes) -> tuple[int, dict[str, str]]:
-        """Send, and wait for the answer's status and lower-case headers. Raises Disconnected."""
+        """Send, and wait for the answer's status and lower-case headers: of a repeated one the values joined by ", ",
+        but cookies, which may contain a comma, by a newline. Raises Disconnected."""
         self._reset()
         self.requests += 1
         if self._transport is None or self._transport.is_closing():
@@ -138,7 +139,10 @@ class Connection(asyncio.Protocol):
     # httptools calls these
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        if (before := self._headers.get(key)) is not None and key != "content-type":
+            text = before + ("\n" if key == "set-cookie" else ", ") + text
+        self._headers[key] = text
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()

@@ -14,6 +14,8 @@ class Backend:
 
     def __init__(self) -> None:
         self.heads: list[list[bytes]] = []
+        self.left = asyncio.Event()
+        self.lines = b""
         self.address = Address("127.0.0.1", 0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -23,9 +25,10 @@ class Backend:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 mine.append(head)
                 body = head.partition(b" HTTP/1.1")[0]
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body))
+                writer.write(b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\n\r\n" % (self.lines, len(body)))
                 await writer.drain()
                 writer.write(body)
+        self.left.set()
         writer.close()
 
 
@@ -81,6 +84,25 @@ def test_a_body_that_is_not_read_to_its_end_takes_its_connection_along() -> None
         assert await ask(backend, "GET", "/next", idle) == b"GET /next"
         idle.close()
         assert len(backend.heads) == 2
+
+    with_backend(scenario)
+
+
+def test_an_answer_that_nobody_reads_takes_its_connection_along() -> None:
+    async def scenario(backend: Backend) -> None:
+        response = await relay(backend.address, "GET", "/left", {})
+        del response
+        await backend.left.wait()
+
+    with_backend(scenario)
+
+
+def test_every_cookie_is_handed_on_and_other_repeated_headers_are_joined() -> None:
+    async def scenario(backend: Backend) -> None:
+        backend.lines = b"set-cookie: a=1; expires=Mon, 1\r\nvary: a\r\nset-cookie: b=2\r\nvary: b\r\nkeep-alive: 5\r\n"
+        response = await relay(backend.address, "GET", "/a", {})
+        cookies = (("set-cookie", "a=1; expires=Mon, 1"), ("set-cookie", "b=2"))
+        assert response.headers == (*cookies, ("vary", "a, b"))
 
     with_backend(scenario)
 

@@ -39,8 +39,10 @@ def test_data_is_handed_on_as_it_comes_and_ends_with_fin():
 
 def test_pings_are_answered_and_a_reset_stream_has_ended():
     session = SpdySession()
-    assert received(session, control(6, b"\0\0\0\7")) == [] and session.replies == control(6, b"\0\0\0\7")
-    assert received(session, control(3, b"\0\0\0\3\0\0\0\1")) == [Data(3, b"", True)]
+    assert received(session, control(6, b"\0\0\0\6")) == [] and session.replies == control(6, b"\0\0\0\6")
+    assert received(session, control(6, b"\0\0\0\7") + control(6, b"")) == []
+    assert len(session.replies) == 12, "an odd ping would be the answer to one of ours"
+    assert received(session, control(3, b"\0\0\0\3\0\0\0\1")) == [Data(3, b"", True, reset=True)]
     assert received(session, control(2, b"\0\0\0\1zz")) == [] and not session.gone
     assert received(session, control(7, bytes(8))) == [] and session.gone
 
@@ -70,7 +72,9 @@ def test_whatever_arrives_is_events_or_an_error_and_little_is_held(pieces):
     st.lists(st.integers(1, 40)),
 )
 def test_where_the_bytes_are_split_does_not_matter(sent, cuts):
-    wire = b"".join(SpdySession.data(stream, payload, ended=fin) + control(6, b"ping") for stream, payload, fin in sent)
+    wire = b"".join(
+        SpdySession.data(stream, payload, ended=fin) + control(6, b"\0\0\0\2") for stream, payload, fin in sent
+    )
     session, found, at = SpdySession(), {}, 0
     for size in (*cuts, len(wire)):
         for piece in session.receive(wire[at : at + size]):

@@ -57,6 +57,8 @@ def test_a_goodbye_is_returned():
         (masked(0, b"x"), PROTOCOL_ERROR),
         (masked(2, b"x", final=False) + masked(2, b"x"), PROTOCOL_ERROR),
         (masked(9, b"x", final=False), PROTOCOL_ERROR),
+        (masked(8, b"\x03"), PROTOCOL_ERROR),
+        (masked(8, b"\x03\xed"), PROTOCOL_ERROR),
         (b"\x82\xff" + (MESSAGE_BYTES_MAX + 1).to_bytes(8), TOO_BIG),
         (masked(2, bytes(MESSAGE_BYTES_MAX), final=False) + masked(0, b"x"), TOO_BIG),
     ],

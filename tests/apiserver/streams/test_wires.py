@@ -77,6 +77,15 @@ def test_a_kubelet_that_hangs_up_early_is_a_failure():
     assert (opcode, int.from_bytes(code[:2])) == (8, 1011) and wire.over
 
 
+def test_a_kubelet_that_breaks_off_the_error_stream_has_not_said_that_all_went_well():
+    wire, _ = begun("stdout")
+    reset = b"\x80\x03\x00\x03" + (8).to_bytes(4) + ERROR.to_bytes(4) + (6).to_bytes(4)
+    wire.from_backend(SpdySession.data(3, b"", ended=True) + reset)
+    (_, failure), (opcode, code) = heard(wire)
+    assert failure[0] == 3 and orjson.loads(failure[1:])["status"] == "Failure"
+    assert (opcode, int.from_bytes(code[:2])) == (8, 1011) and wire.over
+
+
 def test_who_breaks_the_protocol_is_told_and_the_rest_is_not_read():
     wire, _ = begun("stdin", "stdout")
     wire.from_client(b"\x82\x01x")

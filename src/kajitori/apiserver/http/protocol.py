@@ -479,6 +479,8 @@ class HttpConnection(asyncio.Protocol):
         protocol = _TakenOver(reader, self._loop, self)
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
+        if not self.writable:
+            protocol.pause_writing()
         if self._leftover:
             reader.feed_data(b"".join(self._leftover))
             self._leftover = []

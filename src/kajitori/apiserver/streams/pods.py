@@ -132,8 +132,9 @@ async def _or_refusal(answer: Response) -> Response:
     text = b""
     if answer.stream is not None:
         async for piece in answer.stream:
-            if len(text) < _REFUSAL_BYTES_MAX:
-                text += piece
+            text += piece
+            if len(text) >= _REFUSAL_BYTES_MAX:
+                break
     message = text[:_REFUSAL_BYTES_MAX].decode(errors="replace")
     raise _REFUSALS.get(answer.status, InternalError)(message)
 

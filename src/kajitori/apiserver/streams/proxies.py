@@ -115,7 +115,7 @@ def _address(host: str, port: str, scheme: str) -> Address:
     tls = None
     if scheme == "https":
         # As upstream: what a pod serves with is its own affair, nobody could verify it.
-        tls = ssl.create_default_context()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE
     return Address(host, int(port), tls)
@@ -128,9 +128,10 @@ def _marker(context: RequestContext) -> str:
 def through_proxy(answer: Response, links: Links) -> Response:
     """Redirects and the links of HTML pages lead through the proxy."""
     headers = dict(answer.headers)
-    location = next((name for name in headers if name.lower() == "location"), "")
-    if location:
-        answer.headers = tuple({**headers, location: links.moved(headers[location])}.items())
+    if any(name.lower() == "location" for name in headers):
+        answer.headers = tuple(
+            (name, links.moved(value) if name.lower() == "location" else value) for name, value in answer.headers
+        )
     elif answer.stream is not None and _is_plain_html(answer.content_type, headers):
         answer.stream = links.page(answer.stream)
     return answer

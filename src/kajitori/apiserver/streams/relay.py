@@ -11,8 +11,18 @@ from kajitori.client.transport import SAFE_METHODS
 from kajitori.client.wire import read_all
 from kajitori.kit.clock import SystemClock
 
-# Headers of an answer that say something about this hop alone.
+# Headers of an answer that say something about this hop alone, or that this server says itself.
 _HOP = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "date", "content-type"))
+
+
+def handed_on(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The headers of a backend's answer as the client gets them, each cookie in a line of its own."""
+    return tuple(
+        (name, each)
+        for name, value in headers.items()
+        if name not in _HOP
+        for each in (value.split("\n") if name == "set-cookie" else (value,))
+    )
 
 
 async def relay(
@@ -35,7 +45,7 @@ async def relay(
         connection, status, answered = await idle.request(address, head, body, again=True)
     except Disconnected as error:
         raise ServiceUnavailable(f"error trying to reach service: {error}") from error
-    kept = tuple((name, value) for name, value in answered.items() if name not in _HOP)
+    kept = handed_on(answered)
     content_type = answered.get("content-type", "")
     if method == "HEAD":
         connection.close()  # its answer has no body, whatever length it says
@@ -44,23 +54,42 @@ async def relay(
         idle.keep(connection, address)
         return Response(status, b"", content_type, kept)
     return Response(
-        status, content_type=content_type or "text/plain", headers=kept, stream=_body(connection, address, idle)
+        status, content_type=content_type or "text/plain", headers=kept, stream=_Body(connection, address, idle)
     )
 
 
-async def _body(connection: Connection, address: Address, idle: IdleConnections) -> AsyncIterator[bytes]:
-    whole = False
-    try:
-        async for piece in connection.pieces():
-            yield piece
-        whole = True
-    except Disconnected:
-        return
-    finally:
-        if whole:
-            idle.keep(connection, address)
-        else:
-            connection.close()
+class _Body(AsyncIterator[bytes]):
+    """What the backend answers, piece by piece. Its connection is kept when all was read, and closed when the reader
+    has gone, or never came: nobody else knows of it."""
+
+    def __init__(self, connection: Connection, address: Address, idle: IdleConnections) -> None:
+        self._connection = connection
+        self._address = address
+        self._idle = idle
+        self._pieces = connection.pieces()
+        self._over = False
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            return await anext(self._pieces)
+        except StopAsyncIteration:
+            self._over = True
+            self._idle.keep(self._connection, self._address)
+            raise
+        except Disconnected:
+            await self.aclose()
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        if not self._over:
+            self._over = True
+            self._connection.close()
+
+    def __del__(self) -> None:
+        if not self._over:
+            self._connection.close()
 
 
 async def fetch(address: Address, target: str) -> bytes:

@@ -50,11 +50,12 @@ class SpdyError(Exception):
 
 
 class Data(NamedTuple):
-    """A piece of what a stream carries; `ended` when it is the last."""
+    """A piece of what a stream carries; `ended` when it is the last, `reset` when the stream broke off."""
 
     stream: int
     payload: bytes
     ended: bool
+    reset: bool = False
 
 
 class SpdySession:
@@ -124,12 +125,13 @@ class SpdySession:
         if kind == _GOAWAY:
             self.gone = True
         elif kind == _PING:
-            self.replies += _control(_PING, body)
+            if body[3:4] and not body[3] & 1:  # odd numbers are ours, and we asked nothing
+                self.replies += _control(_PING, body)
         elif kind in (_SYN_REPLY, _RST_STREAM, _HEADERS):
             if len(body) < 4:
                 raise SpdyError(f"a control frame of kind {kind} without a stream")
             if kind == _RST_STREAM or flags & _FIN:
-                yield Data(_WORD.unpack_from(body)[0] & _ID, b"", True)
+                yield Data(_WORD.unpack_from(body)[0] & _ID, b"", True, kind == _RST_STREAM)
 
 
 def _control(kind: int, body: bytes) -> bytes:

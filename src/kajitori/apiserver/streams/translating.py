@@ -1,7 +1,7 @@
 """A client's WebSocket joined to a kubelet that speaks SPDY: the shell around `wires`.
 
-At most one piece of 64 KiB a direction is under way beside the transports' own buffers, and one incomplete message: who
-reads slowly holds back who writes. Replies that are owed without being asked for (pongs) are not waited for; a client
+At most one piece of 64 KiB a direction is under way beside the transports' own buffers, and one incomplete message:
+who reads slowly holds back who writes. Replies that are owed without being asked for (pongs) are not waited for; a side
 that makes us owe more than `OWED_BYTES_MAX` without reading is hung up on.
 """
 
@@ -73,6 +73,8 @@ async def _carry(client: Ends, backend: Ends, wire: Wire) -> None:
             while not wire.over and (piece := await backend[0].read(_PIECE_BYTES)):
                 wire.from_backend(piece)
                 flush()
+                if backend[1].transport.get_write_buffer_size() > OWED_BYTES_MAX:
+                    return
                 await client[1].drain()
         wire.backend_ended()
         flush()

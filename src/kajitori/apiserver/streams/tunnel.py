@@ -5,12 +5,18 @@ Each direction holds one piece of 64 KiB at most beside the transports' own buff
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Mapping
 
 from kajitori.api.errors import ServiceUnavailable
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, RequestContext, Response
-from kajitori.client.connection import Address, encode_head
+from kajitori.apiserver.streams.relay import handed_on
+from kajitori.client.connection import KEEPALIVE, Address, encode_head
 from kajitori.client.interface import Disconnected
+from kajitori.kit.clock import SystemClock, within
+
+DIAL_TIMEOUT_S = 30.0
+"""For a connection to a backend, TLS included (upstream's)."""
 
 _PIECE_BYTES = 64 << 10
 _REFUSAL_BYTES_MAX = 1 << 20
@@ -33,11 +39,12 @@ def wants_upgrade(context: RequestContext) -> bool:
 
 
 def forwarded_headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
-    """The client's headers without its credentials."""
+    """The client's headers without its credentials, and without what it calls a matter of its own connection."""
+    named = {token.strip().lower() for token in headers.get("connection", "").split(",")} - {"upgrade"}
     kept = {
         name: value
         for name, value in headers.items()
-        if name not in _NOT_FORWARDED and not name.startswith(("impersonate-", "proxy-"))
+        if name not in _NOT_FORWARDED and name not in named and not name.startswith(("impersonate-", "proxy-"))
     }
     if protocols := kept.get("sec-websocket-protocol"):
         names = [name.strip() for name in protocols.split(",")]
@@ -92,12 +99,19 @@ async def upgraded(
 
 async def _open(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     name = (address.server_name or address.host) if address.tls else None
+    dial = asyncio.open_connection(
+        address.host, address.port, ssl=address.tls, server_hostname=name, limit=_PIECE_BYTES
+    )
     try:
-        return await asyncio.open_connection(
-            address.host, address.port, ssl=address.tls, server_hostname=name, limit=_PIECE_BYTES
-        )
+        reader, writer = await within(SystemClock(), DIAL_TIMEOUT_S, dial)
     except OSError as error:
         raise ServiceUnavailable(f"error dialing backend: {address}: {error.strerror or error}") from error
+    if (raw := writer.get_extra_info("socket")) is not None:
+        # A node that vanished is noticed on a session in which nothing is said, too.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE:
+            raw.setsockopt(socket.IPPROTO_TCP, option, value)
+    return reader, writer
 
 
 async def _read_head(reader: asyncio.StreamReader, address: Address) -> bytes:
@@ -113,17 +127,32 @@ def _status(head: bytes) -> int:
 
 
 async def _refusal(head: bytes, reader: asyncio.StreamReader) -> Response:
-    """The backend's own answer, handed on."""
-    lines = head.decode("latin-1").split("\r\n")[1:]
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
-    length = headers.get("content-length", "")
-    if length.isdigit():
-        body = await reader.readexactly(min(int(length), _REFUSAL_BYTES_MAX))
-    elif "chunked" in headers.get("transfer-encoding", ""):
-        body = await _read_chunks(reader)
-    else:
-        body = b"" if _status(head) in (204, 304) else await reader.read(_REFUSAL_BYTES_MAX)
-    return Response(_status(head), body, headers.get("content-type", "text/plain"))
+    """The backend's own answer, handed on. Raises Disconnected for one that cannot be read."""
+    headers: dict[str, str] = {}
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        if key := name.strip().lower():
+            joint = "\n" if key == "set-cookie" else ", "
+            headers[key] = f"{headers[key]}{joint}{value.strip()}" if key in headers else value.strip()
+    try:
+        body = await _refusal_body(_status(head), headers, reader)
+    except ValueError as error:
+        raise Disconnected(f"the answer to the upgrade cannot be read: {error}") from error
+    return Response(_status(head), body, headers.get("content-type", "text/plain"), handed_on(headers))
+
+
+async def _refusal_body(status: int, headers: Mapping[str, str], reader: asyncio.StreamReader) -> bytes:
+    """At most a MiB of it. Raises ValueError."""
+    if "chunked" in headers.get("transfer-encoding", ""):
+        return await _read_chunks(reader)
+    if length := headers.get("content-length", ""):
+        return await reader.readexactly(min(int(length), _REFUSAL_BYTES_MAX))
+    if status in (204, 304):
+        return b""
+    body = b""
+    while len(body) < _REFUSAL_BYTES_MAX and (piece := await reader.read(_PIECE_BYTES)):
+        body += piece
+    return body
 
 
 async def _read_chunks(reader: asyncio.StreamReader) -> bytes:

@@ -82,6 +82,8 @@ class WebSocket:
         if opcode == _PING:
             self.replies += _framed(_PONG, payload)
         elif opcode == _CLOSE:
+            if payload and not _may_be_said(payload):
+                raise WebSocketError(PROTOCOL_ERROR, "a closing frame without a proper code")
             self.closed = True
             self.replies += _framed(_CLOSE, payload[:2])
         elif opcode != _PONG:
@@ -118,7 +120,16 @@ class WebSocket:
 
     @staticmethod
     def close(code: int, reason: str = "") -> bytes:
-        return _framed(_CLOSE, struct.pack("!H", code) + reason.encode()[:120])
+        shown = reason.encode()[:120].decode(errors="ignore").encode()
+        return _framed(_CLOSE, struct.pack("!H", code) + shown)
+
+
+_CODES = frozenset((*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)))
+"""Which may stand in a closing frame (RFC 6455, 7.4)."""
+
+
+def _may_be_said(closing: bytes) -> bool:
+    return len(closing) >= 2 and int.from_bytes(closing[:2]) in _CODES
 
 
 def _masked(payload: bytes, mask: bytes) -> bytes:

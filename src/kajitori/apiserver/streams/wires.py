@@ -78,7 +78,9 @@ class RemoteCommand:
         try:
             for piece in self._spdy.receive(data):
                 channel = self._channels.get(piece.stream)
-                if channel in self._running:
+                if channel == _ERROR and piece.reset and channel in self._running:
+                    self._fail("the kubelet broke off before the command's end was known")
+                elif channel in self._running:
                     assert channel is not None
                     if piece.payload:
                         self.to_client += self._socket.message(bytes((channel,)) + piece.payload)
