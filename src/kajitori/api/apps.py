@@ -5,6 +5,7 @@ from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
+from kajitori.api.validation import immutability, statuses
 from kajitori.api.validation import workloads as workloads_validation
 
 CONTROLLER_REVISION = Resource(
@@ -25,12 +26,16 @@ DAEMON_SET = Resource(
     plural="daemonsets",
     short_names=("ds",),
     categories=("all",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_daemon_set_status
+        ),
+    ),
     definition="io.k8s.api.apps.v1.DaemonSet",
     columns=workloads_columns.DAEMON_SET,
     default=workloads.default_daemon_set,
     validate=workloads_validation.validate_daemon_set,
-    validate_update=workloads_validation.validate_same_selector,
+    validate_update=immutability.validate_same_selector,
     prepare_create=workloads.prepare_daemon_set,
     prepare_update=workloads.prepare_daemon_set_update,
     counts_generation=True,
@@ -45,14 +50,16 @@ DEPLOYMENT = Resource(
     categories=("all",),
     subresources=(
         Subresource(name="scale", verbs=("get", "patch", "update"), kind="Scale", group="autoscaling", version="v1"),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_deployment_status
+        ),
     ),
     definition="io.k8s.api.apps.v1.Deployment",
     columns=workloads_columns.DEPLOYMENT,
     scale=ScalePaths(),
     default=workloads.default_deployment,
     validate=workloads_validation.validate_deployment,
-    validate_update=workloads_validation.validate_same_selector,
+    validate_update=immutability.validate_same_selector,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -68,7 +75,9 @@ REPLICA_SET = Resource(
     categories=("all",),
     subresources=(
         Subresource(name="scale", verbs=("get", "patch", "update"), kind="Scale", group="autoscaling", version="v1"),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_replica_set_status
+        ),
     ),
     definition="io.k8s.api.apps.v1.ReplicaSet",
     columns=workloads_columns.REPLICA_SET,
@@ -76,7 +85,7 @@ REPLICA_SET = Resource(
     selectable_fields=selectable.REPLICAS,
     default=workloads.default_replica_set,
     validate=workloads_validation.validate_replica_set,
-    validate_update=workloads_validation.validate_same_selector,
+    validate_update=immutability.validate_same_selector,
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
     counts_generation=True,
@@ -91,7 +100,9 @@ STATEFUL_SET = Resource(
     categories=("all",),
     subresources=(
         Subresource(name="scale", verbs=("get", "patch", "update"), kind="Scale", group="autoscaling", version="v1"),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_stateful_set_status
+        ),
     ),
     definition="io.k8s.api.apps.v1.StatefulSet",
     columns=workloads_columns.STATEFUL_SET,

@@ -6,6 +6,7 @@ from kajitori.api.defaults import scaling
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import scaling as scaling_validation
+from kajitori.api.validation import statuses
 
 HORIZONTAL_POD_AUTOSCALER = Resource(
     group="autoscaling",
@@ -14,7 +15,11 @@ HORIZONTAL_POD_AUTOSCALER = Resource(
     plural="horizontalpodautoscalers",
     short_names=("hpa",),
     categories=("all",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_autoscaler_status
+        ),
+    ),
     definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
     columns=workloads_columns.AUTOSCALER,
     default=scaling.default_autoscaler,

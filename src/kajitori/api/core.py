@@ -12,8 +12,7 @@ from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
 from kajitori.api.services import prepare_service_update
 from kajitori.api.validation import configuration as configuration_validation
-from kajitori.api.validation import events as events_validation
-from kajitori.api.validation import pod_updates, volume_updates
+from kajitori.api.validation import pod_updates, statuses, volume_updates
 from kajitori.api.validation import pods as pods_validation
 from kajitori.api.validation import services as services_validation
 from kajitori.api.validation import volumes as volumes_validation
@@ -76,7 +75,7 @@ EVENT = Resource(
     columns=cluster_columns.EVENT,
     selectable_fields=selectable.EVENT,
     default=cluster.default_event,
-    validate=events_validation.validate_event,
+    validate=configuration_validation.validate_event,
 )
 
 LIMIT_RANGE = Resource(
@@ -102,7 +101,9 @@ NAMESPACE = Resource(
     verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
     subresources=(
         Subresource(name="finalize", verbs=("update",)),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_namespace_status
+        ),
     ),
     definition="io.k8s.api.core.v1.Namespace",
     columns=cluster_columns.NAMESPACE,
@@ -191,7 +192,7 @@ POD = Resource(
             verbs=("get", "patch", "update"),
             validate_update=pod_updates.validate_resize_update,
         ),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_pod_status),
     ),
     definition="io.k8s.api.core.v1.Pod",
     columns=pods_columns.POD,
@@ -225,7 +226,11 @@ REPLICATION_CONTROLLER = Resource(
     categories=("all",),
     subresources=(
         Subresource(name="scale", verbs=("get", "patch", "update"), kind="Scale", group="autoscaling", version="v1"),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(
+            name="status",
+            verbs=("get", "patch", "update"),
+            validate_update=statuses.validate_replication_controller_status,
+        ),
     ),
     definition="io.k8s.api.core.v1.ReplicationController",
     columns=workloads_columns.REPLICATION_CONTROLLER,
@@ -288,7 +293,7 @@ SERVICE = Resource(
     categories=("all",),
     subresources=(
         Subresource(name="proxy", verbs=("create", "delete", "get", "patch", "update"), kind="ServiceProxyOptions"),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_service_status),
     ),
     definition="io.k8s.api.core.v1.Service",
     columns=networks_columns.SERVICE,

@@ -6,6 +6,7 @@ from kajitori.api.defaults import cluster
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import dynamic_resources as devices_validation
+from kajitori.api.validation import immutability, statuses
 from kajitori.api.validation.resource_slices import validate_resource_slice
 
 DEVICE_CLASS = Resource(
@@ -25,12 +26,16 @@ RESOURCE_CLAIM = Resource(
     version="v1",
     kind="ResourceClaim",
     plural="resourceclaims",
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_resource_claim_status
+        ),
+    ),
     definition="io.k8s.api.resource.v1.ResourceClaim",
     columns=cluster_columns.RESOURCE_CLAIM,
     default=cluster.default_resource_claim,
     validate=devices_validation.validate_resource_claim,
-    validate_update=devices_validation.validate_resource_claim_update,
+    revalidate=immutability.validate_resource_claim_update,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )

@@ -5,6 +5,7 @@ from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import flow_control as flow_validation
+from kajitori.api.validation import statuses
 
 FLOW_SCHEMA = Resource(
     group="flowcontrol.apiserver.k8s.io",
@@ -12,7 +13,9 @@ FLOW_SCHEMA = Resource(
     kind="FlowSchema",
     plural="flowschemas",
     namespaced=False,
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_flow_status),
+    ),
     definition="io.k8s.api.flowcontrol.v1.FlowSchema",
     columns=extensions_columns.FLOW_SCHEMA,
     default=extensions.default_flow_schema,
@@ -28,7 +31,9 @@ PRIORITY_LEVEL_CONFIGURATION = Resource(
     kind="PriorityLevelConfiguration",
     plural="prioritylevelconfigurations",
     namespaced=False,
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_flow_status),
+    ),
     definition="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
     columns=extensions_columns.PRIORITY_LEVEL,
     default=extensions.default_priority_level,

@@ -5,6 +5,7 @@ from kajitori.api.defaults import networks
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import networks as networks_validation
+from kajitori.api.validation import statuses
 
 INGRESS_CLASS = Resource(
     group="networking.k8s.io",
@@ -26,7 +27,9 @@ INGRESS = Resource(
     kind="Ingress",
     plural="ingresses",
     short_names=("ing",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_ingress_status),
+    ),
     definition="io.k8s.api.networking.v1.Ingress",
     columns=networks_columns.INGRESS,
     validate=networks_validation.validate_ingress,

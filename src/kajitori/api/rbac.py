@@ -5,6 +5,7 @@ from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster
 from kajitori.api.resource import Resource
 from kajitori.api.validation import authorization as authorization_validation
+from kajitori.api.validation import immutability
 
 CLUSTER_ROLE_BINDING = Resource(
     group="rbac.authorization.k8s.io",
@@ -16,7 +17,7 @@ CLUSTER_ROLE_BINDING = Resource(
     columns=cluster_columns.ROLE_BINDING,
     default=cluster.default_role_binding,
     validate=authorization_validation.validate_cluster_role_binding,
-    validate_update=authorization_validation.validate_binding_update,
+    validate_update=immutability.validate_binding_update,
 )
 
 CLUSTER_ROLE = Resource(
@@ -39,7 +40,7 @@ ROLE_BINDING = Resource(
     columns=cluster_columns.ROLE_BINDING,
     default=cluster.default_role_binding,
     validate=authorization_validation.validate_role_binding,
-    validate_update=authorization_validation.validate_binding_update,
+    validate_update=immutability.validate_binding_update,
 )
 
 ROLE = Resource(

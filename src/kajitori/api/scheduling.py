@@ -2,6 +2,7 @@
 
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.defaults import cluster
+from kajitori.api.defaults.generation import begin_at_one
 from kajitori.api.resource import Resource
 from kajitori.api.validation import scaling as scaling_validation
 
@@ -16,8 +17,8 @@ PRIORITY_CLASS = Resource(
     columns=cluster_columns.PRIORITY_CLASS,
     default=cluster.default_priority_class,
     validate=scaling_validation.validate_priority_class,
-    validate_update=scaling_validation.validate_priority_class_update,
-    counts_generation=True,
+    revalidate=scaling_validation.validate_priority_class_update,
+    prepare_create=begin_at_one,
 )
 
 RESOURCES = (PRIORITY_CLASS,)

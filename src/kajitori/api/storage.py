@@ -3,8 +3,10 @@
 from kajitori.api.columns import volumes as volumes_columns
 from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import volumes
+from kajitori.api.defaults.generation import count_from_nothing
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
+from kajitori.api.validation import immutability
 from kajitori.api.validation import storage as storage_validation
 
 CSI_DRIVER = Resource(
@@ -17,6 +19,8 @@ CSI_DRIVER = Resource(
     columns=volumes_columns.CSI_DRIVER,
     default=volumes.default_csi_driver,
     validate=storage_validation.validate_csi_driver,
+    validate_update=immutability.validate_csi_driver_update,
+    prepare_update=count_from_nothing,
 )
 
 CSI_NODE = Resource(
@@ -28,6 +32,7 @@ CSI_NODE = Resource(
     definition="io.k8s.api.storage.v1.CSINode",
     columns=volumes_columns.CSI_NODE,
     validate=storage_validation.validate_csi_node,
+    validate_update=immutability.validate_csi_node_update,
 )
 
 CSI_STORAGE_CAPACITY = Resource(
@@ -65,7 +70,7 @@ VOLUME_ATTACHMENT = Resource(
     definition="io.k8s.api.storage.v1.VolumeAttachment",
     columns=volumes_columns.ATTACHMENT,
     validate=storage_validation.validate_attachment,
-    validate_update=storage_validation.validate_attachment_update,
+    validate_update=immutability.validate_attachment_update,
     prepare_create=volumes.prepare_attachment,
     prepare_update=keep_status,
 )

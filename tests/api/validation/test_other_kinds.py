@@ -442,7 +442,7 @@ def test_new_object(resource, fields, expected):
             {"roleRef": {"kind": "Role", "name": "r"}},
             {"roleRef": {"kind": "Role", "name": "s"}},
             [
-                'roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"s"}: '
+                'roleRef: Invalid value: {"APIGroup":"rbac.authorization.k8s.io","Kind":"Role","Name":"s"}: '
                 "cannot change roleRef"
             ],
         ),

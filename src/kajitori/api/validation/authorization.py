@@ -89,13 +89,6 @@ def _subject(path: str, subject: Object, namespaced: bool) -> Errors:
         yield unsupported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"))
 
 
-def validate_binding_update(new: Object, old: Object) -> list[FieldError]:
-    """A binding for another role is another binding: whoever may edit subjects may not choose the role."""
-    if new.get("roleRef") != old.get("roleRef"):
-        return [invalid("roleRef", new.get("roleRef"), "cannot change roleRef")]
-    return []
-
-
 def validate_self_access_review(review: Object) -> list[FieldError]:
     return list(_access(review.get("spec") or {}))
 

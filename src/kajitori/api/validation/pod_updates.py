@@ -8,6 +8,7 @@ from kajitori.api.meta import Object
 from kajitori.api.pods import qos_class
 from kajitori.api.schema.internal_shapes import as_shown, difference, list_as_shown
 from kajitori.api.validation.checks import Errors
+from kajitori.api.validation.immutability import same
 from kajitori.api.validation.placement import tolerations
 
 _MUTABLE = (
@@ -20,17 +21,6 @@ _MUTABLE = (
 _INT32_MAX = 2**31 - 1
 _MIRROR = "kubernetes.io/config.mirror"
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
-
-
-def without_empty(value: Any) -> Any:
-    """For comparisons in which nothing, an empty list and an empty map are the same."""
-    if isinstance(value, dict):
-        return {key: kept for key, item in value.items() if (kept := without_empty(item)) not in (None, {}, [], "")}
-    return [without_empty(item) for item in value] if isinstance(value, list) else value
-
-
-def same(one: Any, other: Any) -> bool:
-    return bool(one == other or without_empty(one) == without_empty(other))
 
 
 def validate_pod_update(new: Object, old: Object) -> list[FieldError]:

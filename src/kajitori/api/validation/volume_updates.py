@@ -10,7 +10,7 @@ from kajitori.api.meta import Object
 from kajitori.api.quantity import parse
 from kajitori.api.schema.internal_shapes import as_shown, difference
 from kajitori.api.validation.checks import Errors
-from kajitori.api.validation.pod_updates import same
+from kajitori.api.validation.immutability import same
 from kajitori.api.validation.volumes import validate_claim, validate_volume_of_cluster
 
 _OF_VOLUME = (

@@ -290,10 +290,6 @@ def validate_stateful_set_update(new: Object, old: Object) -> list[FieldError]:
     return [forbidden("spec", detail)]
 
 
-def validate_same_selector(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("spec.selector", new["spec"].get("selector"), old["spec"].get("selector")))
-
-
 def validate_controller_revision(revision: Object) -> list[FieldError]:
     errors = list(not_negative("revision", revision.get("revision")))
     data = revision.get("data")
