@@ -12,6 +12,7 @@ from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
 from kajitori.api.services import prepare_service_update
 from kajitori.api.validation import configuration as configuration_validation
+from kajitori.api.validation import events as events_validation
 from kajitori.api.validation import pod_updates, statuses, volume_updates
 from kajitori.api.validation import pods as pods_validation
 from kajitori.api.validation import services as services_validation
@@ -75,7 +76,7 @@ EVENT = Resource(
     columns=cluster_columns.EVENT,
     selectable_fields=selectable.EVENT,
     default=cluster.default_event,
-    validate=configuration_validation.validate_event,
+    validate=events_validation.validate_event,
 )
 
 LIMIT_RANGE = Resource(

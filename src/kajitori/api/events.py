@@ -4,7 +4,7 @@ from kajitori.api import core, selectable
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.conversions.events import from_core, to_core
 from kajitori.api.resource import Resource
-from kajitori.api.validation import configuration as configuration_validation
+from kajitori.api.validation import events as events_validation
 from kajitori.api.validation import immutability
 
 EVENT = Resource(
@@ -16,7 +16,7 @@ EVENT = Resource(
     definition="io.k8s.api.events.v1.Event",
     columns=cluster_columns.EVENT,
     stored_field_names=selectable.EVENT_OF_EVENTS,
-    validate=configuration_validation.validate_new_event,
+    validate=events_validation.validate_new_event,
     validate_update=immutability.validate_event_update,
     stored_as=core.EVENT,
     to_stored=to_core,
