@@ -22,9 +22,7 @@ import uvloop
 
 from kajitori.api import core
 from kajitori.api.meta import Object
-from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
-from kajitori.apiserver import pki, security
 from kajitori.apiserver.documents import key_in_store
 from kajitori.apiserver.http_types import Request, RequestContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Attributes, Operation, User
@@ -39,6 +37,7 @@ from kajitori.apiserver.watch_cache.kind import KindCache
 from kajitori.kit.clock import SystemClock
 from kajitori.storage.interface import ABSENT, Put, Record
 from kajitori.storage.sqlite import SqliteStorage
+from kajitori.testing.secured import secured_server
 
 T = TypeVar("T")
 
@@ -75,21 +74,10 @@ WORK: dict[str, tuple[Resource, Object]] = {
 @asynccontextmanager
 async def running(directory: Path) -> AsyncIterator[ApiServer]:
     """A server with everything but HTTP."""
-    clock, registry = SystemClock(), Registry()
     storage = await SqliteStorage.open(directory / "store.db")
-    server = ApiServer(storage, registry, clock)
-    await server.start()
-    keys = pki.ensure(directory / "pki", ["127.0.0.1"], clock.now())
-    guard = security.build(security.SecurityConfig(keys, "10.0.0.1"), server.objects, registry, clock)
-    server.install(guard.extension)
-    await guard.start()
-    await _account(server)
-    try:
-        yield server
-    finally:
-        await server.stop()
-        await guard.stop()
-        await storage.close()
+    async with secured_server(directory / "pki", SystemClock(), storage) as secured:
+        await _account(secured.server)
+        yield secured.server
 
 
 async def _account(server: ApiServer) -> None:

@@ -21,14 +21,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from kajitori.api import core
-from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
 from kajitori.apiserver.authn.keyring import SigningKey
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
 from kajitori.apiserver.http_types import Query, Request, Response
 from kajitori.apiserver.server import ApiServer
 from kajitori.kit.clock import VirtualClock
-from kajitori.storage.memory import MemoryStorage
+from kajitori.testing.secured import secured_server
 
 TABLE = Path(__file__).with_name("who_may.txt")
 ISSUER = security.CLUSTER_ISSUER
@@ -315,22 +314,12 @@ ROWS = [
 
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
-    clock, registry, storage = VirtualClock(), Registry(), MemoryStorage()
-    server = ApiServer(storage, registry, clock)
-    await server.start()
-    keys = pki.ensure(folder, ["127.0.0.1"], clock.now())
-    guard = security.build(security.SecurityConfig(keys, "10.89.0.1"), server.objects, registry, clock)
-    server.install(guard.extension)
-    await guard.start()
-    try:
-        made = World(server, keys, clock)
+    clock = VirtualClock()
+    async with secured_server(folder, clock) as secured:
+        made = World(secured.server, secured.keys, clock)
         await made.populate()
         await clock.settle()
         yield made
-    finally:
-        await guard.stop()
-        await server.stop()
-        await storage.close()
 
 
 def within(folder: Path, scenario: Callable[[World], Awaitable[None]]) -> None:

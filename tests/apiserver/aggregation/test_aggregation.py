@@ -17,7 +17,7 @@ from kajitori.api.apiregistration import API_SERVICE
 from kajitori.api.meta import condition_of
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
-from kajitori.apiserver import pki, security
+from kajitori.apiserver import pki
 from kajitori.apiserver.documents import encode, key_in_store
 from kajitori.apiserver.http.limits import Limits
 from kajitori.apiserver.http.listener import HttpServer
@@ -29,6 +29,7 @@ from kajitori.apiserver.server import ApiServer
 from kajitori.kit.clock import SystemClock
 from kajitori.storage.interface import ABSENT, Put
 from kajitori.storage.memory import MemoryStorage
+from kajitori.testing.secured import secured_server
 
 GROUP, VERSION, NAME = "wardle.example.com", "v1alpha1", "v1alpha1.wardle.example.com"
 FLUNDER = Resource(
@@ -158,22 +159,13 @@ class World:
 
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
-    clock, registry, storage = SystemClock(), Registry(), MemoryStorage()
-    server = ApiServer(storage, registry, clock)
-    await server.start()
-    keys = pki.ensure(folder, ["127.0.0.1"], clock.now())
-    guard = security.build(security.SecurityConfig(keys, "10.89.0.1"), server.objects, registry, clock)
-    server.install(guard.extension)
-    await guard.start()
-    behind = Behind(keys, folder)
-    await behind.start()
-    try:
-        yield World(server, behind, keys)
-    finally:
-        await guard.stop()
-        await server.stop()
-        await behind.stop()
-        await storage.close()
+    async with secured_server(folder, SystemClock()) as secured:
+        behind = Behind(secured.keys, folder)
+        await behind.start()
+        try:
+            yield World(secured.server, behind, secured.keys)
+        finally:
+            await behind.stop()
 
 
 def run(folder: Path, scenario: Callable[[World], Awaitable[None]]) -> None:

@@ -8,15 +8,14 @@ from typing import Any
 import jwt
 import orjson
 
-from kajitori.api.registry import Registry
-from kajitori.apiserver import pki, security
+from kajitori.apiserver import security
 from kajitori.apiserver.authz.settings import AuthorizationSettings, Webhook
 from kajitori.apiserver.http_types import Query, Request
 from kajitori.apiserver.interfaces import User
 from kajitori.apiserver.server import ApiServer
 from kajitori.kit.clock import SystemClock
-from kajitori.storage.memory import MemoryStorage
 from kajitori.testing.requests import ADMIN
+from kajitori.testing.secured import secured_server
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -60,19 +59,8 @@ class Server:
 
 def with_server(tmp_path: Path, scenario: Callable[[Server], Awaitable[None]], **settings: Any) -> None:
     async def run() -> None:
-        clock, registry, storage = SystemClock(), Registry(), MemoryStorage()
-        server = ApiServer(storage, registry, clock)
-        await server.start()
-        keys = pki.ensure(tmp_path, ["127.0.0.1"], clock.now())
-        guard = security.build(security.SecurityConfig(keys, "10.89.0.1", **settings), server.objects, registry, clock)
-        server.install(guard.extension)
-        await guard.start()
-        try:
-            await scenario(Server(server, guard))
-        finally:
-            await guard.stop()
-            await server.stop()
-            await storage.close()
+        async with secured_server(tmp_path, SystemClock(), **settings) as secured:
+            await scenario(Server(secured.server, secured.guard))
 
     asyncio.run(run())
 
