@@ -109,10 +109,6 @@ def _attachment(spec: Object) -> Errors:
     yield from must("spec.nodeName", node, subdomain_errors(node))
 
 
-def validate_attachment_update(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("spec", new.get("spec"), old.get("spec")))
-
-
 def validate_csi_driver(driver: Object) -> list[FieldError]:
     return list(_csi_driver(driver.get("spec") or {}))
 
