@@ -53,7 +53,7 @@ class FixedApi:
             yield await queue.get()
 
 
-async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 5) -> None:
+async def eventually(condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"

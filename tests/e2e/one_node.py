@@ -66,7 +66,7 @@ def busybox_archive() -> Path:
     return output
 
 
-def in_own_namespaces(main: Callable[[], Awaitable[None]], timeout_s: float = 120) -> None:
+def in_own_namespaces(main: Callable[[], Awaitable[None]], timeout_s: float = 400) -> None:
     """Run in a child with its own network and mounts; its failure is the caller's."""
     busybox_archive()
     child = os.fork()
@@ -163,7 +163,7 @@ class Node:
             if task.done():
                 task.result()
 
-    async def until(self, what: Callable[[], Awaitable[bool]], timeout_s: float = 20) -> None:
+    async def until(self, what: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
         """Ask until it holds."""
         deadline_s = self.clock.monotonic() + timeout_s
         while not await what():
@@ -190,7 +190,7 @@ class Node:
     async def pod(self, name: str) -> Object:
         return await self.client.get(POD, name, "default")
 
-    async def phase(self, name: str, phase: str, timeout_s: float = 20) -> Object:
+    async def phase(self, name: str, phase: str, timeout_s: float = 60) -> Object:
         async def reached() -> bool:
             return ((await self.pod(name)).get("status") or {}).get("phase") == phase
 
@@ -204,7 +204,7 @@ class Node:
         container = {"name": "main", "image": IMAGE, "command": ["/bin/sh", "-c", script]}
         return await self.client.create(POD, pod_object(name, container, **spec))
 
-    async def gone(self, name: str, timeout_s: float = 20) -> None:
+    async def gone(self, name: str, timeout_s: float = 60) -> None:
         async def is_gone() -> bool:
             try:
                 await self.pod(name)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from real_cluster import Cluster, eventually
+from real_cluster import PATIENCE, Cluster, eventually
 
 IMAGE = "notes-web:1"
 """Debian with node, perl, script and the core tools; runs as user 1000."""
@@ -76,14 +76,23 @@ class Space:
         """Wait for a condition (no value) or a JSON path to have this value; what is there then."""
         wanted = f"--for=jsonpath={{.{path}}}={value}" if value else f"--for={path}"
         done = self.cluster.run(
-            "kajitori", "kubectl", "-n", self.name, "wait", kind, name, wanted, f"--timeout={within_s}s", check=False
+            "kajitori",
+            "kubectl",
+            "-n",
+            self.name,
+            "wait",
+            kind,
+            name,
+            wanted,
+            f"--timeout={PATIENCE * within_s}s",
+            check=False,
         )
         if done.returncode:
             raise AssertionError(f"{done.stderr}\n{self.kubectl('describe', kind, name, check=False)}")
         return self.get(kind, name)
 
     def gone(self, kind: str, name: str, within_s: int = 40) -> None:
-        self.kubectl("wait", kind, name, "--for=delete", f"--timeout={within_s}s")
+        self.kubectl("wait", kind, name, "--for=delete", f"--timeout={PATIENCE * within_s}s")
 
     def ready(self, name: str) -> dict[str, Any]:
         return self.until("pod", name, "condition=Ready")

@@ -18,8 +18,13 @@ NOTES = ROOT / "examples" / "notes"
 HOST = "notes.localhost"
 
 
+PATIENCE = 3
+"""Limits are those of a machine that does nothing else; so many times longer is waited."""
+
+
 def eventually(check: Callable[[], Any], what: str, within_s: float = 60.0) -> Any:
     """Ask until the answer is true; fails naming what was awaited and the last answer."""
+    within_s *= PATIENCE
     deadline, last = time.monotonic() + within_s, None
     pause = threading.Event()
     while time.monotonic() < deadline:

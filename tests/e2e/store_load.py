@@ -64,7 +64,7 @@ class ApiProcess:
 
     async def ready(self, client: HttpClient) -> None:
         assert self.process is not None
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 120
         while time.monotonic() < deadline_s:
             assert self.process.poll() is None, self.errors.read_text()[-2000:]
             try:
@@ -242,7 +242,7 @@ class Onlooker:
                 assert any(low < revision <= high for low, high in self.relists), f"revision {revision} was missed"
 
     async def reached(self, revision: int) -> None:
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 120
         while self.revision < revision:
             assert time.monotonic() < deadline_s, f"the watch stands at {self.revision}, the store at {revision}"
             await asyncio.sleep(0.01)

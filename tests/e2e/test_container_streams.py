@@ -45,7 +45,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
-    def expect(self, text: str, within_s: float = 20) -> None:
+    def expect(self, text: str, within_s: float = 60) -> None:
         deadline = time.monotonic() + within_s
         while text not in self.text:
             ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))

@@ -194,7 +194,7 @@ def start_controller(
 async def until_ready(controller: IngressController, tasks: list[asyncio.Task[None]]) -> None:
     """Wait, but not for a controller that has failed."""
     waiting = asyncio.create_task(controller.ready.wait())
-    await asyncio.wait([waiting, *tasks], timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([waiting, *tasks], timeout=120, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     for task in tasks:
         if task.done():

@@ -221,11 +221,11 @@ def test_simulated_nodes_run_a_deployment_and_finish_a_job(plane: ControlPlane) 
     plane.start("--simulated-nodes=50")
     assert plane.status()["healthy"]
     plane.kubectl("create", "deployment", "web", "--image=web:1", "--replicas=100")
-    plane.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    plane.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
     pods = plane.pods("app=web", "default").values()
     assert len({pod["status"]["podIP"] for pod in pods}) == 100
     assert len({pod["spec"]["nodeName"] for pod in pods}) == 50
     plane.kubectl("create", "job", "once", "--image=once:1")
-    plane.kubectl("wait", "--for=condition=complete", "job/once", "--timeout=30s")
+    plane.kubectl("wait", "--for=condition=complete", "job/once", "--timeout=180s")
     plane.kubectl("delete", "deployment", "web")
     eventually(lambda: not plane.pods("app=web", "default"), "the pods are gone")

@@ -37,7 +37,7 @@ def space(notes: Cluster) -> Iterator[Space]:
             obj("StatefulSet", "web", "apps/v1", spec=web),
             pod("client"),
         )
-        space.kubectl("rollout", "status", "statefulset/web", "--timeout=40s")
+        space.kubectl("rollout", "status", "statefulset/web", "--timeout=180s")
         space.ready("client")
         yield space
 

@@ -68,7 +68,7 @@ def test_a_silent_node_is_given_up_and_taken_back(
         }  # fmt: skip
         web = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}
         space.apply(obj("Deployment", "web", "apps/v1", spec=spec), obj("Service", "web", spec=web))
-        space.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        space.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
         assert {p["spec"]["nodeName"] for p in space.all("pods")} == {"node-1", "node-2"}
 
         agent = pair.part_pid("node-2")
@@ -81,5 +81,5 @@ def test_a_silent_node_is_given_up_and_taken_back(
         eventually(lambda: "taints" not in space.get("node", "node-2")["spec"], "its taints gone", 10)
         assert pair.part_pid("node-2") == agent
         space.kubectl("scale", "deployment/web", "--replicas=8")
-        space.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        space.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
         assert {p["spec"]["nodeName"] for p in space.all("pods")} == {"node-1", "node-2"}

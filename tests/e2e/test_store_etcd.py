@@ -158,10 +158,10 @@ def test_members_that_are_killed_cost_nothing(two: TwoServers):
         async def more_writes(count: int) -> None:
             growing = asyncio.create_task(ledger.more(count))
             tasks = (growing, *writers, *watching)
-            done, _ = await asyncio.wait(tasks, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=120, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            assert done == {growing}, "no writes within 20 s" if not done else "a writer or a watch was cut off"
+            assert done == {growing}, "no writes within 120 s" if not done else "a writer or a watch was cut off"
 
         for member in (0, 1, 2):
             await more_writes(100)

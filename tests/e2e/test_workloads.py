@@ -72,7 +72,7 @@ def test_a_daemon_set_runs_on_the_node_whatever_its_taints(space: Space) -> None
     space.kubectl("taint", "node", "node-1", "mine=yes:NoSchedule")
     try:
         space.apply(obj("DaemonSet", "everywhere", "apps/v1", spec=spec), pod("outside"))
-        space.kubectl("rollout", "status", "daemonset/everywhere", "--timeout=30s")
+        space.kubectl("rollout", "status", "daemonset/everywhere", "--timeout=180s")
         assert [p["spec"]["nodeName"] for p in space.all("pods", "app=everywhere")] == ["node-1"]
         eventually(lambda: "untolerated taint" in space.events("pod/outside"), "why the other pod waits", 20)
     finally:
@@ -98,8 +98,8 @@ def test_a_no_execute_taint_evicts_what_does_not_tolerate_it(space: Space) -> No
         assert condition(space.get("pod", "stays"), "Ready")["status"] == "True"
     finally:
         space.kubectl("taint", "node", "node-1", "fire-")
-    space.cluster.kubectl("-n", "notes", "rollout", "status", "statefulset/database", "--timeout=60s")
-    space.cluster.kubectl("-n", "notes", "rollout", "status", "deployment/web", "--timeout=60s")
+    space.cluster.kubectl("-n", "notes", "rollout", "status", "statefulset/database", "--timeout=180s")
+    space.cluster.kubectl("-n", "notes", "rollout", "status", "deployment/web", "--timeout=180s")
     space.delete("pod/stays")
 
 
@@ -111,9 +111,9 @@ def test_a_budget_blocks_eviction_and_drain(space: Space) -> None:
         obj("Deployment", "guarded", "apps/v1", spec=spec),
         obj("PodDisruptionBudget", "guarded", "policy/v1", spec=budget),
     )
-    space.kubectl("rollout", "status", "deployment/guarded", "--timeout=30s")
+    space.kubectl("rollout", "status", "deployment/guarded", "--timeout=180s")
     space.until("pdb", "guarded", "status.currentHealthy", "2")
-    drain = ("drain", "node-1", "--pod-selector=app=guarded", "--timeout=2s", "--force", "--ignore-daemonsets")
+    drain = ("drain", "node-1", "--pod-selector=app=guarded", "--timeout=5s", "--force", "--ignore-daemonsets")
     try:
         refused = space.fails(*drain)
         assert "Cannot evict pod as it would violate the pod's disruption budget" in refused
@@ -121,7 +121,7 @@ def test_a_budget_blocks_eviction_and_drain(space: Space) -> None:
         space.kubectl("patch", "pdb", "guarded", "--type=merge", "-p", '{"spec":{"minAvailable":0}}')
         space.until("pdb", "guarded", "status.disruptionsAllowed", "2")
         before = {p["metadata"]["uid"] for p in space.all("pods", "app=guarded")}
-        assert "evicted" in space.kubectl(*drain[:3], "--timeout=60s", "--ignore-daemonsets")
+        assert "evicted" in space.kubectl(*drain[:3], "--timeout=180s", "--ignore-daemonsets")
         eventually(
             lambda: (
                 all(p["status"]["phase"] == "Pending" for p in space.all("pods", "app=guarded"))
@@ -132,7 +132,7 @@ def test_a_budget_blocks_eviction_and_drain(space: Space) -> None:
         )
     finally:
         space.kubectl("uncordon", "node-1")
-    space.kubectl("rollout", "status", "deployment/guarded", "--timeout=30s")
+    space.kubectl("rollout", "status", "deployment/guarded", "--timeout=180s")
     space.delete("deployment/guarded", "pdb/guarded", "--wait=false")
 
 
@@ -168,7 +168,7 @@ def test_a_namespace_goes_with_everything_in_it(notes: Cluster) -> None:
             ),
             obj("Service", "web", spec={"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}),
         )  # fmt: skip
-        doomed.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+        doomed.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
         volume = doomed.get("pvc", "data")["spec"]["volumeName"]
     assert volume not in notes.kubectl("get", "pv", "-o", "name", check=False)
     assert "doomed" not in notes.kubectl("get", "pods,configmaps,services,pvc", "-A", "--no-headers")
