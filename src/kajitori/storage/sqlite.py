@@ -23,7 +23,8 @@ from kajitori.storage.interface import (
     StorageError,
     Unavailable,
 )
-from kajitori.storage.sqlite_file import FileLock, open_reader, open_writer, unavailable
+from kajitori.storage.sqlite_checkpoint import Checkpoints
+from kajitori.storage.sqlite_file import FileLock, open_beside, open_reader, open_writer, unavailable
 from kajitori.storage.sqlite_reader import Reader
 from kajitori.storage.sqlite_writer import Commit, Compact, Outcome, Request, Stop, Writer
 
@@ -46,11 +47,12 @@ class SqliteStorage:
         try:
             writer = open_writer(path)
             self._reader = Reader(open_reader(path))
+            checkpoints = Checkpoints(writer, open_beside(path))
         except BaseException:
             self._lock.release()
             raise
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
-        self._writer = Writer(path, writer, self._publish, history_revisions)
+        self._writer = Writer(path, writer, self._publish, history_revisions, checkpoints)
         self._log = EventLog(self._writer.newest, self._older)
         self._room = asyncio.Semaphore(UNANSWERED_MAX)
         self._unanswered: deque[asyncio.Future[Revision]] = deque()

@@ -37,11 +37,8 @@ INSERT INTO meta VALUES ('format', {FORMAT}), ('revision', {FIRST}), ('oldest', 
 
 # Long enough for another program's look at the file (a backup, the sqlite3 shell).
 BUSY_MS = 5_000
-WAL_BYTES_MAX = 64 << 20
-# The write-ahead log is carried into the file when it has so many pages (60 MB, which are read in 0.1 s at an opening
-# after a crash). That holds up the writes for some 30 ms: with SQLite's own 1,000 pages more than one write in a
-# hundred, with these one in two hundred, and pages that are written again meanwhile are carried over once.
-CHECKPOINT_PAGES = 15_000
+# What the write-ahead log's file keeps when it begins anew: a full log and what is written during its checkpoint.
+WAL_BYTES_MAX = 96 << 20
 
 
 class FileLock:
@@ -85,7 +82,6 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "FULL")
         connection.pragma("journal_size_limit", WAL_BYTES_MAX)
-        connection.wal_autocheckpoint(CHECKPOINT_PAGES)
         if not _tables(connection):
             with connection:
                 connection.execute(_SCHEMA)
@@ -93,6 +89,13 @@ def open_writer(path: Path) -> apsw.Connection:
         _check_structure(path, connection)
     except (apsw.Error, OSError) as error:
         raise CannotOpen(f"{path}: {_explain(error)}") from error
+    return connection
+
+
+def open_beside(path: Path) -> apsw.Connection:
+    """For checkpoints, once `open_writer` has made sure of the file."""
+    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
+    connection.pragma("synchronous", "FULL")
     return connection
 
 

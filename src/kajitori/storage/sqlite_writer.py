@@ -25,6 +25,7 @@ from kajitori.storage.interface import (
     StorageError,
     Unavailable,
 )
+from kajitori.storage.sqlite_checkpoint import Checkpoints
 from kajitori.storage.sqlite_compaction import STEP_REVISIONS, Compaction
 from kajitori.storage.sqlite_file import read_meta, unavailable
 from kajitori.storage.sqlite_group import GroupStatements
@@ -70,7 +71,15 @@ Publish = Callable[[Sequence[Outcome]], None]
 class Writer(threading.Thread):
     """`submit` may be called from any thread; the caller bounds how much it leaves unanswered."""
 
-    def __init__(self, path: Path, connection: apsw.Connection, publish: Publish, history_revisions: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: apsw.Connection,
+        publish: Publish,
+        history_revisions: int,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        """Without `checkpoints` SQLite does its own, which hold up the writes."""
         super().__init__(name="store-writer", daemon=True)
         self._path = path
         self._connection = connection
@@ -78,6 +87,7 @@ class Writer(threading.Thread):
         self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._statements = GroupStatements(connection)
         self._compaction = Compaction(connection, history_revisions)
+        self._checkpoints = checkpoints
         self._resting = False
         self._written = 0
         self.newest: Revision = read_meta(connection)["revision"]
@@ -98,10 +108,17 @@ class Writer(threading.Thread):
                 elif isinstance(request, Stop):
                     # On a full disk the log stays, and is worked off at the next opening.
                     with suppress(apsw.Error):
-                        self._connection.close()
+                        self._close()
                     self._publish([Outcome(self.newest)])
                     return
+            if self._checkpoints is not None:
+                self._checkpoints.after_commit()
             self._tidy(len(commits), quiet=not group)
+
+    def _close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+        self._connection.close()
 
     def _waiting(self) -> list[Request]:
         """Commits that wait, up to a group; anything else ends it and is its last member. Empty when there is time to
