@@ -8,6 +8,7 @@ There is one thread: several would leave the loop a smaller share each, and what
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 LARGE_BYTES = 64 * 1024
@@ -15,6 +16,18 @@ LARGE_BYTES = 64 * 1024
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_hurried: ContextVar[bool] = ContextVar("hurried", default=False)
+
+
+class TakesLong(Exception):
+    """Raised by work that finds out on the event loop how long it is: it is done again, aside."""
+
+
+def in_a_hurry() -> bool:
+    """Whether the caller may raise TakesLong."""
+    return _hurried.get()
 
 
 class Aside:
@@ -30,11 +43,26 @@ class Aside:
         now unless `size_bytes` is large."""
         if size_bytes <= LARGE_BYTES:
             return work(*args, **kwargs)
+        return await self._apart(lambda: work(*args, **kwargs))
+
+    async def attempt(self, size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for work whose size does not say how long it is: it may raise TakesLong."""
+        if size_bytes <= LARGE_BYTES:
+            token = _hurried.set(True)
+            try:
+                return work(*args, **kwargs)
+            except TakesLong:
+                pass
+            finally:
+                _hurried.reset(token)
+        return await self._apart(lambda: work(*args, **kwargs))
+
+    async def _apart(self, work: Callable[[], T]) -> T:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-documents")
         self.busy += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         finally:
             self.busy -= 1
 

@@ -163,6 +163,23 @@ def test_variables_are_evaluated_when_needed_and_build_on_each_other() -> None:
         world.admit(replicas=2)
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_what_takes_long_is_evaluated_in_another_thread_to_the_same_end(held: bool) -> None:
+    world = World()
+    numbers = f"[{','.join(map(str, range(25)))}]"
+    variables = [
+        {"name": "short", "expression": numbers},
+        {"name": "long", "expression": "variables.short.map(x, variables.short.map(y, x * 25 + y)).flatten()"},
+    ]
+    dear = "variables.long.all(x, variables.short.all(y, [1, 2, 3, 4, 5].all(z, x + y + z >= 0)))"
+    world.policy(variables=variables, validations=[{"expression": dear}, {"expression": str(held).lower()}])
+    if held:
+        world.admit()
+    else:
+        with pytest.raises(StatusError, match="failed expression: false"):
+            world.admit()
+
+
 def test_errors_count_unless_failures_are_ignored() -> None:
     wrong = [{"expression": "object.spec.nothing == 1"}]
     world = World()

@@ -63,6 +63,13 @@ class CostExceeded(EvaluationError):
         super().__init__("operation cancelled: actual cost limit exceeded")
 
 
+class Unfinished(Exception):
+    """The caller's patience is over, not what the expression may cost: to be evaluated again where nobody waits."""
+
+
+PATIENCE = 400_000
+"""What may be spent on the event loop: about a tenth of a second, and one question to an authorizer."""
+
 NO_OVERLOAD = "no such overload"
 
 

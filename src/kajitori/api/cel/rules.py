@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 from kajitori.api.cel.costs import CALL_LIMIT, OBJECT_LIMIT
-from kajitori.api.cel.errors import NO_OVERLOAD, CostExceeded, EvaluationError
-from kajitori.api.cel.program import Program
+from kajitori.api.cel.errors import NO_OVERLOAD, CostExceeded, EvaluationError, Unfinished
+from kajitori.api.cel.program import Program, Result
 from kajitori.api.cel.rule_compiling import OLD_SELF, SELF, SELF_TYPE, Rule, compile_rules
 from kajitori.api.cel.schemas import declare
 from kajitori.api.cel.types import Declared, escape
@@ -105,14 +106,17 @@ class _Place:
         return bool(self.compared[1] is not None and self.compared[0] == self.compared[1])
 
 
-def validate(level: Level, obj: Object, old: Object | None = None, budget: int = OBJECT_LIMIT) -> list[FieldError]:
-    """Every rule that does not hold. `old` on an update."""
-    return _Validation(budget).errors(level, obj, old)
+def validate(
+    level: Level, obj: Object, old: Object | None = None, budget: int = OBJECT_LIMIT, patience: float = inf
+) -> list[FieldError]:
+    """Every rule that does not hold. `old` on an update. Raises Unfinished when `patience` ends before the budget."""
+    return _Validation(budget, patience).errors(level, obj, old)
 
 
 class _Validation:
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, patience: float) -> None:
         self._budget = budget
+        self._patience = patience
         self._errors: list[FieldError] = []
 
     def errors(self, level: Level, obj: Object, old: Object | None) -> list[FieldError]:
@@ -153,7 +157,7 @@ class _Validation:
                     self._apply(rule, rule.program, kind, place, optional if wants_optional else variables)
 
     def _apply(self, rule: Rule, program: Program, kind: str, place: _Place, variables: Mapping[str, Any]) -> None:
-        result = program.run(variables, CALL_LIMIT)
+        result = self._run(program, variables)
         error = result.error
         if result.cost > self._budget:
             self._fail(place, kind, _OUT_OF_BUDGET)
@@ -167,6 +171,13 @@ class _Validation:
             self._fail(place, kind, _failure(error, rule))
         elif result.value is not True:
             self._refuse(rule, kind, place, variables)
+
+    def _run(self, program: Program, variables: Mapping[str, Any]) -> Result:
+        result = program.run(variables, int(min(CALL_LIMIT, self._patience)))
+        self._patience -= result.cost
+        if self._patience < 0:
+            raise Unfinished
+        return result
 
     def _refuse(self, rule: Rule, kind: str, place: _Place, variables: Mapping[str, Any]) -> None:
         if not rule.uses_old and place.unchanged:
@@ -183,7 +194,7 @@ class _Validation:
         """What the messageExpression says; "" when it says nothing usable."""
         if rule.message is None:
             return ""
-        result = rule.message.run(variables, CALL_LIMIT)
+        result = self._run(rule.message, variables)
         over = isinstance(result.error, CostExceeded)
         if over or result.cost > self._budget:
             words = (

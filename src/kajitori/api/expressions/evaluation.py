@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kajitori.api.cel.costs import CALL_LIMIT, OBJECT_LIMIT
-from kajitori.api.cel.errors import CostExceeded, EvaluationError
+from kajitori.api.cel.errors import CostExceeded, EvaluationError, Unfinished
+from kajitori.api.cel.program import Program, Result
 from kajitori.api.expressions.compiled import Expression
 from kajitori.api.expressions.declarations import VARIABLES
 
@@ -34,16 +35,18 @@ class Evaluation:
         self._left = budget
         self.cost = 0
         """What the last expression took, the variables that it needed included."""
+        self.limit = CALL_LIMIT
+        """Of one expression. Where it is lower than what one may cost, dear ones are left `Unfinished`."""
         self._spent_inside = 0
         self._variables: dict[str, Any] = dict(seen)
         if own:
             self._variables[VARIABLES] = _Variables(own, self)
 
     def of(self, expression: Expression) -> Outcome:
-        """Raises OutOfBudget."""
+        """Raises OutOfBudget, Unfinished."""
         if expression.program is None:
             return Outcome(error=f"compilation error: {expression.error}")
-        result = expression.program.run(self._variables, CALL_LIMIT)
+        result = self._run(expression.program)
         self.cost = result.cost + self._spent_inside
         self._left -= self.cost
         self._spent_inside = 0
@@ -54,16 +57,22 @@ class Evaluation:
         return Outcome(result.value)
 
     def variable(self, name: str, expression: Expression) -> Any:
-        """The value of one of the policy's own. Raises EvaluationError."""
+        """The value of one of the policy's own. Raises EvaluationError, Unfinished."""
         if expression.program is None:
             raise EvaluationError(f'composited variable "{name}" fails to compile: {expression.error}')
-        result = expression.program.run(self._variables, CALL_LIMIT)
+        result = self._run(expression.program)
         self._spent_inside += result.cost
         if self._spent_inside > self._left:
             raise CostExceeded
         if result.error is not None:
             raise EvaluationError(f'composited variable "{name}" fails to evaluate: {result.error}')
         return result.value
+
+    def _run(self, program: Program) -> Result:
+        result = program.run(self._variables, self.limit)
+        if self.limit < CALL_LIMIT and isinstance(result.error, CostExceeded):
+            raise Unfinished
+        return result
 
 
 class _Variables(Mapping[str, Any]):

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from kajitori.api.cel.library.authorizer import Answer, Answers, Query, decided
+from kajitori.api.cel.costs import CALL_LIMIT
+from kajitori.api.cel.errors import PATIENCE, Unfinished
+from kajitori.api.cel.library.authorizer import Answer, Answers, Query, Undecided, decided
 from kajitori.api.cel.library.authorizer import Authorizer as AuthorizerValue
 from kajitori.api.expressions.compiled import Expression
 from kajitori.api.expressions.declarations import (
@@ -22,8 +24,6 @@ from kajitori.apiserver.admission.scene import Scene
 from kajitori.apiserver.interfaces import Attributes, User, Verdict
 from kajitori.apiserver.interfaces import decided as verdict_of
 
-_LONG = 100_000
-"""What costs more takes so long that others get a turn before the next expression: about 100 ms."""
 _NAMESPACE_METADATA = (
     "name",
     "generateName",
@@ -41,19 +41,36 @@ _NAMESPACE_METADATA = (
 
 
 class Asking:
-    """Evaluates within a budget, and asks the authorizer between two attempts; answers are remembered in the scene."""
+    """Evaluates within a budget, and asks the authorizer between two attempts; answers are remembered in the scene.
+    What takes long is evaluated in another thread."""
 
     def __init__(self, scene: Scene, own: Mapping[str, Expression], budget: int) -> None:
         self._scene = scene
         self._answers: Answers = scene.answers
         self._evaluation = Evaluation(_seen(scene), own, budget)
+        self._spent = 0
 
     async def of(self, expression: Expression) -> Outcome:
         """Raises OutOfBudget."""
-        outcome = await decided(lambda: self._evaluation.of(expression), self._answers, self._ask)
-        if self._evaluation.cost > _LONG:
+        self._evaluation.limit = PATIENCE
+        try:
+            outcome = await decided(lambda: self._evaluation.of(expression), self._answers, self._ask)
+        except Unfinished:
+            outcome = await self._of_dear(expression)
+        else:
+            self._spent += self._evaluation.cost
+        if self._spent > PATIENCE:
+            self._spent = 0
             await asyncio.sleep(0)  # a turn of the loop, no time
         return outcome
+
+    async def _of_dear(self, expression: Expression) -> Outcome:
+        self._evaluation.limit = CALL_LIMIT
+        while True:
+            try:
+                return await asyncio.to_thread(self._evaluation.of, expression)
+            except Undecided as waiting:
+                self._answers[waiting.query] = await self._ask(waiting.query)
 
     async def _ask(self, query: Query) -> Answer:
         verdict, reason = await verdict_of(self._scene.around.authorizer, _attributes(self._scene.request.user, query))

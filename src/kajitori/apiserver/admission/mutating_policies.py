@@ -84,7 +84,7 @@ class _Turn:
         memory.end(self.request.object)
 
     async def _ask(self, question: "Question[MutationRules]") -> None:
-        memory, rules = self.rounds.policies, question.policy.compiled
+        memory, rules = self.rounds.policies, await question.policy.ready()
         if rules.conditions is not None:
             verdict = await rules.conditions.judge(await self.matching.scene(question))
             if verdict.error:

@@ -56,7 +56,8 @@ class ValidatingPolicies(Configured):
                 why = f"failed to configure binding: failed to convert object version: {error.message}"
                 answer.misconfigured(question, why)
                 continue
-            judgement = await question.policy.compiled.judge(scene, may_fail=question.policy.may_fail)
+            rules = await question.policy.ready()
+            judgement = await rules.judge(scene, may_fail=question.policy.may_fail)
             for decision in judgement.denials:
                 answer.denied(question, decision)
             for kind in judgement.forgiven:

@@ -82,7 +82,7 @@ async def create_object(
         if generate:
             obj["metadata"]["name"] = object_meta.generated_name(obj["metadata"]["generateName"], backend.rng)
         if attempt == 0:
-            await aside.run(size, check, resource, obj, context)
+            await aside.attempt(size, check, resource, obj, context)
             request.object, request.name = obj, obj["metadata"]["name"]
             await admit_validating(backend, request)
             if revision.isdecimal() and int(revision):  # the store refuses it upstream, so everything else comes first

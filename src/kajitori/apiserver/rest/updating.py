@@ -216,7 +216,7 @@ async def _attempt(
     if facade is not None:
         facade.take(request.object, new)
     new = settle(resource, request.object if facade is None else new, old, subresource)
-    await aside.run(size, check_update, resource, new, old, subresource)
+    await aside.attempt(size, check_update, resource, new, old, subresource)
     request.object = new if facade is None else facade.show(new)
     await admit_validating(backend, request)
     return await commit(backend, resource, new, old, current, WriteContext(context.user, options.dry_run, subresource))

@@ -171,6 +171,11 @@ def _columns(definitions: list[Object]) -> tuple[Column, ...]:
     return (name, *(_column(definition) for definition in definitions))
 
 
+def _finder(path: str) -> Callable[[Any], list[Any]]:
+    """Read when first used: a definition may have thousands of columns that nobody looks at."""
+    return lambda document: compile_path(path)(document)
+
+
 def _column(definition: Object) -> Column:
     path = definition["jsonPath"]
     kind = definition.get("type", "string")
@@ -185,7 +190,7 @@ def _column(definition: Object) -> Column:
 
 
 def _cell(path: str, kind: str) -> Callable[[Object, float], Any]:
-    find = compile_path(path)
+    find = _finder(path)
 
     def cell(obj: Object, now_s: float) -> Any:
         found = find(obj)

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object
 from kajitori.api.schema import structural_validation
 from kajitori.api.schema.ratcheting import ratcheted
 from kajitori.api.schema.rules import has_rules
+from kajitori.apiserver.aside import TakesLong, in_a_hurry
 
 if TYPE_CHECKING:
     from kajitori.api.cel.rules import Level
@@ -21,6 +24,8 @@ _BLOCKING = frozenset(
         "FieldValueTypeInvalid",
     }
 )
+_COMPILED_BYTES_MAX = 32 * 1024
+"""Of a schema whose rules are compiled on the event loop."""
 _UNCHECKED = (
     "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
     "validation"
@@ -50,7 +55,16 @@ class CustomValidation:
         if any(error.reason in _BLOCKING for error in before):
             return [invalid("<nil>", None, _UNCHECKED)]
         from kajitori.api.cel import rules
+        from kajitori.api.cel.errors import PATIENCE, Unfinished
 
+        hurried = in_a_hurry()
         if self._level is None:
+            if hurried and len(orjson.dumps(self._schema)) > _COMPILED_BYTES_MAX:
+                raise TakesLong
             self._level = rules.compile_levels(self._schema)
-        return [] if self._level is None else rules.validate(self._level, new, old)
+        if self._level is None or not hurried:
+            return [] if self._level is None else rules.validate(self._level, new, old)
+        try:
+            return rules.validate(self._level, new, old, patience=PATIENCE)
+        except Unfinished:
+            raise TakesLong from None
