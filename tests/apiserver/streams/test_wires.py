@@ -86,6 +86,17 @@ def test_a_kubelet_that_breaks_off_the_error_stream_has_not_said_that_all_went_w
     assert (opcode, int.from_bytes(code[:2])) == (8, 1011) and wire.over
 
 
+def test_a_runtime_may_reset_its_streams_once_the_end_is_known():
+    wire, _ = begun("stdout")
+    reset = b"\x80\x03\x00\x03" + (8).to_bytes(4) + ERROR.to_bytes(4) + (6).to_bytes(4)
+    status = b'{"metadata":{},"status":"Success"}'
+    wire.from_backend(SpdySession.data(3, b"", ended=True) + SpdySession.data(ERROR, status) + reset)
+    wire.backend_ended()
+    (_, said), (opcode, code) = heard(wire)
+    assert said == b"\x03" + status
+    assert (opcode, int.from_bytes(code[:2])) == (8, 1000) and wire.over
+
+
 def test_who_breaks_the_protocol_is_told_and_the_rest_is_not_read():
     wire, _ = begun("stdin", "stdout")
     wire.from_client(b"\x82\x01x")

@@ -51,6 +51,8 @@ class RemoteCommand:
         self._channels = {stream: channel for channel, stream in self._streams.items()}
         self._running = {channel for channel in (_STDOUT, _STDERR, _ERROR) if channel in self._streams}
         self._writable = {channel for channel in (_STDIN, _RESIZE) if channel in self._streams}
+        self._end_known = False
+        """What the error stream says has come; runtimes reset their streams after it."""
         # The first message, empty, tells the client that its command has begun.
         self.to_client += self._socket.message(bytes((min(self._running),)))
 
@@ -78,10 +80,11 @@ class RemoteCommand:
         try:
             for piece in self._spdy.receive(data):
                 channel = self._channels.get(piece.stream)
-                if channel == _ERROR and piece.reset and channel in self._running:
+                if channel == _ERROR and piece.reset and not self._end_known:
                     self._fail("the kubelet broke off before the command's end was known")
                 elif channel in self._running:
                     assert channel is not None
+                    self._end_known = self._end_known or channel == _ERROR
                     if piece.payload:
                         self.to_client += self._socket.message(bytes((channel,)) + piece.payload)
                     if piece.ended:
@@ -96,7 +99,7 @@ class RemoteCommand:
             self._end(NORMAL)
 
     def backend_ended(self) -> None:
-        if _ERROR in self._running:
+        if _ERROR in self._running and not self._end_known:
             self._fail("the kubelet ended the connection before the command's end was known")
         self._end(NORMAL)
 
