@@ -19,9 +19,11 @@ from kajitori.apiserver.exposition import (
 )
 from kajitori.apiserver.http_types import Response
 from kajitori.apiserver.request_info import RequestInfo
+from kajitori.apiserver.series import Counter
 
 BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
 SIZE_BUCKETS = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+ACCESS_BUCKETS_S = tuple(0.001 * 2**power for power in range(15))
 _SLI_SKIPS = 2
 """The buckets of request_sli_duration_seconds begin at 50 ms."""
 _VERBS = {
@@ -60,6 +62,15 @@ class Metrics:
     """What is not served is counted without a name: what strangers make up must not fill the memory."""
 
     def __init__(self) -> None:
+        self._aborted = Counter(
+            "apiserver_request_aborts_total",
+            "Requests whose client went away.",
+            "verb group version resource subresource scope",
+        )
+        self._requested_deprecated: dict[tuple[str, str, str, str], None] = {}
+        self._refused: dict[str, int] = {}
+        self._who_s, self._whether_s = ([0] * (len(ACCESS_BUCKETS_S) + 1) for _ in range(2))
+        self._who_sum_s = self._whether_sum_s = 0.0
         self._series: dict[_Key, _Series] = {}
         self._by_labels: dict[tuple[str, ...], _Series] = {}
         self._families: dict[str, Family] = {}
@@ -102,7 +113,29 @@ class Metrics:
             series = self._by_labels[labels] = _Series(labels)
         if known:
             self._series[key] = series
+            if resource is not None and resource.deprecation:
+                self._requested_deprecated[info.group, info.version, info.resource, part] = None
         return series
+
+    def aborted(self, info: RequestInfo, resource: Resource | None) -> None:
+        """The client went away before its answer."""
+        if resource is not None:
+            labels = (_VERBS.get(info.verb, "CONNECT"), info.group, info.version, info.resource, info.subresource)
+            self._aborted.add(*labels, _scope(info))
+
+    def asked_who(self, duration_s: float) -> None:
+        """It took so long to know who asks; only where memory alone did not tell."""
+        self._who_s[bisect_left(ACCESS_BUCKETS_S, duration_s)] += 1
+        self._who_sum_s += duration_s
+
+    def asked_whether(self, duration_s: float) -> None:
+        """The same for whether they may."""
+        self._whether_s[bisect_left(ACCESS_BUCKETS_S, duration_s)] += 1
+        self._whether_sum_s += duration_s
+
+    def refused(self, verdict: str) -> None:
+        """Authorization said no: "denied" or "no-opinion"."""
+        self._refused[verdict] = self._refused.get(verdict, 0) + 1
 
     def register(self, family: Family) -> None:
         """A family that is read when it is scraped; one of the same name is replaced."""
@@ -128,7 +161,61 @@ class Metrics:
             ({"result": "success"}, sum(sum(found.values()) for found in codes) - failed),
         ]
 
+    def _known_and_allowed(self) -> tuple[int, int]:
+        """How many requests were known to be somebody's, and of those allowed."""
+        codes = [series.codes for series in self._by_labels.values()]
+        known = sum(sum(found.values()) - found.get(401, 0) for found in codes)
+        return known, max(known - sum(self._refused.values()), 0)
+
+    def _access(self, total: int, asked: list[int], sum_s: float) -> Distribution:
+        """Memory answers in far less than the first bound; that is counted, but not timed."""
+        return Distribution(ACCESS_BUCKETS_S, [asked[0] + max(total - sum(asked), 0), *asked[1:]], sum_s)
+
+    def _register_access(self) -> None:
+        self.counter(
+            "authorization_attempts_total",
+            "Requests by what authorization said.",
+            lambda: (
+                [({"result": "allowed"}, self._known_and_allowed()[1])]
+                + [({"result": verdict}, count) for verdict, count in self._refused.items()]
+            ),
+        )
+        self.register(self._aborted.family)
+        self.gauge(
+            "apiserver_requested_deprecated_apis",
+            "Deprecated kinds that were asked for; always 1.",
+            lambda: [
+                ({"group": g, "version": v, "resource": r, "subresource": part, "removed_release": ""}, 1)
+                for g, v, r, part in self._requested_deprecated
+            ],
+        )
+        self.register(
+            Family(
+                "authentication_duration_seconds",
+                "histogram",
+                "How long it took to know who asks; what memory tells is counted as no time.",
+                lambda: [
+                    ({"result": "success"}, self._access(self._known_and_allowed()[0], self._who_s, self._who_sum_s))
+                ],
+            )
+        )
+        self.register(
+            Family(
+                "authorization_duration_seconds",
+                "histogram",
+                "How long it took to know whether they may; what memory tells is counted as no time.",
+                lambda: [
+                    (
+                        {"result": "allowed"},
+                        self._access(self._known_and_allowed()[1], self._whether_s, self._whether_sum_s),
+                    )
+                ],
+            )
+        )
+
     def _register_requests(self) -> None:
+        self._register_access()
+
         def series() -> list[tuple[Labels, _Series]]:
             return [(dict(zip(_LABELS, labels, strict=True)), found) for labels, found in self._by_labels.items()]
 

@@ -1,5 +1,6 @@
 """The way of every request: authenticate, impersonate, authorize, control the flow, and hand on."""
 
+import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -98,6 +99,9 @@ class Pipeline:
             # What may have been done already is not to be repeated blindly.
             retry = None if isinstance(error, Unanswered) else {"retryAfterSeconds": 1}
             response = status_response(ServiceUnavailable(str(error), retry))
+        except asyncio.CancelledError:
+            self._metrics.aborted(info, resource)
+            raise
         except Exception as error:
             if _too_deep(error):
                 response = status_response(BadRequest("the document is nested too deeply"))
@@ -128,7 +132,9 @@ class Pipeline:
             credentials, impersonates, names_user = _sender_of(request, extension.user_headers)
             user = extension.authenticator.known(credentials)
             if user is None:
+                began_s = self._clock.monotonic()
                 user = await extension.authenticator.authenticate(credentials)
+                self._metrics.asked_who(self._clock.monotonic() - began_s)
             if names_user:
                 prefixes = extension.user_headers
                 request.headers = {n: text for n, text in request.headers.items() if not n.startswith(prefixes)}
@@ -150,10 +156,13 @@ class Pipeline:
         request.answer_lines = flow.lines
         verdict, reason = extension.authorizer.authorize(attributes)
         if verdict is Verdict.ASK:
+            began_s = self._clock.monotonic()
             verdict, reason = await decided(extension.authorizer, attributes)
+            self._metrics.asked_whether(self._clock.monotonic() - began_s)
         if trail is not None:
             trail.authorized(verdict, reason)
         if verdict is not Verdict.ALLOW:
+            self._metrics.refused("denied" if verdict is Verdict.DENY else "no-opinion")
             raise forbidden(attributes, reason)
         context = RequestContext(request, user, attributes, resource, warnings)
         if info.subresource in _STREAMING:

@@ -19,6 +19,9 @@ def families() -> Iterator[Family]:
         ("process_virtual_memory_bytes", "gauge", "Address space in use.", lambda: _memory_bytes(0)),
         ("process_start_time_seconds", "gauge", "When the process began, since the epoch.", _started_s),
         ("process_open_fds", "gauge", "Open file descriptors.", lambda: sum(1 for _ in _FDS.iterdir())),
+        ("process_virtual_memory_max_bytes", "gauge", "Address space that may be in use.", _memory_most),
+        ("process_network_receive_bytes_total", "counter", "Bytes received in this network.", lambda: _network(0)),
+        ("process_network_transmit_bytes_total", "counter", "Bytes sent in this network.", lambda: _network(8)),
         ("process_max_fds", "gauge", "How many may be open.", lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
     )
     for name, kind, help, read in figures:
@@ -39,6 +42,17 @@ def _cpu_s() -> float:
 
 def _memory_bytes(field: int) -> int:
     return int(_STATUS.read_text().split()[field]) * resource.getpagesize()
+
+
+def _memory_most() -> float:
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return 2.0**64 - 1 if most == resource.RLIM_INFINITY else most
+
+
+def _network(field: int) -> int:
+    """Of /proc/self/net/dev, all interfaces together; counted after the name."""
+    lines = Path("/proc/self/net/dev").read_text().splitlines()[2:]
+    return sum(int(line.partition(":")[2].split()[field]) for line in lines)
 
 
 def _started_s() -> float:

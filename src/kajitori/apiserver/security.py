@@ -220,7 +220,7 @@ def build(
         user_headers=tuple({*STANDARD.all, *config.authentication.trust.headers.all}),
         anonymous_paths=config.authentication.anonymous.paths,
         auditor=config.auditor,
-        families=(*around.figures.families, *aggregation.families),
+        families=(*around.figures.families, *aggregation.families, *services.families()),
         _begin=lambda: bootstrap(objects, _facts(config, access.trust)),
         _loops={
             "cluster role aggregation": Aggregator(objects, clock).run,

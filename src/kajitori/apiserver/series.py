@@ -61,12 +61,13 @@ class Histogram(_Series[_Durations]):
         super().__init__(name, help, labels)
         self._bounds_s = bounds_s
 
-    def add(self, duration_s: float, *values: str) -> None:
+    def add(self, duration_s: float, *values: str, times: int = 1) -> None:
+        """One more with these labels, or as many as this one stands for."""
         if values not in self._kept:
             self._put(values, _Durations(len(self._bounds_s) + 1))
         found = self._kept[values]
-        found.counts[bisect_left(self._bounds_s, duration_s)] += 1
-        found.sum_s += duration_s
+        found.counts[bisect_left(self._bounds_s, duration_s)] += times
+        found.sum_s += duration_s * times
 
     @property
     def family(self) -> Family:

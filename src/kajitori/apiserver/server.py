@@ -105,6 +105,11 @@ class ApiServer:
         measure(self.metrics, self._flow, self.cache, self._store_size, self._version())
         for family in measured.families():
             self.metrics.register(family)
+        self.metrics.counter(
+            "apiserver_tls_handshake_errors_total",
+            "Connections that ended before TLS was agreed on.",
+            lambda: [({}, self._http.failed_handshakes)],
+        )
         self.health.live["etcd"] = self._store_answers
         self.health.ready |= {
             "etcd-readiness": self._store_answers,

@@ -3,13 +3,17 @@
 Counted only where one of them is asked: a request that concerns none pays nothing.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+from kajitori.apiserver.admission.plugin import name_of_plugin
+from kajitori.apiserver.admission.step_figures import StepFigures
 from kajitori.apiserver.exposition import Family
 from kajitori.apiserver.series import Counter, Histogram
 
 _WEBHOOK = "apiserver_admission_webhook_"
 _BUCKETS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10, 25)
+_EXPRESSION_BUCKETS_S = (0.0000005, 0.001, 0.01, 0.1, 1.0)
 _CODE_MAX = 600
 """Larger codes count as this one: what a webhook makes up must not become many series."""
 
@@ -26,7 +30,9 @@ class Asked(NamedTuple):
 
 
 class AdmissionFigures:
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        """`now_s` is monotonic."""
+        self.steps = StepFigures(now_s, name_of_plugin)
         self._durations = Histogram(
             f"{_WEBHOOK}admission_duration_seconds",
             "How long webhooks took.",
@@ -47,6 +53,22 @@ class AdmissionFigures:
             "Validations that did not hold or could not be evaluated, by what followed.",
             "policy policy_binding error_type enforcement_action",
         )
+        self._mutations = Counter(
+            "apiserver_mutating_admission_policy_check_total",
+            "Mutations of policies, by what became of them.",
+            "policy policy_binding error_type",
+        )
+        self._mutation_durations = Histogram(
+            "apiserver_mutating_admission_policy_check_duration_seconds",
+            "How long they took.",
+            "policy policy_binding error_type",
+            _EXPRESSION_BUCKETS_S,
+        )
+        self._pods = Counter(
+            "pod_security_evaluations_total",
+            "Pods judged by the Pod Security Standards.",
+            "decision policy_level policy_version mode request_operation resource subresource",
+        )
 
     def answered(self, asked: Asked, duration_s: float, code: int, *, rejected: bool) -> None:
         shown = "true" if rejected else "false"
@@ -63,10 +85,19 @@ class AdmissionFigures:
         """`error`: compile_error, invalid_error, out_of_budget or no_error; `action`: allow, deny, warn or audit."""
         self._checks.add(policy, binding, error, action)
 
+    def mutated(self, policy: str, binding: str, error: str, duration_s: float) -> None:
+        self._mutations.add(policy, binding, error)
+        self._mutation_durations.add(duration_s, policy, binding, error)
+
+    def judged(self, decision: str, level: str, version: str, mode: str, operation: str, subresource: str) -> None:
+        """A pod by one mode of its namespace."""
+        self._pods.add(decision, level, version, mode, operation.lower(), "pod", subresource)
+
     @property
     def families(self) -> tuple[Family, ...]:
-        counters = (self._requests, self._refusals, self._failed_open, self._checks)
-        return (self._durations.family, *(counter.family for counter in counters))
+        counters = (self._requests, self._refusals, self._failed_open, self._checks, self._mutations, self._pods)
+        timed = (self._durations, self._mutation_durations)
+        return (*self.steps.families, *(found.family for found in (*timed, *counters)))
 
 
 def _code(code: int) -> str:

@@ -109,13 +109,18 @@ class _Turn:
         scene = await self.matching.scene(question)
         if scene.object is None or self.request.object is None:
             return
+        around, bound = scene.around, question.binding.name if question.binding is not None else ""
+        began_s, error_type = around.clock.monotonic(), "no_error"
         try:
             changed = await question.policy.compiled.mutated(
                 number, scene, kind_of_document(self.request, scene.version)
             )
         except MutationFailed as error:
+            error_type = "invalid_error"
             self.fail(question, str(error), "Invalid")
             return
+        finally:
+            around.figures.mutated(question.policy.name, bound, error_type, around.clock.monotonic() - began_s)
         await self._take(scene, changed)
         await self.matching.scene(question, fresh=True)
         self.mutated = True

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from kajitori.api.errors import Forbidden
+from kajitori.api.errors import Forbidden, StatusError
 from kajitori.api.meta import Object
+from kajitori.apiserver.admission.step_figures import Step, StepFigures
 from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.interfaces import AdmissionRequest
 
@@ -34,6 +35,12 @@ class Plugin:
         """Raise a StatusError to refuse."""
 
 
+def name_of_plugin(plugin: Plugin) -> str:
+    """Upstream's."""
+    name = type(plugin).__name__
+    return _UPSTREAM_NAMES.get(name, name)
+
+
 class Configured(Plugin):
     """What users configure: webhooks and policies."""
 
@@ -43,15 +50,25 @@ class Configured(Plugin):
         raise NotImplementedError
 
 
-async def run_mutating(plugins: Sequence[Plugin], request: AdmissionRequest) -> None:
+async def run_mutating(plugins: Sequence[Plugin], request: AdmissionRequest, step: Step | None = None) -> None:
     """Every plugin once, and all a second time when what users have configured changed the object (see `rounds`)."""
-    for plugin in plugins:
-        await plugin.mutate(request)
+    await _mutate(plugins, request, step)
     rounds = request.rounds
     if rounds is not None and rounds.again:
         rounds.second = True
-        for plugin in plugins:
+        await _mutate(plugins, request, step)
+
+
+async def _mutate(plugins: Sequence[Plugin], request: AdmissionRequest, step: Step | None) -> None:
+    for plugin in plugins:
+        try:
             await plugin.mutate(request)
+        except StatusError:
+            if step is not None:
+                step.refused(plugin)
+            raise
+        if step is not None:
+            step.passed(plugin)
 
 
 class _Concerned(NamedTuple):
@@ -64,16 +81,32 @@ class _Concerned(NamedTuple):
 class Chain(Plugin):
     """All plugins as one; which of them care for a kind is worked out once."""
 
-    def __init__(self, plugins: Sequence[Plugin]) -> None:
+    def __init__(self, plugins: Sequence[Plugin], figures: StepFigures | None = None) -> None:
         self._plugins = tuple(plugins)
+        self._figures = figures
         self._by_kind: dict[Kind, _Concerned] = {}
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        await run_mutating(self._for(request).mutating, request)
+        figures = self._figures
+        step = figures.begin("admit", request.operation) if figures is not None else None
+        await run_mutating(self._for(request).mutating, request, step)
+        if step is not None:
+            step.end()
 
     async def validate(self, request: AdmissionRequest) -> None:
+        figures = self._figures
+        step = figures.begin("validate", request.operation) if figures is not None else None
         for plugin in self._for(request).validating:
-            await plugin.validate(request)
+            try:
+                await plugin.validate(request)
+            except StatusError:
+                if step is not None:
+                    step.refused(plugin)
+                raise
+            if step is not None:
+                step.passed(plugin)
+        if step is not None:
+            step.end()
 
     @property
     def by_users(self) -> list[Configured]:
@@ -82,7 +115,7 @@ class Chain(Plugin):
 
     @property
     def names(self) -> list[str]:
-        return [_UPSTREAM_NAMES.get(name := type(plugin).__name__, name) for plugin in self._plugins]
+        return [name_of_plugin(plugin) for plugin in self._plugins]
 
     def configured(self, on: Collection[str], off: Collection[str], more: Sequence[Plugin] = ()) -> "Chain":
         """Without the plugins of `off`, with `more` at the end. Raises BadConfiguration for an unknown name."""
@@ -93,7 +126,7 @@ class Chain(Plugin):
         for name in set(on) & set(off):
             raise BadConfiguration(f"--disable-admission-plugins {name}: is enabled too; give one of the two")
         kept = [plugin for plugin, name in zip(self._plugins, self.names, strict=True) if name not in off]
-        return Chain([*kept, *more])
+        return Chain([*kept, *more], self._figures)
 
     def _for(self, request: AdmissionRequest) -> _Concerned:
         kind = kind_of(request)

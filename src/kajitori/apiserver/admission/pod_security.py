@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from kajitori.api import core
 from kajitori.api.meta import Object, labels_of, name_of
+from kajitori.apiserver.admission.figures import AdmissionFigures
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
 from kajitori.apiserver.admission.pod_security_standards import BASELINE, PRIVILEGED, RESTRICTED, violations
 from kajitori.apiserver.admission.pod_templates import TEMPLATES
@@ -12,6 +13,8 @@ from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 _LABEL = "pod-security.kubernetes.io/"
 _LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)
 _NAMESPACES: Kind = ("", "namespaces")
+_ALLOWED = {"enforce": (PRIVILEGED, "latest")}
+"""What counts where a namespace says nothing."""
 # Existing pods looked at when a namespace's level is raised.
 _EXISTING_MAX = 3000
 
@@ -19,8 +22,9 @@ _EXISTING_MAX = 3000
 class PodSecurity(Plugin):
     kinds = frozenset((PODS, _NAMESPACES, *TEMPLATES))
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, figures: AdmissionFigures | None = None) -> None:
         self._objects = objects
+        self._figures = figures
 
     async def validate(self, request: AdmissionRequest) -> None:
         if request.operation not in (Operation.CREATE, Operation.UPDATE):
@@ -39,8 +43,11 @@ class PodSecurity(Plugin):
         if request.old is not None and not _matters(pod, request.old):
             return
         policy = self._policy(request.namespace)
-        for mode, (level, version) in policy.items():
-            found = violations(level, pod["metadata"], pod["spec"])
+        for mode, (level, version) in (policy or _ALLOWED).items():
+            found = violations(level, pod["metadata"], pod["spec"]) if policy else ()
+            if self._figures is not None and (found or mode == "enforce"):
+                decision = "deny" if found else "allow"
+                self._figures.judged(decision, level, version, mode, request.operation, request.subresource)
             if not found:
                 continue
             text = f'PodSecurity "{level}:{version}": {", ".join(map(str, found))}'

@@ -25,7 +25,10 @@ class Surroundings:
     registry: Registry
     versions: Versions
     clock: Clock
-    figures: AdmissionFigures = field(default_factory=AdmissionFigures)
+    figures: AdmissionFigures = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "figures", AdmissionFigures(self.clock.monotonic))
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from weakref import WeakSet
 
 from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http.limits import Limits
@@ -24,12 +25,15 @@ class HttpServer:
         self._connections: set[HttpConnection] = set()
         self._listener: asyncio.AbstractServer | None = None
         self._wakeup = asyncio.Event()
+        self._accepted = self._made = 0
+        self._shaking: WeakSet[HttpConnection] = WeakSet()
+        """Whose handshake has not ended; who fails is forgotten by whoever made it."""
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; port 0 takes a free one. Returns the port. Raises OSError when the address is taken."""
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
-            lambda: HttpConnection(self),
+            self._accept if tls is not None else lambda: HttpConnection(self),
             host,
             port,
             ssl=tls,
@@ -40,7 +44,20 @@ class HttpServer:
         address = listener.sockets[0].getsockname()
         return int(address[1])
 
+    def _accept(self) -> HttpConnection:
+        connection = HttpConnection(self)
+        self._accepted += 1
+        self._shaking.add(connection)
+        return connection
+
+    @property
+    def failed_handshakes(self) -> int:
+        return self._accepted - self._made - len(self._shaking)
+
     def opened(self, connection: HttpConnection) -> bool:
+        if self._accepted:
+            self._made += 1
+            self._shaking.discard(connection)
         if self.draining or len(self._connections) >= self.limits.connections_max:
             return False
         self._connections.add(connection)

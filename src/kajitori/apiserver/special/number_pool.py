@@ -34,6 +34,14 @@ class NumberPool:
         self._owner: dict[int, str] = {}
         self._committed: dict[str, frozenset[int]] = {}
 
+    @property
+    def taken(self) -> int:
+        return len(self._owner)
+
+    @property
+    def free(self) -> int:
+        return self._size - len(self._owner)
+
     def __contains__(self, number: int) -> bool:
         return self._first <= number < self._first + self._size
 

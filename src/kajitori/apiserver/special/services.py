@@ -6,8 +6,9 @@ claimed in the store before the Service is written (`service_claims`), because a
 
 import copy
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from kajitori.api import core
@@ -15,6 +16,7 @@ from kajitori.api.errors import InternalError, Invalid, StatusError
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object, name_of, uid_of
 from kajitori.api.services import has_cluster_ip, node_ports, wants_node_ports
+from kajitori.apiserver.exposition import Family, Labels
 from kajitori.apiserver.http_types import RestHooks, WriteContext
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.number_pool import Exhausted, NumberPool, Taken
@@ -26,6 +28,10 @@ _NONE = "None"
 
 def _band(size: int, divisor: int, least: int, most: int) -> int:
     return 0 if size <= least else min(max(least, size // divisor), most)
+
+
+def _one(labels: Labels, read: Callable[[], int]) -> list[tuple[Labels, float]]:
+    return [(labels, read())]
 
 
 class ServiceHooks(RestHooks):
@@ -44,6 +50,18 @@ class ServiceHooks(RestHooks):
         self._gone: set[str] = set()
         self._claims = claims
         self._unsubscribe = objects.subscribe(core.SERVICE, self._stored)
+
+    def families(self) -> Iterator[Family]:
+        """What is left of addresses and node ports, under upstream's names."""
+        cidr = {"cidr": str(self._network)}
+        shown: tuple[tuple[str, str, Labels, Callable[[], int]], ...] = (
+            ("clusterip_allocator_allocated_ips", "Cluster IPs in use.", cidr, lambda: self._ips.taken),
+            ("clusterip_allocator_available_ips", "Cluster IPs left.", cidr, lambda: self._ips.free),
+            ("nodeport_allocator_allocated_ports", "Node ports in use.", {}, lambda: self._ports.taken),
+            ("nodeport_allocator_available_ports", "Node ports left.", {}, lambda: self._ports.free),
+        )
+        for name, help, labels, read in shown:
+            yield Family(f"kube_apiserver_{name}", "gauge", help, partial(_one, labels, read))
 
     def stop(self) -> None:
         self._unsubscribe()

@@ -1,6 +1,7 @@
 """The objects of one kind, their recent history, and their watchers."""
 
 import logging
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -40,6 +41,21 @@ class Watcher(Protocol):
         """The server stops: end in good order."""
 
 
+class WatchEvents:
+    """How many events went to watchers, and how large their objects were."""
+
+    BUCKETS = (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
+    __slots__ = ("bytes", "sizes")
+
+    def __init__(self) -> None:
+        self.sizes = [0] * (len(self.BUCKETS) + 1)
+        self.bytes = 0
+
+    def count(self, watchers: int, size: int) -> None:
+        self.sizes[bisect_left(self.BUCKETS, size)] += watchers
+        self.bytes += watchers * size
+
+
 _Audience = dict[Selection, dict[Watcher, None]]
 """Watchers by what they select: an event is judged once for all who ask the same."""
 
@@ -57,6 +73,9 @@ class KindCache:
         self._broad: _Audience = {}
         self._triggered: dict[Trigger, _Audience] = {}
         self._subscribers: list[Subscriber] = []
+        self.received = 0
+        """Changes from the store."""
+        self.sent = WatchEvents()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -120,6 +139,7 @@ class KindCache:
             self._entries[key] = entry
             if previous is None:
                 self._order.add(key)
+        self.received += 1
         event = CachedEvent(revision, entry, previous, now_s)
         self._remember(event, now_s)
         if self._subscribers:
@@ -128,9 +148,12 @@ class KindCache:
 
     def tell(self, event: CachedEvent) -> None:
         """Give an event to every watcher that it concerns."""
+        shown = event.entry or event.previous
+        size = len(shown.body) if shown is not None else 0
         for audience in self._concerned(event):
             for selection, watchers in list(audience.items()):
                 if type := selection.classify(event):
+                    self.sent.count(len(watchers), size)
                     self._push(list(watchers), event, type)
         event.forget_lines()
 
