@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from kajitori.api.errors import Forbidden, StatusError
 from kajitori.api.meta import Object
-from kajitori.apiserver.admission.step_figures import Step, StepFigures
+from kajitori.apiserver.admission.step_figures import StepFigures
 from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.interfaces import AdmissionRequest
 
@@ -50,25 +50,21 @@ class Configured(Plugin):
         raise NotImplementedError
 
 
-async def run_mutating(plugins: Sequence[Plugin], request: AdmissionRequest, step: Step | None = None) -> None:
+async def run_mutating(plugins: Sequence[Plugin], request: AdmissionRequest) -> None:
     """Every plugin once, and all a second time when what users have configured changed the object (see `rounds`)."""
-    await _mutate(plugins, request, step)
-    rounds = request.rounds
-    if rounds is not None and rounds.again:
-        rounds.second = True
-        await _mutate(plugins, request, step)
-
-
-async def _mutate(plugins: Sequence[Plugin], request: AdmissionRequest, step: Step | None) -> None:
     for plugin in plugins:
-        try:
+        await plugin.mutate(request)
+    if _goes_round_again(request):
+        for plugin in plugins:
             await plugin.mutate(request)
-        except StatusError:
-            if step is not None:
-                step.refused(plugin)
-            raise
-        if step is not None:
-            step.passed(plugin)
+
+
+def _goes_round_again(request: AdmissionRequest) -> bool:
+    rounds = request.rounds
+    if rounds is None or not rounds.again:
+        return False
+    rounds.second = True
+    return True
 
 
 class _Concerned(NamedTuple):
@@ -87,26 +83,47 @@ class Chain(Plugin):
         self._by_kind: dict[Kind, _Concerned] = {}
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        figures = self._figures
-        step = figures.begin("admit", request.operation) if figures is not None else None
-        await run_mutating(self._for(request).mutating, request, step)
-        if step is not None:
-            step.end()
+        plugins, figures = self._for(request).mutating, self._figures
+        if figures is None:
+            return await run_mutating(plugins, request)
+        step, began_s = figures.step("admit", request.operation._value_), figures.now_s()
+        plugin: Plugin = self
+        try:
+            if (laps := step.laps(began_s)) is None:
+                for plugin in plugins:
+                    await plugin.mutate(request)
+            else:
+                for plugin in plugins:
+                    await plugin.mutate(request)
+                    laps.passed(plugin)
+            if _goes_round_again(request):
+                for plugin in plugins:
+                    await plugin.mutate(request)
+        except StatusError:
+            step.refused(plugin, figures.now_s() - began_s)
+            raise
+        step.passed(figures.now_s() - began_s)
 
     async def validate(self, request: AdmissionRequest) -> None:
-        figures = self._figures
-        step = figures.begin("validate", request.operation) if figures is not None else None
-        for plugin in self._for(request).validating:
-            try:
-                await plugin.validate(request)
-            except StatusError:
-                if step is not None:
-                    step.refused(plugin)
-                raise
-            if step is not None:
-                step.passed(plugin)
-        if step is not None:
-            step.end()
+        plugins, figures = self._for(request).validating, self._figures
+        if figures is None:
+            for each in plugins:
+                await each.validate(request)
+            return
+        step, began_s = figures.step("validate", request.operation._value_), figures.now_s()
+        plugin: Plugin = self
+        try:
+            if (laps := step.laps(began_s)) is None:
+                for plugin in plugins:
+                    await plugin.validate(request)
+            else:
+                for plugin in plugins:
+                    await plugin.validate(request)
+                    laps.passed(plugin)
+        except StatusError:
+            step.refused(plugin, figures.now_s() - began_s)
+            raise
+        step.passed(figures.now_s() - began_s)
 
     @property
     def by_users(self) -> list[Configured]:
