@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from kajitori.api.authentication import TOKEN_REVIEW
+from kajitori.api.meta import namespace_of
 from kajitori.client.interface import Disconnected
 from kajitori.kit.clock import VirtualClock
 from kajitori.kubelet.server.access import ALLOWED_S, KNOWN_S, REFUSED_S, Access
@@ -21,6 +22,8 @@ class ApiServer:
         self.asked = []
 
     async def create(self, resource, review):
+        assert (review["apiVersion"], review["kind"]) == (resource.api_version, resource.kind)
+        assert namespace_of(review) == ""
         spec = review["spec"]
         if resource is TOKEN_REVIEW:
             self.asked.append("token")

@@ -18,6 +18,7 @@ from kajitori.api.authentication import TOKEN_REVIEW
 from kajitori.api.authorization import SUBJECT_ACCESS_REVIEW
 from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object
+from kajitori.api.resource import Resource
 from kajitori.client.interface import Client, Disconnected
 from kajitori.kit.clock import Clock
 from kajitori.kubelet.server.http_messages import Failure, Request
@@ -104,9 +105,8 @@ class Access:
         key, now_s = sha256(token.encode()).hexdigest(), self._clock.monotonic()
         if (known := self._callers.get(key, now_s)) is not None:
             return known[0]
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        status = (await self._client.create(TOKEN_REVIEW, review)).get("status") or {}
-        caller = _reviewed(status.get("user") or {}) if status.get("authenticated") else None
+        status = await self._reviewed(TOKEN_REVIEW, {"token": token})
+        caller = _caller(status.get("user") or {}) if status.get("authenticated") else None
         self._callers.put(key, caller, now_s + (KNOWN_S if caller else REFUSED_S))
         return caller
 
@@ -127,14 +127,17 @@ class Access:
         key, now_s = json.dumps(spec, sort_keys=True), self._clock.monotonic()
         if (known := self._verdicts.get(key, now_s)) is not None:
             return known[0]
-        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-        status = (await self._client.create(SUBJECT_ACCESS_REVIEW, review)).get("status") or {}
+        status = await self._reviewed(SUBJECT_ACCESS_REVIEW, spec)
         allowed = bool(status.get("allowed"))
         self._verdicts.put(key, allowed, now_s + (ALLOWED_S if allowed else REFUSED_S))
         return allowed
 
+    async def _reviewed(self, resource: Resource, spec: Object) -> Object:
+        review = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}, "spec": spec}
+        return (await self._client.create(resource, review)).get("status") or {}
 
-def _reviewed(user: Object) -> Caller:
+
+def _caller(user: Object) -> Caller:
     groups = tuple(user.get("groups") or ())
     return Caller(user.get("username") or "", groups, user.get("uid") or "", user.get("extra") or {})
 
