@@ -87,6 +87,12 @@ def test_an_ended_pod_is_deleted_before_it_is_replaced() -> None:
     assert decide(make_set(), *pods) == ([], ["a"])
 
 
+def test_what_ended_beyond_the_deletions_of_one_round_is_looked_at_in_the_next() -> None:
+    nodes = [make_node(f"n{i}") for i in range(300)]
+    todo = plan(make_set(), nodes, [pod(f"p{i}", f"n{i}", phase="Failed") for i in range(300)], "new", 0.0)
+    assert len(todo.delete) == 250 and todo.ended == todo.delete
+
+
 def test_an_update_keeps_to_max_unavailable_and_takes_the_broken_first() -> None:
     assert decide(make_set(), pod("a", "n0", "old"), pod("b", "n1", "old"), pod("c", "n2", "old")) == ([], ["a"])
     broken = [pod("a", "n0", "old"), pod("b", "n1", "old", ready=False), pod("c", "n2", "old")]

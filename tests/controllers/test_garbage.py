@@ -2,6 +2,7 @@ from typing import Any
 
 from kajitori.api.apiextensions import CUSTOM_RESOURCE_DEFINITION
 from kajitori.api.core import CONFIG_MAP, NODE, POD, SECRET
+from kajitori.api.errors import ServiceUnavailable
 from kajitori.api.resource import Resource
 from kajitori.controllers.discovery import DiscoveryController
 from kajitori.controllers.garbage.collector import GarbageCollector
@@ -199,5 +200,24 @@ def test_custom_resources_are_owners_and_dependents_too(loops: Any) -> None:
         await loops.api.delete(WIDGET, "w", "default")
         await loops.settle()
         assert (names(loops, SECRET), names(loops, WIDGET)) == ([], [])
+
+    loops.run(LOOPS, scenario)
+
+
+def test_a_kind_that_cannot_be_listed_does_not_hold_up_the_others_for_ever(loops: Any) -> None:
+    loops.api.kinds = [*KINDS, WIDGET]
+
+    def refuse(verb: str, resource: Resource, obj: Any) -> None:
+        if resource.plural == WIDGET.plural and verb == "list":
+            raise ServiceUnavailable("conversion webhook failed")
+
+    loops.api.refuse = refuse
+
+    async def scenario() -> None:
+        loops.api.put(SECRET, make("late", owner("never-there")))
+        await loops.settle(20)
+        assert names(loops, SECRET) == ["late"]
+        await loops.settle(20)
+        assert names(loops, SECRET) == []
 
     loops.run(LOOPS, scenario)

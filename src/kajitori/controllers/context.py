@@ -32,7 +32,7 @@ class Context:
         self.cache = cache
         self.rng = rng or random.Random()
         self.writes = Writes(client, cache, clock)
-        self.kinds = Kinds(client, self.informer, cache)
+        self.kinds = Kinds(client, self.informer, cache, clock)
 
     def informer(self, resource: Resource) -> Informer:
         informer = self.cache.informer(resource)

@@ -5,6 +5,7 @@ Built-in kinds and those of CustomResourceDefinitions are found alike, through d
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,18 +17,25 @@ from kajitori.api.resource import Resource
 from kajitori.client.cache import Cache
 from kajitori.client.informer import Informer
 from kajitori.client.interface import Client, Disconnected, WatchEventType
+from kajitori.kit.clock import Clock, within
 
 KindHandler = Callable[[Resource, WatchEventType, Object, Object | None], None]
 """Called with the kind and what an informer's handler gets."""
 
+log = logging.getLogger("kajitori.controllers")
+
+LISTED_WITHIN_S = 30.0
+"""A kind that cannot be listed (its conversion webhook is down, say) holds up the others no longer than this; upstream
+waits as long."""
 _NEEDED = {"delete", "list", "watch"}
 # Events are many, short-lived, and own nothing.
 _IGNORED = {("", "events"), ("events.k8s.io", "events")}
 
 
 class Kinds:
-    def __init__(self, client: Client, informer: Callable[[Resource], Informer], cache: Cache) -> None:
+    def __init__(self, client: Client, informer: Callable[[Resource], Informer], cache: Cache, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
         self._informer = informer
         self._cache = cache
         self._builtin = Registry()
@@ -42,7 +50,7 @@ class Kinds:
         return iter([resource for resource, _, _ in self._watched.values()])
 
     async def ready(self) -> None:
-        """Wait until discovery has been read once and every kind has been listed."""
+        """Wait until discovery has been read once and every kind that can be has been listed."""
         await self._ready.wait()
 
     def by_kind(self, api_version: str, kind: str) -> Resource | None:
@@ -54,7 +62,8 @@ class Kinds:
         self._handlers.append(handler)
 
     async def refresh(self) -> None:
-        """Read discovery; follow new kinds, forget those that are gone. Returns when the new ones have been listed."""
+        """Read discovery; follow new kinds, forget those that are gone. Returns when the new ones have been listed, or
+        cannot be."""
         found, self.failed = await self._discover()
         self._by_kind = {(resource.api_version, resource.kind): resource for resource in found}
         wanted: dict[tuple[str, str], Resource] = {}
@@ -66,9 +75,16 @@ class Kinds:
         for identity, resource in wanted.items():
             if identity not in self._watched:
                 self._follow(identity, resource)
-        for _, informer, _ in list(self._watched.values()):
-            await informer.synced()
+        await self._listed()
         self._ready.set()
+
+    async def _listed(self) -> None:
+        awaited = [(resource, informer) for resource, informer, _ in self._watched.values() if not informer.has_synced]
+        try:
+            await within(self._clock, LISTED_WITHIN_S, asyncio.gather(*(i.synced() for _, i in awaited)))
+        except TimeoutError:
+            names = ", ".join(resource.qualified_name for resource, i in awaited if not i.has_synced)
+            log.warning("cannot be listed yet, and are left out of garbage collection: %s", names)
 
     def _is_failed(self, group: str) -> bool:
         return any(group_version.rpartition("/")[0] == group for group_version in self.failed)

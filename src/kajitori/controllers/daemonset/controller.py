@@ -22,6 +22,8 @@ GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
 GENERATION_LABEL = "pod-template-generation"
 # A pod that fails as soon as it starts must not be remade in a circle.
 ENDED_BACKOFF = Backoff(initial_s=1.0, max_s=900.0)
+CALM_AFTER_S = 1800.0
+"""A node where nothing has ended for so long begins anew, as with upstream's back-off."""
 
 
 class DaemonSetController(Controller):
@@ -57,6 +59,7 @@ class DaemonSetController(Controller):
             return None
         revision, collisions = await self.history.current(daemonset)
         digest, nodes = pod_hash(revision), self.nodes.list()
+        self._forget_nodes(key, {name_of(node) for node in nodes})
         todo = plan(daemonset, nodes, pods, digest, self.clock.now())
         wait_s = self._hold_back(key, daemonset, todo.ended, todo.delete)
         error = await self._carry_out(daemonset, todo.create, todo.delete, digest)
@@ -73,12 +76,18 @@ class DaemonSetController(Controller):
         waits = [wait_s, next_available_s(left, daemonset["spec"].get("minReadySeconds") or 0, now_s)]
         return min((wait for wait in waits if wait is not None), default=None)
 
+    def _forget_nodes(self, key: ObjectKey, present: set[str]) -> None:
+        for place in [place for place in self._ended if place[0] == key and place[1] not in present]:
+            del self._ended[place]
+
     def _hold_back(self, key: ObjectKey, daemonset: Object, ended: list[Object], delete: list[Object]) -> float | None:
         """Take ended pods whose back-off still runs out of `delete`; returns when the next may go."""
         now_s, waits = self.clock.monotonic(), []
         for pod in ended:
             place = (key, pod["spec"].get("nodeName", ""))
-            count, until_s = self._ended.get(place, (0, 0.0))
+            count, until_s = self._ended.get(place, (0, now_s))
+            if now_s - until_s > CALM_AFTER_S:
+                count = 0
             if now_s < until_s:
                 delete.remove(pod)
                 waits.append(until_s - now_s)

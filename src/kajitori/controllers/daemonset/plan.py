@@ -38,6 +38,8 @@ def plan(daemonset: Object, nodes: Sequence[Object], pods: Iterable[Object], dig
         _roll(daemonset, nodes, placed, digest, now_s, result)
     result.create = result.create[:WRITES_PER_ROUND_MAX]
     result.delete = result.delete[:WRITES_PER_ROUND_MAX]
+    now_deleted = {id(pod) for pod in result.delete}
+    result.ended = [pod for pod in result.ended if id(pod) in now_deleted]
     return result
 
 
