@@ -1,7 +1,6 @@
 """Runs one part of the cluster as this process, until SIGTERM."""
 
 import asyncio
-import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable
@@ -12,6 +11,8 @@ from kajitori.app.notify import die_with_parent
 from kajitori.app.record import require_record
 from kajitori.cli.interface import CommandError, PartOptions
 from kajitori.kit import log
+from kajitori.kit.clock import SystemClock
+from kajitori.kit.garbage import ShortCollections
 
 Run = Callable[[PartOptions, asyncio.Event], Awaitable[None]]
 """Runs until the event is set."""
@@ -42,9 +43,7 @@ def run_part(part: str, options: PartOptions) -> None:
         raise CommandError(
             f"{part} needs the Python package {error.name}: install it with `pip install 'kajitori[node]'`"
         ) from error
-    # What exists after the imports stays; looking at it again at every collection costs time and unshared pages.
-    gc.collect()
-    gc.freeze()
+    ShortCollections(SystemClock()).start()
     try:
         uvloop.run(_until_signal(run, options))
     except CommandError as error:
