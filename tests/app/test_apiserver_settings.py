@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from ssl import TLSVersion
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
 from kajitori.apiserver.authn.chain import Anonymous
+from kajitori.apiserver.authn.trust import TrustSettings
 from kajitori.apiserver.configuration import BadConfiguration
+from kajitori.apiserver.http.tls import KeyPair
 from kajitori.app.apiserver_settings import read_settings
 from kajitori.app.layout import Layout
+from kajitori.app.processes import STOP_LIMIT_S, stop_limit_s
 from kajitori.app.record import ClusterRecord, read_record, write_record
 from kajitori.cli.apiserver_options import OPTIONS, renewed
 from kajitori.cli.interface import CommandError
@@ -100,6 +104,38 @@ def test_what_they_mean(tmp_path: Path) -> None:
     assert read_settings(()).allow_privileged is True
 
 
+def test_whose_certificates_count_and_what_is_shown(tmp_path: Path) -> None:
+    usual = read_settings(())
+    assert usual.authentication.trust == TrustSettings()
+    layout = Layout(tmp_path)
+    tls = usual.tls.settings(layout, usual.authentication.trust)
+    assert tls.authorities == (layout.pki / "ca.crt", layout.pki / "front-proxy-ca.crt")
+    assert tls.shown == KeyPair(layout.pki / "apiserver.crt", layout.pki / "apiserver.key")
+    settings = read_settings(
+        (
+            "--client-ca-file=/clients.pem",
+            "--requestheader-client-ca-file=/proxies.pem",
+            "--requestheader-username-headers=X-User,X-Remote-User",
+            "--requestheader-extra-headers-prefix=X-Extra-",
+            "--tls-cert-file=/a.crt",
+            "--tls-private-key-file=/a.key",
+            "--tls-sni-cert-key=/b.crt,/b.key:b.example.com,*.example.org",
+            "--tls-min-version=VersionTLS13",
+            "--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "--shutdown-delay-duration=7s",
+        )
+    )
+    trust = settings.authentication.trust
+    assert trust.proxy_names == ()  # any, of authorities that are not ours
+    assert (trust.headers.user, trust.headers.extra_prefixes) == (("X-User", "X-Remote-User"), ("X-Extra-",))
+    tls = settings.tls.settings(layout, trust)
+    assert tls.authorities == (layout.pki / "ca.crt", Path("/clients.pem"), Path("/proxies.pem"))
+    assert tls.named == ((KeyPair(Path("/b.crt"), Path("/b.key")), ("b.example.com", "*.example.org")),)
+    assert (tls.minimum, tls.ciphers) == (TLSVersion.TLSv1_3, ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",))
+    assert settings.server.shutdown_delay_s == 7.0
+    assert stop_limit_s(ClusterRecord(apiserver=("--shutdown-delay-duration=7s",))) == STOP_LIMIT_S + 7.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -116,6 +152,19 @@ def test_what_they_mean(tmp_path: Path) -> None:
         (["--service-account-max-token-expiration=5m"], "--service-account-max-token-expiration 5m: must be from 1h"),
         (["--token-auth-file=/none"], "/none: No such file or directory: give the path of a readable file"),
         (["--encryption-provider-config=/none"], "/none: No such file"),
+        (
+            ["--encryption-provider-config-automatic-reload=true"],
+            "--encryption-provider-config-automatic-reload: needs --encryption-provider-config too",
+        ),
+        (
+            ["--tls-min-version=VersionTLS10"],
+            "--tls-min-version VersionTLS10: unknown; choose from VersionTLS12, ",
+        ),
+        (["--tls-cipher-suites=TLS_FOO"], "--tls-cipher-suites: unknown cipher suite TLS_FOO; known are "),
+        (["--tls-cert-file=/f"], "--tls-cert-file: needs --tls-private-key-file too"),
+        (["--proxy-client-key-file=/f"], "--proxy-client-key-file: needs --proxy-client-cert-file too"),
+        (["--tls-sni-cert-key=a.crt"], "--tls-sni-cert-key a.crt: must be /path/CERT,/path/KEY or "),
+        (["--shutdown-delay-duration=soon"], "--shutdown-delay-duration soon: must be a duration"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], line: str) -> None:

@@ -33,6 +33,8 @@ def measure(metrics: Metrics, flow: FlowControl, cache: WatchCache, size: StoreS
     )
     metrics.gauge("apiserver_longrunning_requests", "Watches under way.", lambda: _watches(cache))
     _measure_cache(metrics, cache)
+    metrics.counter("apiserver_audit_event_total", "Audit events handed to the sinks.", lambda: [({}, 0)])
+    metrics.counter("apiserver_audit_requests_rejected_total", "Requests refused for want of one.", lambda: [({}, 0)])
     named = {
         "major": version["major"],
         "minor": version["minor"],

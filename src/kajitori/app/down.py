@@ -14,7 +14,7 @@ from kajitori.app import data_dir
 from kajitori.app.failure import one_line
 from kajitori.app.layout import Layout
 from kajitori.app.locks import host_is_free, is_running, lock_data_dir, supervisor_of
-from kajitori.app.processes import STOP_LIMIT_S, end_orphans, end_process
+from kajitori.app.processes import STOP_LIMIT_S, end_orphans, end_process, stop_limit_s
 from kajitori.app.record import BrokenRecord, ClusterRecord, read_record
 from kajitori.cli.interface import CommandError
 
@@ -28,7 +28,7 @@ def down(root: Path, purge: bool) -> None:
     nodes = _nodes(layout, record)
     if nodes and os.geteuid() != 0:
         raise CommandError(f"the nodes of {root} can be stopped by root only: sudo kajitori down --data-dir {root}")
-    _stop_supervisor(layout)
+    _stop_supervisor(layout, stop_limit_s(record) + STOP_LIMIT_S)
     held = lock_data_dir(layout)
     try:
         end_orphans(layout)
@@ -58,7 +58,7 @@ def _nodes(layout: Layout, record: ClusterRecord) -> list[str]:
     return sorted(found | set(record.node_names))
 
 
-def _stop_supervisor(layout: Layout) -> None:
+def _stop_supervisor(layout: Layout, limit_s: float) -> None:
     """Returns when the processes of the control plane and the node agents have ended."""
     if not is_running(layout):
         return
@@ -66,12 +66,12 @@ def _stop_supervisor(layout: Layout) -> None:
     if pid is None:
         raise CommandError(f"{layout.lock} is held by a process that did not note its number: try again in a second")
     try:
-        gone = asyncio.run(end_process(pid, 2 * STOP_LIMIT_S, kill=False))
+        gone = asyncio.run(end_process(pid, limit_s, kill=False))
     except PermissionError as error:
         raise CommandError(f"the cluster belongs to another user (pid {pid}): run this as root (sudo)") from error
     if not gone:
         raise CommandError(
-            f"the supervisor (pid {pid}) did not stop within {2 * STOP_LIMIT_S:.0f} s: end it with `kill -9 {pid}`, "
+            f"the supervisor (pid {pid}) did not stop within {limit_s:.0f} s: end it with `kill -9 {pid}`, "
             "then run this again"
         )
 

@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kajitori.apiserver.configuration import BadConfiguration
+from kajitori.app.flags import Flags
 from kajitori.app.layout import Layout
 from kajitori.app.record import ClusterRecord
 from kajitori.kit.files import replace_file
 
 STOP_LIMIT_S = 15.0
+"""Besides what the API server was told to go on serving for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,14 @@ class PartState:
     pid: int
     started: float
     restarts: int
+
+
+def stop_limit_s(record: ClusterRecord) -> float:
+    """How long a part may take to stop."""
+    try:
+        return STOP_LIMIT_S + Flags(record.apiserver).seconds("shutdown-delay-duration", 0.0)
+    except BadConfiguration:  # a record that was edited by hand; whoever starts the server is told
+        return STOP_LIMIT_S
 
 
 def parts_of(record: ClusterRecord) -> tuple[Part, ...]:

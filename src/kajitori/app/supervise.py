@@ -22,7 +22,7 @@ from typing import Any
 from kajitori.app.failure import last_words, one_line
 from kajitori.app.layout import Layout
 from kajitori.app.locks import lock_data_dir, lock_host
-from kajitori.app.processes import STOP_LIMIT_S, Part, PartState, command_of, parts_of, write_state
+from kajitori.app.processes import Part, PartState, command_of, parts_of, stop_limit_s, write_state
 from kajitori.app.progress import Event, PipeReporter, Reporter, Silent, TerminalReporter
 from kajitori.app.record import ClusterRecord, require_record
 from kajitori.cli.interface import CommandError
@@ -54,6 +54,7 @@ class Supervisor:
     def __init__(self, layout: Layout, record: ClusterRecord, report: Reporter, patience: Patience) -> None:
         self._layout = layout
         self._parts = parts_of(record)
+        self._stop_limit_s = stop_limit_s(record)
         self._report = report
         self._patience = patience
         self._stopping = asyncio.Event()
@@ -132,9 +133,9 @@ class Supervisor:
         try:
             if not await self._ended_before_stop(exited):
                 process.send_signal(signal.SIGTERM)
-                await asyncio.wait({exited}, timeout=STOP_LIMIT_S)
+                await asyncio.wait({exited}, timeout=self._stop_limit_s)
                 if not exited.done():
-                    logger.warning("%s did not stop within %.0f s; killing it", part.name, STOP_LIMIT_S)
+                    logger.warning("%s did not stop within %.0f s; killing it", part.name, self._stop_limit_s)
                     process.kill()
             return self._cause(part, await exited)
         finally:
