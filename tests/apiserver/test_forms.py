@@ -206,7 +206,7 @@ def test_version_health_metrics_and_the_root(in_cluster):
     async def scenario(plane):
         _, _, body = await get(plane, "/version")
         assert orjson.loads(body)["gitVersion"].startswith("v1.36.")
-        for path in ("/healthz", "/livez", "/readyz", "/livez/ping"):
+        for path in ("/healthz", "/livez", "/readyz", "/livez/ping", "/livez/log"):
             assert (await get(plane, path))[2] == b"ok"
         _, _, body = await get(plane, "/readyz?verbose")
         assert b"[+]ping ok" in body and body.endswith(b"readyz check passed\n")
@@ -215,6 +215,10 @@ def test_version_health_metrics_and_the_root(in_cluster):
         assert status == 500 and body.endswith(b"[-]store failed: reason withheld\nreadyz check failed\n")
         assert (await get(plane, "/readyz/store"))[2] == b"internal server error: the disk is full\n"
         assert (await get(plane, "/livez"))[0] == 200 and (await get(plane, "/readyz?exclude=store"))[0] == 200
+        _, _, body = await get(plane, "/metrics/slis")
+        assert b'kubernetes_healthcheck{name="ping",type="livez"} 1\n' in body
+        assert b'kubernetes_healthcheck{name="store",type="readyz"} 0\n' in body
+        assert b'kubernetes_healthchecks_total{name="store",type="readyz",status="error"} ' in body
         await get(plane, MAPS)
         _, _, body = await get(plane, "/metrics")
         assert b'apiserver_request_total{verb="LIST",group="",version="v1",resource="configmaps"' in body

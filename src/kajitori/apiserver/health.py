@@ -4,8 +4,10 @@ Anybody may ask, so the list withholds why a check fails; a check asked for alon
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+from kajitori.apiserver.exposition import Family, Sample
 from kajitori.apiserver.http_types import RequestContext, Response
 
 log = logging.getLogger(__name__)
@@ -22,7 +24,10 @@ class Health:
     """Readiness checks are those of liveness and some more."""
 
     def __init__(self) -> None:
-        self.live: dict[str, Check] = {"ping": lambda: ""}
+        self._results: dict[tuple[str, str], bool] = {}
+        self._counts: Counter[tuple[str, str, bool]] = Counter()
+        # Log lines are written as they come: there is no writer that could be stuck.
+        self.live: dict[str, Check] = {"ping": lambda: "", "log": lambda: ""}
         self.ready: dict[str, Check] = {}
 
     async def respond(self, context: RequestContext) -> Response | None:
@@ -34,14 +39,30 @@ class Health:
         if one:
             return await _alone(checks[one]) if one in checks else None
         excluded = set(context.query.all("exclude"))
-        failures = {
-            name: why for name, check in checks.items() if name not in excluded and (why := await run_check(check))
-        }
+        found = {name: await run_check(check) for name, check in checks.items() if name not in excluded}
+        for name, why in found.items():
+            self._results[name, endpoint] = not why
+            self._counts[name, endpoint, not why] += 1
+        failures = {name: why for name, why in found.items() if why}
         if failures:
             log.warning("%s failed: %s", endpoint, "; ".join(f"{name}: {why}" for name, why in failures.items()))
         elif "verbose" not in context.query.values:
             return Response(200, b"ok", _TEXT, _NO_GUESSING)
         return _list(endpoint, checks, excluded, failures)
+
+    def families(self) -> Iterator[Family]:
+        """How the checks went that were asked for: /metrics/slis."""
+        yield Family("kubernetes_healthcheck", "gauge", "How each check went last: 1 well, 0 not.", self._last)
+        help = "How often each check was made, by how it went."
+        yield Family("kubernetes_healthchecks_total", "counter", help, self._made)
+
+    def _last(self) -> Iterator[Sample]:
+        for (name, endpoint), well in self._results.items():
+            yield {"name": name, "type": endpoint}, float(well)
+
+    def _made(self) -> Iterator[Sample]:
+        for (name, endpoint, well), number in self._counts.items():
+            yield {"name": name, "type": endpoint, "status": "success" if well else "error"}, number
 
 
 async def run_check(check: Check) -> str:

@@ -44,6 +44,11 @@ Gauge = Callable[[], Iterable[tuple[Labels, float]]]
 _Key = tuple[str, str, str, str, str, bool, bool]
 
 
+def figures(families: Iterable[Family], accept: str) -> Response:
+    opened = wants_open_metrics(accept)
+    return Response(200, exposition(families, opened), OPEN_METRICS if opened else TEXT)
+
+
 class _Series:
     """The requests of one kind. Only these names become labels."""
 
@@ -148,9 +153,7 @@ class Metrics:
         self.register(Family(name, "counter", help, read))
 
     def render(self, accept: str = "") -> Response:
-        opened = wants_open_metrics(accept)
-        families = sorted(self._families.values(), key=lambda family: family.name)
-        return Response(200, exposition(families, opened), OPEN_METRICS if opened else TEXT)
+        return figures(sorted(self._families.values(), key=lambda family: family.name), accept)
 
     def _attempts(self) -> list[tuple[Labels, float]]:
         """Who was not known got 401, and nothing else is answered so."""

@@ -60,6 +60,7 @@ from kajitori.apiserver.special.service_claims import ServiceClaims
 from kajitori.apiserver.special.services import ServiceHooks, numbers_of
 from kajitori.apiserver.special.signing_requests import SigningRequestHooks
 from kajitori.apiserver.special.token_requests import TokenRequests
+from kajitori.apiserver.start_checks import WRITTEN, start_checks
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.pods import PodStreams
 from kajitori.apiserver.streams.proxies import Proxies
@@ -125,7 +126,7 @@ class Security:
     _begin: Callable[[], Coroutine[Any, Any, None]]
     _loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
     _stops: Sequence[Callable[[], None]]
-    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
     @property
     def extension(self) -> Extension:
@@ -142,13 +143,20 @@ class Security:
             user_headers=self.user_headers,
             anonymous_paths=self.anonymous_paths,
             auditor=self.auditor,
+            live_checks=start_checks(self._runs),
             families=self.families,
         )
+
+    def _runs(self, name: str) -> bool:
+        """The loops begin when all is written."""
+        if name == WRITTEN:
+            return bool(self._tasks)
+        return name in self._tasks and not self._tasks[name].done()
 
     async def start(self) -> None:
         """Write what is missing, then begin what runs in the background. The store must be writable."""
         await self._begin()
-        self._tasks += [asyncio.create_task(loop(), name=name) for name, loop in self._loops.items()]
+        self._tasks |= {name: asyncio.create_task(loop(), name=name) for name, loop in self._loops.items()}
 
     async def trust_anew(self) -> None:
         """The files that say whose client certificates count have changed. Raises BadConfiguration, StatusError."""
@@ -156,9 +164,9 @@ class Security:
         await self._begin()
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         for stop in self._stops:
             stop()
         await self.access.close()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from kajitori.api.registry import Registry
+from kajitori.apiserver import process_figures
 from kajitori.apiserver.compaction import COMPACTION_S, Compactor
 from kajitori.apiserver.discovery import Discovery
 from kajitori.apiserver.expiry import EVENTS_KEPT_S, Expiry
@@ -29,7 +30,7 @@ from kajitori.apiserver.http_types import Handler, Request, RequestContext, Resp
 from kajitori.apiserver.interfaces import User
 from kajitori.apiserver.measured_storage import MeasuredStorage
 from kajitori.apiserver.measurements import measure
-from kajitori.apiserver.metrics import Metrics
+from kajitori.apiserver.metrics import Metrics, figures
 from kajitori.apiserver.objects import ObjectStore
 from kajitori.apiserver.openapi_documents import OpenApi
 from kajitori.apiserver.pipeline import Pipeline
@@ -46,7 +47,10 @@ from kajitori.storage.interface import Storage, StorageError
 VERSION = "v1.36.2+kajitori"
 STORE_PATIENCE_S = 2.0
 """A store that has not answered by then counts as ill (upstream's limit of its etcd check)."""
-_PATHS = ("/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
+_PATHS = (
+    "/api", "/apis", "/healthz", "/livez", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/readyz",
+    "/version",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,8 @@ class ApiServer:
         if path == "/metrics":
             await self._store_size.ask()
             return self.metrics.render(context.headers.get("accept", ""))
+        if path == "/metrics/slis":
+            return figures((*process_figures.families(), *self.health.families()), context.headers.get("accept", ""))
         if path == "/":
             return json_response({"paths": sorted({*_PATHS, *(prefix for prefix, _ in self._paths)})})
         if self._remote and (remote := self._remote_of(path)) is not None:
