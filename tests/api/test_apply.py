@@ -141,6 +141,36 @@ def test_equal_amounts_do_not_conflict() -> None:
     assert managers_of(applied(live, deployment(same), "m2")) == ["m2", "m1"]
 
 
+def test_amounts_conflict_as_they_are_written() -> None:
+    live = applied(None, deployment([{"name": "a", "resources": {"limits": {"memory": "1Gi"}}}]), "m1")
+    with pytest.raises(Conflict, match=r"limits\.memory"):
+        applied(live, deployment([{"name": "a", "resources": {"limits": {"memory": "1024Mi"}}}]), "m2")
+
+
+def test_a_conflict_is_told_before_a_value_that_cannot_be_read() -> None:
+    live = applied(None, deployment([{"name": "a", "resources": {"limits": {"memory": "1Gi"}}}]), "m1")
+    wrong = deployment([{"name": "a", "resources": {"limits": {"memory": "much"}}}])
+    with pytest.raises(Conflict, match=r"limits\.memory"):
+        applied(live, wrong, "m2")
+    with pytest.raises(StatusError, match="quantities must match"):
+        applied(live, wrong, "m2", force=True)
+
+
+def test_a_null_leaves_what_is_inside_and_is_owned() -> None:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}
+    live = applied(None, deployment(strategy=strategy), "m1")
+    both = applied(live, deployment(strategy=None), "m2")
+    assert both["spec"]["strategy"] == strategy
+    assert fields(both, "m2") == {"f:spec": {"f:strategy": {}}}
+
+
+@pytest.mark.parametrize("value", [{}, []])
+def test_a_scalar_is_no_map_and_no_list(value: Any) -> None:
+    config = deployment([{"name": "a", "resources": {"limits": {"memory": value}}}])
+    with pytest.raises(StatusError, match="memory: expected any scalar, got &"):
+        check_configuration(DEPLOYMENT, config)
+
+
 def test_sets_are_merged_by_value() -> None:
     live = applied(None, config_map({"finalizers": ["x/a"]}), "m1")
     with pytest.raises(Conflict, match=r"\.data"):  # empty, so it is not stored, and both add it

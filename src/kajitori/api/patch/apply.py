@@ -70,21 +70,20 @@ def apply(
     fields = without_below(field_set(node, config), _ignored(resource, subresource))
     managers[owner] = Owned(fields, last.time if last else "")
     said: Object = _pruned(node, merge(node, before, config), managers, last.fields if last else EMPTY)
+    literal = compare(node, before, said)
+    # As it is written, not as it is meant: 1024Mi conflicts with 1Gi.
+    conflicts = [] if force else _conflicts(managers, owner, literal.added | literal.modified)
+    if conflicts and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
+        raise _conflict(conflicts)
     merged: Object = orjson.loads(orjson.dumps(said))
     merged.setdefault("metadata", {})
     try:
         conform(resource, merged)
     except Undecodable as error:
         raise not_convertible(resource, config, error.conversion) from None
-    changes, literal = compare(node, before, merged), compare(node, before, said)
-    changed = frozenset(changes.added | changes.modified)
-    # Only what differs in canonical form too: 1024Mi is no conflict with 1Gi, but false is one with true. What the
-    # stored form leaves out, such as an empty list, is added again by everybody who says it.
-    contested = literal.added | (literal.modified & (changed | changes.removed))
-    conflicts = _conflicts(managers, owner, contested)
-    if conflicts and not force and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
-        raise _conflict(conflicts)
-    release(managers, changed | frozenset(changes.removed | literal.added), keep=owner)
+    changes = compare(node, before, merged)
+    changed = changes.added | changes.modified | changes.removed | literal.added | literal.modified
+    release(managers, frozenset(changed), keep=owner)
     if literal.added or literal.modified or literal.removed or (last is not None and not same_version):
         managers[owner].time = now  # who finds everything as it should be has no time
     managers[owner].fields -= STRIPPED

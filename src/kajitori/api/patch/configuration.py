@@ -15,7 +15,22 @@ from kajitori.api.patch.field_sets import shown
 from kajitori.api.patch.refusals import go_map
 from kajitori.api.patch.typed import InvalidList, element_of
 from kajitori.api.resource import Resource
-from kajitori.api.schema.nodes import BOOL, BYTES, FLOAT, INT32, INT64, LIST, MAP, STRING, STRUCT, Node
+from kajitori.api.schema.nodes import (
+    BOOL,
+    BYTES,
+    FLOAT,
+    INT32,
+    INT64,
+    INT_OR_STRING,
+    LIST,
+    MAP,
+    MICRO_TIME,
+    QUANTITY,
+    STRING,
+    STRUCT,
+    TIME,
+    Node,
+)
 from kajitori.api.schema.structural import resource_node
 
 _GO_TYPES = {str: "string", bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
@@ -86,6 +101,8 @@ def _undeclared(node: Node, value: Any, path: str) -> Iterator[str]:
     elif node.kind == BOOL:
         if not isinstance(value, bool):
             yield f"{path}: expected boolean, got &{{{go_map(value)}}}"
+    elif node.kind in (TIME, MICRO_TIME, QUANTITY, INT_OR_STRING) and isinstance(value, dict | list):
+        yield f"{path}: expected any scalar, got &{{{go_map(value)}}}"
     elif node.kind in (INT32, INT64, FLOAT) and (isinstance(value, bool) or not isinstance(value, int | float)):
         yield f"{path}: expected numeric (int or float), got {_GO_TYPES[type(value)]}"
 

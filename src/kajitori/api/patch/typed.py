@@ -5,6 +5,7 @@ Items of a list by key and of a set are told apart by `k:` and `v:` elements. Wh
 when it is a map and replaced when it is a list.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -201,6 +202,8 @@ def merge(node: Node, live: Any, config: Any) -> Any:
     """The live document with what the configuration says laid over it. Shares parts with both."""
     if live is MISSING or config is MISSING:
         return live if config is MISSING else config
+    if config is None and _has_items(live) and _separable(node):
+        return live  # a null says nothing of what is inside
     if _is_map(node, config) and isinstance(live, dict) and not node.atomic and (live or config):
         merged = dict(live)
         for name, value in config.items():
@@ -211,11 +214,16 @@ def merge(node: Node, live: Any, config: Any) -> Any:
     return config
 
 
+def _separable(node: Node) -> bool:
+    """Whether values of this type are merged part by part."""
+    return not _atomic_list(node) if node.kind == LIST else node.kind in (STRUCT, MAP) and not node.atomic
+
+
 def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
     """Shared items in the order of the configuration; the others stay near where they were on their side."""
     ours, theirs = _items(node, live), _items(node, config)
     left, right = list(ours), list(theirs)
-    shared = [name for name in right if name in ours]
+    shared = deque(name for name in right if name in ours)
     element = _element(node)
     result: list[Any] = []
     done: set[str] = set()
@@ -236,7 +244,7 @@ def _merge_lists(node: Node, live: list[Any], config: list[Any]) -> list[Any]:
             result.append(merge(element, ours.get(name, MISSING), theirs[name]))
             at_right += 1
             if shared and shared[0] == name:
-                shared.pop(0)
+                shared.popleft()
     return result
 
 

@@ -255,7 +255,8 @@ def _text(node: Node, value: Any, at: Place) -> Any:
     try:
         return _TEXTS[node.kind](value)
     except ValueError as error:
-        raise _Mismatch(str(error)) from None
+        conversion = f"error decoding from json: {error}" if node.kind == BYTES else ""
+        raise _Mismatch(str(error), conversion) from None
 
 
 def _quantity(node: Node, value: Any, at: Place) -> Any:

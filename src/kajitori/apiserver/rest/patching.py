@@ -12,7 +12,7 @@ from kajitori.api.errors import (
     NotFound,
     UnsupportedMediaType,
 )
-from kajitori.api.field_errors import FieldError, forbidden, required
+from kajitori.api.field_errors import FieldError, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.patch import apply, json_patch, merge, refusals, strategic
 from kajitori.api.patch.configuration import check_configuration
@@ -78,17 +78,15 @@ async def _apply_patch(
     if not options.manager:
         raise _invalid_option(required("fieldManager", "is required for apply patch"))
     size, subresource = len(context.body), context.attributes.subresource
-    config = await backend.aside.run(size, check_configuration, resource, document)
-    metadata = config["metadata"] = config.get("metadata") or {}
-    _check_name(metadata, context)
-    if resource.namespaced and metadata.setdefault("namespace", context.namespace) != context.namespace:
-        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
     def applied(live: Object | None) -> Object:
-        now, config_copy = timestamp(backend.clock.now()), orjson.loads(orjson.dumps(config))
-        return apply.apply(
-            resource, live, config_copy, options.manager, now, force=options.force, subresource=subresource
-        )
+        config = check_configuration(resource, orjson.loads(orjson.dumps(document)))
+        metadata = config["metadata"] = config.get("metadata") or {}
+        _check_name(metadata, context)
+        now = timestamp(backend.clock.now())
+        obj = apply.apply(resource, live, config, options.manager, now, force=options.force, subresource=subresource)
+        _check_namespace(resource, obj["metadata"], context)
+        return obj
 
     for _ in range(_APPLY_ATTEMPTS):
         try:
@@ -104,7 +102,7 @@ async def _apply_patch(
             )
             return 200, body
         except NotFound:
-            if subresource or metadata.get("uid") or metadata.get("resourceVersion"):
+            if subresource or any(_of_metadata(document, key) for key in ("uid", "resourceVersion")):
                 raise
         try:
             new = await backend.aside.run(size, applied, None)
@@ -113,6 +111,17 @@ async def _apply_patch(
         except AlreadyExists:
             continue
     raise Conflict.modified(resource.group, resource.plural, context.name)
+
+
+def _of_metadata(document: Any, key: str) -> Any:
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    return metadata.get(key) if isinstance(metadata, dict) else None
+
+
+def _check_namespace(resource: Resource, metadata: Object, context: RequestContext) -> None:
+    given = metadata.get("namespace")
+    if resource.namespaced and given and given != context.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def _check_name(metadata: Object, context: RequestContext) -> None:
@@ -167,6 +176,10 @@ def patched(
             raise refusals.bad_strategic_result(document, error.conversion) from None
         raise refusals.bad_result(wanted, error.why) from None
     _check_name(wanted["metadata"], context)
+    _check_namespace(resource, wanted["metadata"], context)
+    if (uid := wanted["metadata"].get("uid")) and uid != current["metadata"]["uid"]:
+        changed = invalid("metadata.uid", uid, "field is immutable")
+        raise Invalid.of(resource.group, resource.kind, context.name, [changed])
     return wanted
 
 

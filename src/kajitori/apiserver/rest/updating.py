@@ -56,8 +56,10 @@ _CREATE_ON_UPDATE = {
     ("", "endpoints"),
     ("", "events"),
     ("", "limitranges"),
+    ("", "services"),
     ("events.k8s.io", "events"),
     ("coordination.k8s.io", "leases"),
+    ("node.k8s.io", "runtimeclasses"),
     ("rbac.authorization.k8s.io", "roles"),
     ("rbac.authorization.k8s.io", "rolebindings"),
     ("rbac.authorization.k8s.io", "clusterroles"),
@@ -105,8 +107,10 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
         body = await change_object(backend, resource, context, change, options, manager, subresource=subresource)
     except StatusError as error:
         creates = (resource.group, resource.plural) in _CREATE_ON_UPDATE and not subresource
-        if error.code != 404 or not creates or obj["metadata"].get("uid"):
+        if error.code != 404 or not creates:
             raise
+        if uid := obj["metadata"].get("uid"):
+            raise uid_differs(resource, context.namespace, context.name, uid, "") from None
         obj["metadata"].pop("resourceVersion", None)
         return 201, await create_object(backend, resource, obj, context, options, manager)
     return 200, body
@@ -121,9 +125,7 @@ def _check_url(resource: Resource, metadata: Object, context: RequestContext) ->
     if name != context.name:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
     if resource.namespaced and namespace and namespace != context.namespace:
-        raise BadRequest(
-            f"the namespace of the object ({namespace}) does not match the namespace on the URL ({context.namespace})"
-        )
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
 async def change_object(
@@ -215,7 +217,7 @@ async def _attempt(
     assert request.object is not None
     if facade is not None:
         facade.take(request.object, new)
-    new = settle(resource, request.object if facade is None else new, old, subresource)
+    new = settle(resource, request.object if facade is None else new, old, subresource, fields_tracked=True)
     await aside.attempt(size, check_update, resource, new, old, subresource)
     request.object = new if facade is None else facade.show(new)
     await admit_validating(backend, request)
@@ -225,7 +227,7 @@ async def _attempt(
 def check_preconditions(resource: Resource, wanted: Object, old: Object) -> None:
     """A resourceVersion or uid that is given must be the current one; "0" is none, as upstream counts."""
     if (uid := wanted.get("uid")) and uid != old["uid"]:
-        raise precondition_failed(resource, old["name"], "UID", uid, old["uid"])
+        raise uid_differs(resource, old.get("namespace") or "", old["name"], uid, old["uid"])
     version = wanted.get("resourceVersion")
     if version == old["resourceVersion"]:
         return
@@ -242,13 +244,39 @@ def parse_revision(version: str) -> int:
     return int(version)
 
 
+_STORED_ELSEWHERE = {
+    "endpoints": "services/endpoints",
+    "ingresses": "ingress",
+    "nodes": "minions",
+    "replicationcontrollers": "controllers",
+    "services": "services/specs",
+}
+_STORED_BY_GROUP = ("apiextensions.k8s.io", "apiregistration.k8s.io")
+
+
+def uid_differs(resource: Resource, namespace: str, name: str, wanted: str, actual: str) -> Conflict:
+    """Another object of this name. The message tells of upstream's store and its keys."""
+    place = _STORED_ELSEWHERE.get(resource.plural, resource.plural)
+    if resource.schema is not None or resource.group in _STORED_BY_GROUP:
+        place = f"{resource.group}/{place}"
+    key = "/".join(["/registry", place, *([namespace] if resource.namespaced else []), name])
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
+    )
+    return Conflict.of(resource.group, resource.plural, name, why)
+
+
 def precondition_failed(resource: Resource, name: str, what: str, wanted: str, actual: str) -> Conflict:
     why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {actual}"
     return Conflict.of(resource.group, resource.plural, name, why)
 
 
-def settle(resource: Resource, wanted: Object, old: Object, subresource: str) -> Object:
-    """What this endpoint may change of `old`, and what only the server says."""
+def settle(
+    resource: Resource, wanted: Object, old: Object, subresource: str, *, fields_tracked: bool = False
+) -> Object:
+    """What this endpoint may change of `old`, and what only the server says. Once fields are tracked, an object
+    without managedFields has none; before, the client has just not sent them."""
     object_meta.keep_server_fields(wanted, old)
     metadata = wanted["metadata"]
     metadata.setdefault("name", old["metadata"]["name"])
@@ -257,7 +285,7 @@ def settle(resource: Resource, wanted: Object, old: Object, subresource: str) ->
     else:
         metadata.pop("namespace", None)
     metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
-    if "managedFields" not in metadata and "managedFields" in old["metadata"]:
+    if not fields_tracked and "managedFields" not in metadata and "managedFields" in old["metadata"]:
         metadata["managedFields"] = old["metadata"]["managedFields"]
     merge = scope_of(resource, subresource)
     assert merge is not None, f"{subresource} is not a part of {resource.plural}"
