@@ -20,6 +20,9 @@ def secret(**data):
 OBJECTS = {("ConfigMap", "settings"): config_map(colour="red", size="big"), ("Secret", "key"): secret(password="s3")}
 
 
+FILES = {"env": "COLOUR='red'\n", "wrong": "COLOUR=red"}
+
+
 def environment(services=None, **container):
     return container_environment(
         {"name": "main", **container},
@@ -27,8 +30,22 @@ def environment(services=None, **container):
         lookup=lambda kind, name: OBJECTS.get((kind, name)),
         field=lambda path: f"<{path}>",
         resource=lambda reference: reference["resource"],
+        file=lambda reference: FILES[reference["path"]],
         namespace="default",
     )
+
+
+def test_variables_from_files():
+    def of(key, path="env", **more):
+        reference = {"volumeName": "v", "path": path, "key": key, **more}
+        return environment(env=[{"name": "A", "valueFrom": {"fileKeyRef": reference}}])
+
+    assert of("COLOUR") == {"A": "red"}
+    assert of("SIZE", optional=True) == {}
+    with pytest.raises(ConfigProblem, match='key "SIZE" not found in file "env"'):
+        of("SIZE")
+    with pytest.raises(ConfigProblem, match="couldn't parse env file"):
+        of("COLOUR", "wrong", optional=True)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from kajitori.kubelet.actions import StartContainer
 from kajitori.kubelet.cgroups import container_resources
 from kajitori.kubelet.container_spec import Resolved, container_config
 from kajitori.kubelet.context import NodeContext
+from kajitori.kubelet.env_files import FILE_BYTES_MAX
 from kajitori.kubelet.environment import ConfigProblem, container_environment, service_variables
 from kajitori.kubelet.field_paths import pod_field, resource_field
 from kajitori.kubelet.hosts_file import hosts_text, pod_hostname
@@ -125,8 +126,22 @@ class ContainerStarter:
             lookup=lambda kind, name: found.get((kind, name)),
             field=self.field,
             resource=lambda reference: self.resource(reference, container),
+            file=self._env_file,
             namespace=namespace,
         )
+
+    def _env_file(self, reference: Object) -> str:
+        """Raises OSError, ValueError, ConfigProblem."""
+        volume = self._volumes.paths.get(reference["volumeName"])
+        if volume is None:
+            name = reference["volumeName"]
+            raise ConfigProblem(f'cannot find the volume "{name}" referenced by FileKeyRef')
+        try:
+            path = resolve_sub_path(volume, reference["path"], make=False)
+        except WrongSubPath as error:
+            raise ValueError(str(error)) from error
+        with path.open(encoding="utf-8") as text:
+            return text.read(FILE_BYTES_MAX)
 
     def field(self, path: str) -> str:
         state, address = self._state, self._context.address

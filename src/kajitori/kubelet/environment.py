@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from kajitori.api.meta import Object, name_of, namespace_of
+from kajitori.kubelet.env_files import value_in
 from kajitori.kubelet.expansion import expand
 from kajitori.kubelet.secrets_text import decode_secret
 
@@ -66,6 +67,7 @@ def container_environment(
     lookup: Lookup,
     field: Callable[[str], str],
     resource: Callable[[Object], str],
+    file: Callable[[Object], str],
     namespace: str,
 ) -> dict[str, str]:
     """Raises ConfigProblem for a missing object or key that is not optional."""
@@ -78,7 +80,10 @@ def container_environment(
         if origin is None:
             found[name] = expand(variable.get("value") or "", {**services, **found})
             continue
-        value = _from_origin(origin, lookup, field, resource, namespace)
+        if (reference := origin.get("fileKeyRef")) is not None:
+            value = _from_file(reference, file)
+        else:
+            value = _from_origin(origin, lookup, field, resource, namespace)
         if value is not None:
             found[name] = value
     return {**{name: value for name, value in services.items() if name not in found}, **found}
@@ -121,6 +126,18 @@ def _from_origin(
         if reference := origin.get(key):
             return _key_of(lookup(kind, reference["name"]), reference, kind, namespace)
     raise ConfigProblem(f"an environment variable has a source that this node does not know: {', '.join(origin)}")
+
+
+def _from_file(reference: Object, file: Callable[[Object], str]) -> str | None:
+    try:
+        value = value_in(file(reference), reference["key"])
+    except (OSError, ValueError) as error:
+        raise ConfigProblem("couldn't parse env file") from error
+    if value:
+        return value
+    if reference.get("optional"):
+        return None
+    raise ConfigProblem(f'environment variable key "{reference["key"]}" not found in file "{reference["path"]}"')
 
 
 def _key_of(obj: Object | None, reference: Object, kind: str, namespace: str) -> str | None:
