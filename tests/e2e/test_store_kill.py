@@ -86,4 +86,5 @@ def test_a_killed_server_loses_nothing(tmp_path: Path):
         server.kill()
     assert ledger.acknowledged > KILLS * 10
     assert onlooker.reconnects >= KILLS
+    assert not onlooker.relists, "a watcher had to list again although the store knew what it had missed"
     sys.stdout.write(f"{KILLS} kills, {ledger.acknowledged} acknowledged writes, seed {SEED}\n")

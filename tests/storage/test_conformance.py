@@ -343,6 +343,40 @@ def test_a_watcher_that_falls_behind_the_history_is_told(run):
     run(scenario, history_revisions=100)
 
 
+def test_history_is_what_a_watch_would_have_told(run):
+    async def scenario(store):
+        start = await store.revision()
+        await fill(store, A, "/nodes/n", B, A)
+        middle = await store.revision()
+        await store.commit(Delete(B))
+        await fill(store, C, "/nodes/n")
+        end = await store.revision()
+        told = await take(store, "/pods/", start, 5)
+        assert list(await store.history("/pods/", start, end, 10)) == told
+        assert list(await store.history("/pods/", start, middle, 10)) == told[:3]
+        assert list(await store.history("/pods/", middle, end, 10)) == told[3:]
+        assert list(await store.history("/pods/", start, end, 2)) == told[:2]
+        assert not await store.history("/none/", start, end, 10)
+        assert not await store.history("/pods/", end, end, 10)
+        await store.compact(middle)
+        with pytest.raises(Compacted):
+            await store.history("/pods/", start, end, 10)
+        assert list(await store.history("/pods/", middle, end, 10)) == told[3:]
+
+    run(scenario)
+
+
+def test_long_history_is_read_to_its_end(run):
+    async def scenario(store):
+        start = await store.revision()
+        await asyncio.gather(*(store.commit(Put(A, b"%d" % n)) for n in range(3_000)))
+        end = await store.revision()
+        found = await store.history("/pods/", start, end, 5_000)
+        assert [event.revision for event in found] == list(range(start + 1, end + 1))
+
+    run(scenario)
+
+
 def test_closing_ends_watches_and_refuses_the_rest(run):
     async def scenario(store):
         waiting = asyncio.ensure_future(take(store, "", await store.revision(), 1))

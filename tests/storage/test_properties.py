@@ -22,6 +22,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("read"), KEYS, REVISIONS),
     st.tuples(st.just("scan"), PREFIXES, st.just("") | KEYS, st.integers(0, 3), REVISIONS),
     st.tuples(st.just("watch"), PREFIXES, REVISIONS),
+    st.tuples(st.just("history"), PREFIXES, REVISIONS, REVISIONS, st.integers(1, 8)),
     st.tuples(st.just("compact"), REVISIONS),
     st.tuples(st.just("reopen")),
 )
@@ -42,6 +43,8 @@ async def apply(store, operation):
                 return await store.scan(prefix, start, limit, at)
             case "watch", [prefix, after]:
                 return await events(store, prefix, after)
+            case "history", [prefix, after, until, limit]:
+                return list(await store.history(prefix, after, min(until, await store.revision()), limit))
             case "compact", [before]:
                 return await store.compact(before)
     except StorageError as error:

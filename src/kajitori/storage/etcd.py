@@ -7,7 +7,7 @@ change of ours, whatever else is kept in the same etcd; `<prefix>.turn.<task>` s
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -147,6 +147,11 @@ class EtcdStorage:
             self._members.turn_from(member)
             await self._clock.sleep(BACKOFF.delay_s(failures))
 
+    async def history(self, prefix: Key, after: Revision, until: Revision, limit: int) -> Sequence[Event]:
+        until = min(until, await self.revision())
+        position = max(after, FIRST)
+        return await self._translated(self._past(prefix, position, until, limit), position) if position < until else ()
+
     async def revision(self) -> Revision:
         found = await self._range(pb.RangeRequest(key=self._revision_key))
         return int(found.kvs[0].mod_revision if found.kvs else found.header.revision)
@@ -279,19 +284,36 @@ class EtcdStorage:
         """One gRPC stream. Raises Compacted, AioRpcError."""
         if self._closed is not None:
             raise self._closed
-        async with aclosing(self._responses(prefix, after)) as responses:
+        async with aclosing(self._watched(self._key(prefix or _SLASH), self._end(prefix), after)) as events:
+            async for event in events:
+                yield self._event(event)
+
+    async def _past(self, prefix: Key, after: Revision, until: Revision, limit: int) -> list[Event]:
+        """By a watch of all there is of ours: the key that every transaction writes last says how far it has come."""
+        ours, found = self._key(prefix or _SLASH), list[Event]()
+        async with aclosing(self._watched(self._revision_key, self._end(""), after)) as events:
+            async for event in events:
+                if event.kv.key.startswith(ours):
+                    found.append(self._event(event))
+                done = event.kv.key == self._revision_key and event.kv.mod_revision >= until
+                if done or len(found) >= limit:
+                    return found
+        raise self._unreachable(self._members.chosen, "the member ended the watch")
+
+    async def _watched(self, begin: bytes, end: bytes, after: Revision) -> AsyncGenerator[pb.WatchEvent, None]:
+        async with aclosing(self._responses(begin, end, after)) as responses:
             async for response in responses:
                 if response.compact_revision:
                     raise Compacted(after, response.compact_revision)
                 if response.canceled:
                     return
                 for event in response.events:
-                    yield self._event(event)
+                    yield event
 
-    async def _responses(self, prefix: Key, after: Revision) -> AsyncGenerator[pb.WatchResponse, None]:
+    async def _responses(self, begin: bytes, end: bytes, after: Revision) -> AsyncGenerator[pb.WatchResponse, None]:
         create = pb.WatchCreateRequest(
-            key=self._key(prefix or _SLASH),
-            range_end=self._end(prefix),
+            key=begin,
+            range_end=end,
             start_revision=after + 1,
             prev_kv=True,
             fragment=True,
@@ -321,7 +343,7 @@ class EtcdStorage:
 
     async def _oldest(self, at: Revision) -> Revision:
         """A watch from a compacted revision is told the oldest one there is."""
-        async with aclosing(self._responses("", at - 1)) as responses:
+        async with aclosing(self._responses(self._key(_SLASH), self._end(""), at - 1)) as responses:
             async for response in responses:
                 if response.compact_revision:
                     return int(response.compact_revision)

@@ -74,6 +74,24 @@ class EventLog:
                 position = found.revision
                 yield found
 
+    async def history(self, prefix: Key, after: Revision, until: Revision, limit: int) -> list[Event]:
+        """What `watch` tells up to a revision, at most the first `limit` events."""
+        found: list[Event] = []
+        position = max(after, FIRST)
+        while position < until and len(found) < limit:
+            if self._closed is not None:
+                raise self._closed
+            if position + 1 < self._oldest and position < self.newest:
+                events, position = await self._older(prefix, position)
+                found += [event for event in events if event.revision <= until]
+                continue
+            event = self._next(prefix, position)
+            if event is None or event.revision > until:
+                break
+            found.append(event)
+            position = event.revision
+        return found[:limit]
+
     def close(self, reason: Unavailable) -> None:
         """Every watch ends with this error."""
         self._closed = reason

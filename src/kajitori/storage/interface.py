@@ -9,7 +9,7 @@ StorageError
     Unanswered  the same, but what was asked may have been done, or may yet be
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -131,6 +131,9 @@ class Storage(Protocol):
         A consumer that falls behind the kept history gets Compacted later on. `after` may lie ahead of the current
         revision: then the events follow once they exist.
         """
+
+    async def history(self, prefix: Key, after: Revision, until: Revision, limit: int) -> Sequence[Event]:
+        """What `watch` would tell up to a revision that exists, at most the first `limit` events. Raises Compacted."""
 
     async def revision(self) -> Revision:
         """The newest committed revision."""

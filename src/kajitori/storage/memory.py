@@ -76,6 +76,9 @@ class MemoryStorage:
     def watch(self, prefix: Key, after: Revision) -> AsyncIterator[Event]:
         return self._log.watch(prefix, after)
 
+    async def history(self, prefix: Key, after: Revision, until: Revision, limit: int) -> Sequence[Event]:
+        return await self._log.history(prefix, after, until, limit)
+
     async def revision(self) -> Revision:
         return self.known_revision()
 

@@ -205,6 +205,16 @@ class EncryptedStorage:
                     self.stale.discard(event.key)  # another server may have deleted it
             yield event
 
+    async def history(self, prefix: Key, after: Revision, until: Revision, limit: int) -> Sequence[Event]:
+        return [
+            replace(
+                event,
+                record=await self._opened_before(event.record),
+                previous=await self._opened_before(event.previous),
+            )
+            for event in await self._storage.history(prefix, after, until, limit)
+        ]
+
     async def _opened_before(self, record: Record | None) -> Record | None:
         """What stood there says nothing of what stands there now."""
         if record is None:

@@ -292,6 +292,8 @@ async def open_watch(
     try:
         if after > backend.cache.revision:
             await backend.cache.reached(after)
+        if not everything:
+            await backend.cache.reach_back(kind, after)
         backlog = _existing(kind, selection) if everything else _missed(kind, selection, after)
     except (TooOld, Timeout) as error:
         too_old = str(error)

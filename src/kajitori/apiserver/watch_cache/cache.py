@@ -12,6 +12,7 @@ from collections.abc import Callable
 from kajitori.api.errors import Timeout
 from kajitori.api.resource import Resource
 from kajitori.apiserver.documents import ROOT, prefix_of, stored_resource
+from kajitori.apiserver.watch_cache.earlier import EarlierEvents
 from kajitori.apiserver.watch_cache.entry import CachedEvent
 from kajitori.apiserver.watch_cache.kind import KindCache
 from kajitori.kit.backoff import Backoff
@@ -39,6 +40,7 @@ class WatchCache:
         self._bookmark_timer: Timer | None = None
         self._bookmarks: dict[Callable[[], None], None] = {}
         self._untold: list[tuple[KindCache, CachedEvent]] = []
+        self._earlier = EarlierEvents(storage, clock)
         self.revision = 0
         self.on_change: Callable[[], None] = lambda: None
 
@@ -83,6 +85,11 @@ class WatchCache:
 
     def kinds(self) -> list[KindCache]:
         return list(self._kinds.values())
+
+    async def reach_back(self, kind: KindCache, after: int) -> None:
+        """Before a watch begins at a revision: what happened before the cache was filled may still be known."""
+        if after < kind.oldest:
+            await self._earlier.reach_back(kind, after)
 
     # following the store
 

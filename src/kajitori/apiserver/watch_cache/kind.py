@@ -3,7 +3,7 @@
 import logging
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from kajitori.api.meta import Object
@@ -70,6 +70,7 @@ class KindCache:
         self._order = KeyOrder()
         self._history: deque[CachedEvent] = deque()
         self._oldest = revision
+        self._trimmed = False
         self._broad: _Audience = {}
         self._triggered: dict[Trigger, _Audience] = {}
         self._subscribers: list[Subscriber] = []
@@ -110,6 +111,30 @@ class KindCache:
             recent.append(event)
         recent.reverse()
         return recent
+
+    # what happened before the cache was filled
+
+    @property
+    def oldest(self) -> int:
+        """The revision after which every event is known."""
+        return self._oldest
+
+    @property
+    def earlier_events_max(self) -> int:
+        """How many events from before that may be added; none once some have been let go."""
+        return 0 if self._trimmed else max(HISTORY_EVENTS - len(self._history), 0)
+
+    def entry_of(self, record: Record) -> Entry:
+        """The entry of a record, present or past."""
+        key = record.key[len(self.prefix) :]
+        held = self._entries.get(key)
+        return held if held is not None and held.revision == record.modified else self._entry(key, record)[0]
+
+    def add_earlier(self, events: Sequence[CachedEvent], after: int) -> None:
+        """All events after a revision, up to `oldest`."""
+        assert not self._trimmed and after < self._oldest
+        self._history.extendleft(reversed(events))
+        self._oldest = after
 
     # changing
 
@@ -175,6 +200,7 @@ class KindCache:
         history = self._history
         while history and (len(history) > HISTORY_EVENTS or history[0].at_s < now_s - HISTORY_S):
             self._oldest = history.popleft().revision
+            self._trimmed = True
 
     def _call_subscribers(self, event: CachedEvent, document: Object | None) -> None:
         """`document` where it has been decoded already."""
@@ -192,6 +218,7 @@ class KindCache:
         """The store's watch broke: what happened until `revision` is not known."""
         self._history.clear()
         self._oldest = revision
+        self._trimmed = False
         for watcher in self.watchers():
             watcher.expire(f"too old resource version: the watch cache was rebuilt at {revision}")
 
