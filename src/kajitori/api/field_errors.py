@@ -125,8 +125,11 @@ def not_supported(field: str, value: Any, supported: list[str]) -> FieldError:
 
 
 def too_long(field: str, value: Any, max_bytes: int) -> FieldError:
-    return FieldError("FieldValueTooLong", field, value, f"may not be more than {max_bytes} bytes")
+    unit = "byte" if max_bytes == 1 else "bytes"
+    return FieldError("FieldValueTooLong", field, value, f"may not be more than {max_bytes} {unit}")
 
 
 def too_many(field: str, actual: int, most: int) -> FieldError:
-    return FieldError("FieldValueTooMany", field, actual, f"must have at most {most} items")
+    return FieldError(
+        "FieldValueTooMany", field, actual, f"must have at most {most} {'item' if most == 1 else 'items'}"
+    )

@@ -76,3 +76,113 @@ def test_other_keys_beside_known_ones_are_admitted_as_they_are_or_not_at_all(add
     found = messages({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": inner}}}})
     assert [message for message in found if "mutual exclusive" in message] == found
     assert len(found) == refused
+
+
+def of_field(field, **spec):
+    """What is wrong with a definition of one field `s`."""
+    schema = {"type": "object", "properties": {"s": field}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]
+    names = {"plural": "bars", "singular": "bar", "kind": "Bar", "listKind": "BarList"}
+    definition = {
+        "metadata": {"name": "bars.e.x"},
+        "spec": {
+            "group": "e.x",
+            "scope": "Cluster",
+            "names": names,
+            "versions": versions,
+            "conversion": {"strategy": "None"},
+            **spec,
+        },
+        "status": {"storedVersions": ["v1"]},
+    }
+    found = [str(error) for error in validate_definition(definition)]
+    return [message.removeprefix("spec.validation.openAPIV3Schema.properties[s]") for message in found]
+
+
+EITHER = {"x-kubernetes-int-or-string": True}
+INTEGER, STRING = {"type": "integer"}, {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ({**EITHER, "anyOf": [INTEGER, STRING]}, []),
+        ({**EITHER, "allOf": [{"anyOf": [INTEGER, STRING]}, {"pattern": "a"}]}, []),
+        ({**EITHER, "anyOf": [INTEGER]}, [".anyOf[0].type: Forbidden: must be empty to be structural"]),
+        (
+            {**STRING, "oneOf": [{"default": 1}, {"nullable": True}]},
+            [
+                ".oneOf[0].default: Forbidden: must be undefined to be structural",
+                ".oneOf[1].nullable: Forbidden: must be false to be structural",
+            ],
+        ),
+        (
+            {"x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True},
+            [".type: Required value: must be object if x-kubernetes-embedded-resource is true"],
+        ),
+        (
+            {"type": "array", "x-kubernetes-list-type": "set"},
+            [".items: Required value: must be specified"],
+        ),
+        ({**INTEGER, "default": 3, "maximum": 2}, [
+            ".default: Invalid value: 3:  in body should be less than or equal to 2"
+        ]),
+        ({"type": "object", "properties": {"x": STRING}, "default": {"x": 1}}, [
+            '.default.x: Invalid value: "integer": x in body must be of type string: "integer"'
+        ]),
+        ({"type": "object", "properties": {"x": STRING}, "default": {"y": 1}}, [
+            '.default: Invalid value: {"y":1}: must not have unknown fields'
+        ]),
+        ({**STRING, "enum": ["b", "a"], "default": "c"}, [
+            '.default: Unsupported value: "c": supported values: "b", "a"'
+        ]),
+    ],
+)  # fmt: skip
+def test_a_structural_schema_and_its_defaults(field, wrong):
+    assert of_field(field) == wrong
+
+
+def test_versions_of_conversion_reviews():
+    def found(*versions):
+        webhook = {"clientConfig": {"url": "https://a.b/c"}, "conversionReviewVersions": list(versions)}
+        conversion = {"strategy": "Webhook", "webhook": webhook}
+        return [
+            m.removeprefix("spec.conversion.conversionReviewVersions") for m in of_field(STRING, conversion=conversion)
+        ]
+
+    assert found("v1", "v7") == []
+    assert found() == [": Required value"]
+    assert found("v1beta1", "v1beta1") == ['[1]: Invalid value: "v1beta1": duplicate version']
+    assert found("v7") == [': Invalid value: ["v7"]: must include at least one of v1, v1beta1']
+
+
+def test_unknown_fields_cannot_be_kept_beside_defaults():
+    assert of_field({**STRING, "default": "a"}, preserveUnknownFields=True)[0] == (
+        "spec.preserveUnknownFields: Invalid value: true: must be false in order to use defaults in the schema"
+    )
+
+
+def test_only_objects_have_a_status():
+    versions = [
+        {
+            "name": "v1",
+            "served": True,
+            "storage": True,
+            "subresources": {"status": {}},
+            "schema": {"openAPIV3Schema": {"type": "string"}},
+        }
+    ]
+    assert [m.partition(": ")[2] for m in of_field(STRING, versions=versions)] == [
+        'Invalid value: "string": only "object" is allowed as the type at the root of the schema if the status '
+        "subresource is enabled",
+        'Invalid value: "string": must be object at the root',
+    ]
+
+
+def test_what_a_junctor_of_the_root_speaks_of_is_there():
+    schema = {"type": "object", "not": {"properties": {"x": {"minLength": 1}}}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]
+    root = "spec.validation.openAPIV3Schema"
+    assert of_field(STRING, versions=versions) == [
+        f"{root}.properties[x]: Required value: because it is defined in {root}.not.properties[x]"
+    ]

@@ -35,8 +35,8 @@ def default_custom_resource_definition(definition: Object) -> None:
     fill_zero(spec, scope="")
     if kind:
         fill_zero(names, singular=kind.lower(), listKind=f"{kind}List")
-    conversion = part(spec, "conversion")
-    fill_zero(conversion, strategy="None")
+    fill(spec, conversion={"strategy": "None"})
+    conversion = spec["conversion"]
     service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
     if service is not None:
         fill(service, port=_PORT)

@@ -38,11 +38,12 @@ _SPECIAL = {
     f"{_META}FieldsV1": ANY,
     f"{_META}Patch": ANY,
     f"{_EXTENSIONS}JSON": ANY,
-    f"{_EXTENSIONS}CustomResourceSubresourceStatus": ANY,
     f"{_EXTENSIONS}JSONSchemaPropsOrBool": SCHEMA_OR_BOOL,
     f"{_EXTENSIONS}JSONSchemaPropsOrArray": SCHEMA_OR_ARRAY,
     f"{_EXTENSIONS}JSONSchemaPropsOrStringArray": SCHEMA_OR_STRINGS,
 }
+_EMPTY_STRUCTS = frozenset({f"{_EXTENSIONS}CustomResourceSubresourceStatus"})
+"""Without properties in the definitions, and in Go without fields: everything in them is unknown."""
 _KEY_DEFAULTS = {
     "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
     "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
@@ -107,7 +108,7 @@ class _Compiler:
         node.atomic = schema.get("x-kubernetes-map-type") == "atomic"
         node.key_defaults = _KEY_DEFAULTS.get(name, {})
         if "properties" not in schema:
-            node.kind = ANY
+            node.kind = STRUCT if name in _EMPTY_STRUCTS else ANY
             return
         for key, child in schema["properties"].items():
             compiled = self.schema(child)

@@ -27,6 +27,13 @@ def prune(schema: Object, obj: Object) -> list[str]:
     return unknown
 
 
+def prune_value(schema: Object, value: Any) -> list[str]:
+    """The same for any value of a schema."""
+    unknown: list[str] = []
+    _prune(schema, value, (None, "", ""), unknown)
+    return unknown
+
+
 def _prune(schema: Object | None, value: Any, at: Place, unknown: list[str]) -> None:
     if schema is None:
         return
@@ -34,8 +41,10 @@ def _prune(schema: Object | None, value: Any, at: Place, unknown: list[str]) -> 
         _prune_object(schema, value, at, unknown, resource=schema.get(_EMBEDDED, False))
     elif isinstance(value, list):
         items = schema.get("items")
+        if not isinstance(items, dict):
+            items = None if schema.get(_PRESERVE) else {}
         for index, item in enumerate(value):
-            _prune(items if isinstance(items, dict) else None, item, (at, index, ""), unknown)
+            _prune(items, item, (at, index, ""), unknown)
 
 
 def _prune_object(schema: Object, obj: Object, at: Place | None, unknown: list[str], *, resource: bool) -> None:

@@ -1,12 +1,9 @@
 """Checking a custom resource against its structural schema, with upstream's field errors."""
 
-import ipaddress
 import math
-import re
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -14,13 +11,12 @@ from kajitori.api.field_errors import (
     FieldError,
     duplicate,
     invalid,
-    not_supported,
     required,
     too_long,
     too_many,
 )
 from kajitori.api.meta import Object
-from kajitori.api.schema.scalars import timestamp
+from kajitori.api.schema.string_formats import FORMATS, known_format
 
 ERRORS_MAX = 250
 """An enumeration of a thousand values, missed a hundred thousand times, would be told in gigabytes."""
@@ -35,48 +31,101 @@ _NAMES: dict[type, str] = {
 }
 
 
-def validate(schema: Object, obj: Any, path: str = "") -> list[FieldError]:
-    """The violations, in the order of the document's schema. metadata is checked elsewhere."""
-    return list(islice(_errors(schema, obj, path), ERRORS_MAX))
+def validate(schema: Object, obj: Any, path: str = "", *, lists: bool = True) -> list[FieldError]:
+    """The violations, in the order of the document's schema. metadata is checked elsewhere. `lists`: those of lists
+    that are sets or maps, too."""
+    found = chain(_errors(schema, obj, path), _repetitions(schema, obj, path) if lists else ())
+    return list(islice(found, ERRORS_MAX))
+
+
+def _repetitions(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
+    if isinstance(value, list):
+        yield from _duplicate_errors(schema, value, path)
+        items = schema.get("items")
+        if isinstance(items, dict):
+            for index, item in enumerate(value):
+                yield from _repetitions(items, item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        properties, values = schema.get("properties") or {}, schema.get("additionalProperties")
+        for key, item in value.items():
+            child = properties.get(key, values)
+            if isinstance(child, dict) and (path or key != "metadata"):
+                yield from _repetitions(child, item, f"{path}.{key}" if path else key)
 
 
 def _errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
+    """In upstream's order: type, junctors, what there is to say of a text, number or list, enumeration, object."""
     if value is None and schema.get("nullable"):
         return
-    if not _is_type(schema, value):
-        found = _NAMES[type(value)]
-        wanted = schema.get("type") or "integer"
-        words = f'{path} in body must be of type {wanted}: "{found}"'
-        yield FieldError("FieldValueTypeInvalid", path, found, words)
+    yield from _type_errors(schema, value, path)
+    if value is None:
+        yield from _enumeration_errors(schema, value, path)
         return
+    yield from _junctor_errors(schema, value, path)
     if isinstance(value, str):
-        yield from _string_errors(schema, value, path)
+        yield from islice(_string_errors(schema, value, path), 1)
+        yield from _format_errors(schema, value, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _number_errors(schema, value, path)
     elif isinstance(value, list):
         yield from _list_errors(schema, value, path)
-    elif isinstance(value, dict):
+    yield from _enumeration_errors(schema, value, path)
+    if isinstance(value, dict):
         yield from _object_errors(schema, value, path)
-    if schema.get("enum") and value not in schema["enum"]:
-        yield not_supported(path, value, list(schema["enum"]))
-    yield from _junctor_errors(schema, value, path)
 
 
-def _is_type(schema: Object, value: Any) -> bool:
+def _enumeration_errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
+    choices = schema.get("enum")
+    if choices and not any(_equals(value, choice) for choice in choices):
+        listed = ", ".join(f'"{_as_text(each)}"' for each in choices)
+        yield FieldError("FieldValueNotSupported", path, value, f"supported values: {listed}")
+
+
+def _equals(value: Any, choice: Any) -> bool:
+    """A fraction equals the integer that is left of it, because upstream converts it."""
+    if isinstance(value, bool) or isinstance(choice, bool):
+        return value is choice
+    if isinstance(value, float) and isinstance(choice, int) and math.isfinite(value):
+        return int(value) == choice
+    return bool(value == choice)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _type_errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
+    """A format may stand for the type: what of neither is right is said of the format, when there is one."""
     if schema.get("x-kubernetes-int-or-string"):
-        return isinstance(value, int | str) and not isinstance(value, bool)
-    wanted = schema.get("type")
-    if not wanted:
-        return True
-    found = _NAMES[type(value)]
-    if wanted == "number":
-        return found in ("number", "integer")
-    if wanted == "integer" and found == "number":
-        return float(value).is_integer()
-    return bool(found == wanted)
+        if not isinstance(value, int | str) or isinstance(value, bool):
+            yield _wrong_type(path, schema.get("type") or "integer,string", _NAMES[type(value)])
+        return
+    wanted, form, found = schema.get("type") or "", known_format(schema), _NAMES[type(value)]
+    if not wanted and (not form or value is None):
+        return
+    fits = found == wanted or (wanted == "number" and found == "integer")
+    fits = fits or (wanted == "integer" and found == "number" and float(value).is_integer())
+    if value is None or not form:
+        if not fits:
+            yield _wrong_type(path, wanted, found)
+        return
+    if not isinstance(value, str | list):
+        own = _OWN_FORMATS.get(found, "")
+        if not fits and own != form:
+            yield _wrong_type(path, form, own)
+    elif wanted in ("number", "integer") and not fits:
+        yield _wrong_type(path, wanted, found)
+
+
+_OWN_FORMATS = {"integer": "int64", "number": "float64"}
+
+
+def _wrong_type(path: str, wanted: str, found: str) -> FieldError:
+    return FieldError("FieldValueTypeInvalid", path, found, f'{path} in body must be of type {wanted}: "{found}"')
 
 
 def _string_errors(schema: Object, value: str, path: str) -> Iterator[FieldError]:
+    """Only the first is told."""
     most, least = schema.get("maxLength"), schema.get("minLength")
     if most is not None and len(value) > most:
         yield too_long(path, value, most)
@@ -85,8 +134,11 @@ def _string_errors(schema: Object, value: str, path: str) -> Iterator[FieldError
     pattern = schema.get("pattern")
     if pattern and not _found(pattern, value):
         yield invalid(path, value, f"{path} in body should match '{pattern}'")
-    wanted = schema.get("format")
-    if wanted in _FORMATS and not _FORMATS[wanted](value):
+
+
+def _format_errors(schema: Object, value: str, path: str) -> Iterator[FieldError]:
+    wanted = known_format(schema)
+    if wanted in FORMATS and not FORMATS[wanted](value):
         words = f"{path} in body must be of type {wanted}: {orjson.dumps(value).decode()}"
         yield FieldError("FieldValueTypeInvalid", path, value, words)
 
@@ -103,16 +155,51 @@ def _found(pattern: str, value: str) -> bool:
 
 
 def _number_errors(schema: Object, value: float, path: str) -> Iterator[FieldError]:
-    least, most, factor = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
-    if most is not None and (value > most or (schema.get("exclusiveMaximum") and value == most)):
-        words = "should be less than" if schema.get("exclusiveMaximum") else "should be less than or equal to"
-        yield invalid(path, value, f"{path} in body {words} {_number(most)}")
-    if least is not None and (value < least or (schema.get("exclusiveMinimum") and value == least)):
-        words = "should be greater than" if schema.get("exclusiveMinimum") else "should be greater than or equal to"
-        yield invalid(path, value, f"{path} in body {words} {_number(least)}")
-    times = value / factor if factor else 0
-    if factor and math.isfinite(times) and not math.isclose(times, round(times), abs_tol=1e-9):
+    factor, least, most = (schema.get(keyword) for keyword in ("multipleOf", "minimum", "maximum"))
+    yield from _range_errors(schema, value, "Checked", path)
+    if factor is not None:
+        bad = list(_range_errors(schema, factor, "MultipleOf", path))
+        yield from bad or _multiple_errors(value, _like(value, factor), path)
+        if bad:
+            yield from _multiple_errors(value, factor, path)
+    for bound, what, name in ((least, "Minimum", "greater"), (most, "Maximum", "less")):
+        if bound is None:
+            continue
+        bad = list(_range_errors(schema, bound, f"{what} boundary", path))
+        yield from bad
+        exclusive, of = schema.get(f"exclusive{what}"), bound if bad else _like(value, bound)
+        beyond = value < of if what == "Minimum" else value > of
+        if beyond or (exclusive and value == of):
+            words = f"should be {name} than" if exclusive else f"should be {name} than or equal to"
+            yield invalid(path, value, f"{path} in body {words} {_number(of)}")
+
+
+def _like(value: float, bound: float) -> float:
+    """What upstream compares an integer with is an integer too: what is left of a fraction."""
+    return int(bound) if isinstance(value, int) and math.isfinite(bound) else bound
+
+
+def _multiple_errors(value: float, factor: float, path: str) -> Iterator[FieldError]:
+    if factor <= 0:
+        yield invalid(path, factor, f"factor MultipleOf declared for {path} must be positive: {_number(factor)}")
+        return
+    times = value / factor
+    if math.isfinite(times) and not math.isclose(times, round(times), abs_tol=1e-9):
         yield invalid(path, value, f"{path} in body should be a multiple of {_number(factor)}")
+
+
+_BITS = {"int32": 31, "int64": 63}
+
+
+def _range_errors(schema: Object, value: float, what: str, path: str) -> Iterator[FieldError]:
+    """Whether a number, or a bound of one, can be an integer of its size."""
+    if schema.get("type") != "integer":
+        return
+    form = schema.get("format") if schema.get("format") in _BITS else ""
+    bound = 1 << _BITS[form or "int64"]
+    if not math.isfinite(value) or value != int(value) or not -bound <= value < bound:
+        of = f"with format {form}" if form else "(default format)"
+        yield invalid("<nil>", "", f"{what} value must be of type integer {of} in {path}")
 
 
 def _number(value: float) -> str:
@@ -120,16 +207,15 @@ def _number(value: float) -> str:
 
 
 def _list_errors(schema: Object, value: list[Any], path: str) -> Iterator[FieldError]:
+    items = schema.get("items")
+    if isinstance(items, dict):
+        for index, item in enumerate(value):
+            yield from _errors(items, item, f"{path}[{index}]")
     most, least = schema.get("maxItems"), schema.get("minItems")
     if least is not None and len(value) < least:
         yield invalid(path, len(value), f"{path} in body should have at least {least} items")
     if most is not None and len(value) > most:
         yield too_many(path, len(value), most)
-    items = schema.get("items")
-    if isinstance(items, dict):
-        for index, item in enumerate(value):
-            yield from _errors(items, item, f"{path}[{index}]")
-    yield from _duplicate_errors(schema, value, path)
 
 
 def _duplicate_errors(schema: Object, value: list[Any], path: str) -> Iterator[FieldError]:
@@ -157,79 +243,61 @@ def _object_errors(schema: Object, value: Object, path: str) -> Iterator[FieldEr
     properties: Object = schema.get("properties") or {}
     values = schema.get("additionalProperties")
     prefix = f"{path}." if path else ""
-    for key in schema.get("required") or ():
-        if key not in value:
-            yield required(f"{prefix}{key}")
-    for key, child in properties.items():
-        if key in value and (path or key != "metadata"):
-            yield from _errors(child, value[key], f"{prefix}{key}")
     if isinstance(values, dict):
         for key, item in value.items():
             if key not in properties:
                 yield from _errors(values, item, f"{prefix}{key}")
+    for key, child in properties.items():
+        if key in value and (path or key != "metadata"):
+            yield from _errors(child, value[key], f"{prefix}{key}")
+    for key in schema.get("required") or ():
+        if key not in value:
+            yield required(f"{prefix}{key}")
 
 
 def _junctor_errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
-    for child in schema.get("allOf") or ():
-        yield from _errors(child, value, path)
-    shown = path or "<nil>"
+    """Upstream tells them of the whole object, and the place in the message."""
+
+    def must(words: str) -> FieldError:
+        return invalid("<nil>", "", f"{orjson.dumps(path).decode()} must {words}")
+
     choices = schema.get("anyOf")
     if choices and not any(_holds(child, value, path) for child in choices):
-        yield invalid(shown, value, f"{path} in body must validate at least one schema (anyOf)")
-        yield from _errors(choices[0], value, path)
+        yield must("validate at least one schema (anyOf)")
+        yield from _nearest(choices, value, path)
     alternatives = schema.get("oneOf")
     if alternatives:
         count = sum(_holds(child, value, path) for child in alternatives)
         if count != 1:
-            found = f"valid {count} alternatives" if count else "none valid"
-            yield invalid(shown, value, f"{path} in body must validate one and only one schema (oneOf). Found {found}")
+            found = f"{count} valid alternatives" if count else "none valid"
+            yield must(f"validate one and only one schema (oneOf). Found {found}")
+        if not count:
+            yield from _nearest(alternatives, value, path)
+    every = schema.get("allOf") or ()
+    for child in every:
+        yield from _errors(child, value, path)
+    kept = sum(_holds(child, value, path) for child in every)
+    if kept != len(every):
+        yield must(f"validate all the schemas (allOf){'' if kept else '. None validated'}")
     if isinstance(schema.get("not"), dict) and _holds(schema["not"], value, path):
-        yield invalid(shown, value, f"{path} in body must not validate the schema (not)")
+        yield must("not validate the schema (not)")
+
+
+def _nearest(schemas: list[Object], value: Any, path: str) -> Iterator[FieldError]:
+    """What is wrong with the alternative that looked at the most of a value."""
+    yield from _errors(max(schemas, key=lambda schema: _looked_at(schema, value)), value, path)
+
+
+def _looked_at(schema: Object, value: Any) -> int:
+    """How many values a schema speaks of, as upstream counts its checks."""
+    count = 1
+    if isinstance(value, dict):
+        properties = schema.get("properties") or {}
+        count += sum(_looked_at(child, value[key]) for key, child in properties.items() if key in value)
+    elif isinstance(value, list) and isinstance(schema.get("items"), dict):
+        count += sum(_looked_at(schema["items"], item) for item in value)
+    return count + (1 if schema.get("type") else 0)
 
 
 def _holds(schema: Object, value: Any, path: str) -> bool:
     return next(_errors(schema, value, path), None) is None
-
-
-def _succeeds(parse: Callable[[str], Any]) -> Callable[[str], bool]:
-    def check(text: str) -> bool:
-        try:
-            parse(text)
-        except ValueError:
-            return False
-        return True
-
-    return check
-
-
-def _is_uri(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return bool(parts.scheme) or text.startswith("/")
-
-
-def _matches(pattern: str) -> Callable[[str], bool]:
-    compiled = re.compile(pattern, re.ASCII)
-    return lambda text: compiled.fullmatch(text) is not None
-
-
-_UUID = r"(?i:[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12})"
-_FORMATS: dict[str, Callable[[str], bool]] = {
-    "date-time": _succeeds(timestamp),
-    "date": _succeeds(lambda text: timestamp(f"{text}T00:00:00Z")),
-    "ipv4": _succeeds(ipaddress.IPv4Address),
-    "ipv6": _succeeds(ipaddress.IPv6Address),
-    "cidr": _succeeds(lambda text: ipaddress.ip_interface(text) if "/" in text else int("")),
-    "uri": _is_uri,
-    "email": _matches(r"[^@\s]+@[^@\s]+"),
-    "hostname": _matches(r"(?=.{1,255}$)[A-Za-z0-9]([-A-Za-z0-9]{0,62})(\.[A-Za-z0-9][-A-Za-z0-9]{0,62})*"),
-    "mac": _matches(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}"),
-    "byte": _matches(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"),
-    "duration": _matches(r"[+-]?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d|w) ?)+|0"),
-    "uuid": _matches(_UUID % ("[0-9a-f]", "[0-9a-f]")),
-    "uuid3": _matches(_UUID % ("3", "[0-9a-f]")),
-    "uuid4": _matches(_UUID % ("4", "[89ab]")),
-    "uuid5": _matches(_UUID % ("5", "[89ab]")),
-}

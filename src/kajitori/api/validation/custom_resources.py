@@ -4,15 +4,11 @@ from urllib.parse import urlsplit
 
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_many
 from kajitori.api.meta import Object
-from kajitori.api.schema.rules import RULES, has_rules
 from kajitori.api.validation.admission import client_config
-from kajitori.api.validation.checks import Errors, each, one_of, same_as_before
+from kajitori.api.validation.checks import Errors, each, must, one_of, same_as_before
+from kajitori.api.validation.definition_schemas import has_defaults, root_schema
 from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
 
-_TYPES = ("array", "boolean", "integer", "number", "object", "string")
-_FORBIDDEN_KEYWORDS = ("definitions", "dependencies", "deprecated", "discriminator", "id", "patternProperties", "$ref")
-_RULE_REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-_MAP_KEYS = "x-kubernetes-list-map-keys"
 _WARNING_BYTES_MAX = 256
 _SIMPLE_PATH = "must be a simple json path starting with ."
 _SELECTABLE_TYPES = ("string", "boolean", "integer")
@@ -42,7 +38,7 @@ def _definition(definition: Object, judged: list[Object | None]) -> Errors:
     name = definition["metadata"].get("name") or ""
     if name and name != f"{names.get('plural') or ''}.{group}":
         yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
-    yield from _spec(spec, names, group, judged)
+    yield from _spec(spec, group, judged)
     yield from _without_approval(definition)
     yield from _stored_versions(spec, status)
     if spec.get("preserveUnknownFields"):
@@ -82,7 +78,7 @@ def _without_approval(definition: Object) -> Errors:
         yield invalid(path, definition["metadata"]["annotations"][_APPROVAL], found[2])
 
 
-def _spec(spec: Object, names: Object, group: str, judged: list[Object | None]) -> Errors:
+def _spec(spec: Object, group: str, judged: list[Object | None]) -> Errors:
     if not group:
         yield required("spec.group")
     elif problems := subdomain_errors(group):
@@ -95,8 +91,11 @@ def _spec(spec: Object, names: Object, group: str, judged: list[Object | None]) 
     else:
         yield from one_of("spec.scope", scope, ("Cluster", "Namespaced"))
     yield from _versions(spec, judged)
-    yield from _names(names)
-    yield from _conversion(spec.get("conversion") or {})
+    conversion = spec.get("conversion") or {}
+    if spec.get("preserveUnknownFields") and conversion.get("strategy") != "None":
+        detail = "must be None if spec.preserveUnknownFields is true"
+        yield invalid("spec.conversion.strategy", conversion.get("strategy") or "", detail)
+    yield from _conversion(conversion)
 
 
 def _shown_versions(versions: list[Object] | None) -> object:
@@ -124,29 +123,39 @@ def _versions(spec: Object, judged: list[Object | None]) -> Errors:
     names = [version.get("name") or "" for version in versions]
     schemas = [_schema_of(version) for version in versions]
     shared = bool(schemas) and all(schema == schemas[0] for schema in schemas) and schemas[0] is not None
+    for index, schema in enumerate(schemas):
+        if schema is None:
+            yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
+    if spec.get("preserveUnknownFields") and any(has_defaults(schema) for schema in schemas if schema is not None):
+        yield invalid("spec.preserveUnknownFields", True, "must be false in order to use defaults in the schema")
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         if problems := dns_1035_errors(names[index]):
             yield invalid(f"{path}.name", names[index], ",".join(problems))
-        if schemas[index] is None:
-            yield required(f"{path}.schema.openAPIV3Schema")
-        elif not shared:
-            yield from _root_schema(f"{path}.schema.openAPIV3Schema", schemas[index] or {}, judged)
         yield from _deprecation(f"{path}.deprecationWarning", version)
+        schema = schemas[index]
+        if schema is not None and not shared:
+            yield from root_schema(f"{path}.schema.openAPIV3Schema", schema, judged, status=_has_status(version))
         for key, check in _PARTS.items():
             if not _same_in_all(versions, key):
                 yield from check(path, version)
     if len(set(names)) != len(names):
         yield invalid("spec.versions", shown, "must contain unique version names")
-    if versions and (problems := dns_1035_errors(names[0])):
-        yield invalid("spec.version", names[0], ",".join(problems))
     if sum(bool(version.get("storage")) for version in versions) != 1:
         yield invalid("spec.versions", shown, "must have exactly one version marked as storage version")
-    if shared:
-        yield from _root_schema("spec.validation.openAPIV3Schema", schemas[0] or {}, judged)
+    if names and names[0] and (problems := dns_1035_errors(names[0])):
+        yield invalid("spec.version", names[0], ",".join(problems))
+    yield from _names(spec.get("names") or {})
+    if schemas and schemas[0] is not None and shared:
+        status = any(map(_has_status, versions))
+        yield from root_schema("spec.validation.openAPIV3Schema", schemas[0], judged, status=status)
     for key, check in _PARTS.items():
         if versions and _same_in_all(versions, key):
             yield from check("spec", versions[0])
+
+
+def _has_status(version: Object) -> bool:
+    return (version.get("subresources") or {}).get("status") is not None
 
 
 def _same_in_all(versions: list[Object], key: str) -> bool:
@@ -261,11 +270,14 @@ _PARTS = {"subresources": _scale, "additionalPrinterColumns": _columns, "selecta
 
 
 def _names(names: Object) -> Errors:
+    for field in ("plural", "singular", "kind", "listKind"):
+        if not names.get(field):
+            yield required(f"spec.names.{field}")
     for field in ("plural", "singular"):
-        yield from _required_name(f"spec.names.{field}", names.get(field) or "")
+        yield from _form_of_name(f"spec.names.{field}", names.get(field) or "")
     kind, list_kind = names.get("kind") or "", names.get("listKind") or ""
-    yield from _required_name("spec.names.kind", kind, lowered=True)
-    yield from _required_name("spec.names.listKind", list_kind, lowered=True)
+    yield from _form_of_name("spec.names.kind", kind, lowered=True)
+    yield from _form_of_name("spec.names.listKind", list_kind, lowered=True)
     for field in ("shortNames", "categories"):
         for index, value in enumerate(names.get(field) or ()):
             if problems := dns_1035_errors(value):
@@ -274,10 +286,8 @@ def _names(names: Object) -> Errors:
         yield invalid("spec.names.listKind", list_kind, "kind and listKind may not be the same")
 
 
-def _required_name(path: str, value: str, *, lowered: bool = False) -> Errors:
-    if not value:
-        yield required(path)
-    elif problems := dns_1035_errors(value.lower() if lowered else value):
+def _form_of_name(path: str, value: str, *, lowered: bool = False) -> Errors:
+    if value and (problems := dns_1035_errors(value.lower() if lowered else value)):
         prefix = "may have mixed case, but should otherwise match: " if lowered else ""
         yield invalid(path, value, prefix + ",".join(problems))
 
@@ -286,8 +296,8 @@ def _conversion(conversion: Object) -> Errors:
     strategy = conversion.get("strategy") or ""
     if not strategy:
         yield required("spec.conversion.strategy")
-        return
-    yield from one_of("spec.conversion.strategy", strategy, ("None", "Webhook"))
+    else:
+        yield from one_of("spec.conversion.strategy", strategy, ("None", "Webhook"))
     webhook = conversion.get("webhook")
     if strategy == "Webhook":
         if webhook is None or webhook.get("clientConfig") is None:
@@ -295,14 +305,30 @@ def _conversion(conversion: Object) -> Errors:
             yield required("spec.conversion.webhookClientConfig", detail)
         else:
             yield from client_config("spec.conversion.webhookClientConfig", webhook["clientConfig"])
-        if not (webhook or {}).get("conversionReviewVersions"):
-            yield required("spec.conversion.conversionReviewVersions")
+        yield from _review_versions((webhook or {}).get("conversionReviewVersions") or [])
     elif webhook is not None:
         detail = "should not be set when strategy is not set to Webhook"
         if webhook.get("clientConfig") is not None:
             yield forbidden("spec.conversion.webhookClientConfig", detail)
         if webhook.get("conversionReviewVersions"):
             yield forbidden("spec.conversion.conversionReviewVersions", detail)
+
+
+_REVIEWS = ("v1", "v1beta1")
+
+
+def _review_versions(versions: list[str]) -> Errors:
+    path = "spec.conversion.conversionReviewVersions"
+    if not versions:
+        yield required(path)
+        return
+    for index, version in enumerate(versions):
+        if version in versions[:index]:
+            yield invalid(f"{path}[{index}]", version, "duplicate version")
+        else:
+            yield from must(f"{path}[{index}]", version, dns_1035_errors(version))
+    if not any(version in _REVIEWS for version in versions):
+        yield invalid(path, versions, f"must include at least one of {', '.join(_REVIEWS)}")
 
 
 def _stored_versions(spec: Object, status: Object) -> Errors:
@@ -322,129 +348,6 @@ def _stored_versions(spec: Object, status: Object) -> Errors:
             f"{version} from status.storedVersions"
         )
         yield invalid(f"status.storedVersions[{stored.index(version)}]", version, detail)
-
-
-def _root_schema(path: str, schema: Object, judged: list[Object | None]) -> Errors:
-    kind = schema.get("type") or ""
-    if not kind:
-        yield required(f"{path}.type", "must not be empty at the root")
-    elif kind != "object":
-        yield invalid(f"{path}.type", kind, "must be object at the root")
-    if schema.get("nullable"):
-        yield forbidden(f"{path}.nullable", "nullable cannot be true at the root")
-    errors = list(_schema(path, schema, ""))
-    yield from errors
-    if not errors and has_rules(schema) and schema not in judged:
-        from kajitori.api.cel.definition_rules import rule_errors
-
-        yield from rule_errors(schema, path)
-
-
-def _schema(path: str, schema: Object, where: str) -> Errors:
-    """`where`: what the schema describes, for the message about a missing type; "" at the root."""
-    kind = schema.get("type") or ""
-    free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
-    if not kind and where and not free:
-        yield required(f"{path}.type", f"must not be empty for specified {where}")
-    if kind != "object" and schema.get("x-kubernetes-embedded-resource"):
-        yield invalid(f"{path}.type", kind, "must be object if x-kubernetes-embedded-resource is true")
-    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
-        yield invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
-    if kind and kind not in _TYPES:
-        yield from one_of(f"{path}.type", kind, _TYPES)
-    for keyword in _FORBIDDEN_KEYWORDS:
-        if schema.get(keyword):
-            yield forbidden(f"{path}.{keyword}", f"{keyword} is not supported")
-    if schema.get("uniqueItems"):
-        detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
-        yield forbidden(f"{path}.uniqueItems", detail)
-    if kind == "array" and schema.get("items") is None:
-        yield required(f"{path}.items", "must be specified")
-    properties, additional = schema.get("properties"), schema.get("additionalProperties")
-    if properties and additional not in (None, True):
-        yield forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
-    for name, child in (properties or {}).items():
-        yield from _schema(f"{path}.properties[{name}]", child, "object fields")
-    if isinstance(additional, dict):
-        yield from _schema(f"{path}.additionalProperties", additional, "object fields")
-    items = schema.get("items")
-    if isinstance(items, dict):
-        yield from _schema(f"{path}.items", items, "array items")
-    elif isinstance(items, list):
-        yield forbidden(f"{path}.items", "items must be a schema object and not an array")
-    yield from _list_type(path, schema)
-    for rule, at in each(schema, RULES, path):
-        yield from _rule(rule, at)
-        field_path = rule.get("fieldPath") or ""
-        if field_path and not _leads_somewhere(field_path, schema):
-            yield invalid(f"{at}.fieldPath", field_path, "must be a valid path")
-
-
-def _leads_somewhere(field_path: str, schema: Object) -> bool:
-    from kajitori.api.cel.field_paths import normalized
-
-    return normalized(field_path, schema) is not None
-
-
-def _rule(rule: Object, at: str) -> Errors:
-    """What can be said without compiling it."""
-    text, given = (rule.get("rule") or "").strip(), rule.get("message") or ""
-    message, computed = given.strip(), rule.get("messageExpression") or ""
-    if not text:
-        yield required(f"{at}.rule", "rule is not specified")
-    elif given and not message:
-        yield invalid(f"{at}.message", given, "must be non-empty if specified")
-    elif "\n" in message:
-        yield invalid(f"{at}.message", given, "must not contain line breaks")
-    elif "\n" in text and not message:
-        yield required(f"{at}.message", "message must be specified if rule contains line breaks")
-    if computed and not computed.strip():
-        yield required(f"{at}.messageExpression", "messageExpression must be non-empty if specified")
-    if (reason := rule.get("reason")) is not None:
-        yield from one_of(f"{at}.reason", reason, _RULE_REASONS)
-    field_path = rule.get("fieldPath") or ""
-    if field_path and not field_path.strip():
-        yield invalid(f"{at}.fieldPath", field_path, "must be non-empty if specified")
-    if "\n" in field_path:
-        yield invalid(f"{at}.fieldPath", field_path, "must not contain line breaks")
-
-
-def _list_type(path: str, schema: Object) -> Errors:
-    kind, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or []
-    if kind is not None:
-        if schema.get("type") != "array":
-            detail = "must be array if x-kubernetes-list-type is specified"
-            yield invalid(f"{path}.type", schema.get("type") or "", detail)
-        yield from one_of(f"{path}.x-kubernetes-list-type", kind, ("atomic", "set", "map"))
-    if kind == "map" and not keys:
-        detail = "must not be empty if x-kubernetes-list-type is map"
-        yield required(f"{path}.x-kubernetes-list-map-keys", detail)
-    if keys and kind != "map":
-        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
-        if kind is None:
-            yield required(f"{path}.x-kubernetes-list-type", detail)
-        else:
-            yield invalid(f"{path}.x-kubernetes-list-type", kind, detail)
-    items = schema.get("items")
-    if kind == "map" and isinstance(items, dict):
-        yield from _map_items(path, items, keys)
-    structure = schema.get("x-kubernetes-map-type")
-    if structure is not None:
-        yield from one_of(f"{path}.x-kubernetes-map-type", structure, ("granular", "atomic"))
-
-
-def _map_items(path: str, items: Object, keys: list[str]) -> Errors:
-    """Items of a list by key are objects, and each has its keys, said or by default."""
-    if (kind := items.get("type") or "") != "object":
-        yield invalid(f"{path}.items.type", kind, "must be object if parent array's x-kubernetes-list-type is map")
-    properties = items.get("properties") or {}
-    if not set(keys) <= set(properties):
-        yield invalid(f"{path}.{_MAP_KEYS}", keys, "entries must all be names of item properties")
-    for key in keys:
-        absent = properties.get(key, {}).get("default") is None and key not in (items.get("required") or ())
-        if key in properties and absent:
-            detail = f"this property is in {_MAP_KEYS}, so it must have a default or be a required property"
-            yield required(f"{path}.items.properties[{key}].default", detail)
 
 
 def validate_definition_update(new: Object, old: Object) -> list[FieldError]:
