@@ -7,11 +7,11 @@ import copy
 import gzip
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from bench.fuzz import definitions
+from bench.fuzz import definitions, wires
 from bench.fuzz.documents import MARK, STRINGS, Maker, dumps
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
@@ -156,6 +156,8 @@ class Asker:
 
     def ask(self) -> Asked:
         chance = self.chance
+        if chance.random() < 0.03:
+            return self._watch_over_websocket()
         if chance.random() < 0.04:
             target = chance.choice(PATHS)
             return self._asked(
@@ -190,6 +192,13 @@ class Asker:
                 return self._asked("DELETE", collection + self._query(3), b"", "")
         return self._asked("GET", collection + self._query(4), b"", "")
 
+    def _watch_over_websocket(self) -> Asked:
+        chance = self.chance
+        plural = chance.choice(("configmaps", "secrets", "pods", "services"))
+        target = f"/api/v1/namespaces/default/{plural}?watch=true&timeoutSeconds={chance.choice((1, 5, 60))}"
+        asked = self._asked("GET", target, b"", "", wires.socket_head(chance))
+        return replace(asked, wire=asked.wire + wires.frames(chance))
+
     def _one(self, usual: tuple[str, ...]) -> str:
         return self.chance.choice(ODD_NAMES if self.chance.random() < 0.04 else usual)
 
@@ -220,7 +229,8 @@ class Asker:
             document = self.maker.spoil(document)
         form = chance.randrange(10)
         if form == 0:
-            return self._maybe_damaged(b"k8s\x00" + chance.randbytes(chance.randrange(60))), PROTOBUF
+            body = wires.protobuf(chance, resource.api_version, resource.kind)
+            return self._maybe_damaged(body), PROTOBUF if chance.random() < 0.95 else "application/cbor"
         if form == 1:
             return gzip.compress(dumps(document), mtime=0), "application/json"
         if form < 4:
@@ -287,10 +297,12 @@ class Asker:
             text += chance.choice(("&&&", "&%zz=%ff", "&=", "&watch", "&" + "a=b&" * 2000, ";x=y", "?", "&\xff"))
         return f"?{text}" if text else ""
 
-    def _asked(self, method: str, target: str, body: bytes, content_type: str) -> Asked:
+    def _asked(
+        self, method: str, target: str, body: bytes, content_type: str, more: Iterable[tuple[str, str]] = ()
+    ) -> Asked:
         chance = self.chance
-        identity = chance.choice(("root",) * 27 + ("stranger", "node", "nobody"))
-        lines = [("Host", "a"), ("Content-Length", str(len(body)))]
+        identity = chance.choice(("root",) * 27 + ("stranger", "node", "nobody", "odd", "broken"))
+        lines = [("Host", "a"), ("Content-Length", str(len(body))), *more]
         if content_type:
             lines.append(("Content-Type", content_type))
         if chance.random() < 0.15:
@@ -298,6 +310,8 @@ class Asker:
         for _ in range(chance.choice((0, 0, 0, 0, 0, 0, 0, 1, 2))):
             name = chance.choice(tuple(HEADERS))
             lines.append((name, chance.choice(HEADERS[name])))
+        if chance.random() < 0.03:
+            lines.append(("Authorization", f"Bearer {wires.token(chance)}"))
         head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines)
         reads = identity == "root" and not any(name.startswith("Impersonate") for name, _ in lines)
         return Asked(head.encode("latin-1", "replace") + b"\r\n" + body, identity, method, target, reads)

@@ -151,13 +151,16 @@ class Maker:
                 case 0:
                     del holder[key]
                 case 1:
-                    holder[key] = [holder[key]] * self.chance.choice((2, 3, 200))
+                    times = self.chance.choice((2, 3, 200))
+                    # Repeated repetitions are what fills a memory, and it would be the fuzzer's own.
+                    times = min(times, max(1, _CHARACTERS_MAX // _weight(document)))
+                    holder[key] = [copy.deepcopy(holder[key]) for _ in range(times)]
                 case 2:
                     holder[key] = self._deep(self.chance.choice((5, 60, 240, 400)))
                 case 3:
                     holder[key] = self.chance.choice(STRINGS) * self.chance.choice((1, 50, 70_000))
                 case 4 if isinstance(holder, dict):
-                    holder[self.chance.choice(STRINGS)] = holder[key]
+                    holder[self.chance.choice(STRINGS)] = copy.deepcopy(holder[key])
                 case 5:
                     holder[key] = {self.chance.choice(STRINGS): holder[key]}
                 case _:
@@ -214,6 +217,25 @@ class Maker:
             else:
                 lines.append(b"a%d: &a%d {<<: *a%d, k%d: 1}" % (n, n, n - 1, n))
         return b"\n".join([b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bomb}", *lines])
+
+
+_CHARACTERS_MAX = 2_000_000
+
+
+def _weight(document: Any) -> int:
+    """About as many characters as the document takes."""
+    found, waiting = 0, [document]
+    while waiting:
+        value = waiting.pop()
+        found += 4
+        if isinstance(value, dict):
+            waiting += value.values()
+            found += sum(map(len, value))
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            found += len(value)
+    return found
 
 
 def _places(value: Any) -> Any:

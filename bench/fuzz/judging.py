@@ -11,6 +11,7 @@ import orjson
 from bench.fuzz.asking import Asked
 from bench.fuzz.documents import MARK
 from bench.fuzz.served import Answer
+from bench.fuzz.wires import broken_answer
 
 BUSY_S_MAX = 1.0
 """Of processor time for one request: nobody else is served meanwhile."""
@@ -20,9 +21,10 @@ BY_DESIGN: tuple[tuple[int, str, str], ...] = (
     (500, "^failed to create typed patch object", "server-side apply of what the schema does not know"),
     (
         500,
-        "unknown patch type|declared merge key|list element types|order in patch list|merging lists",
+        "unknown patch type|declared merge key|list element types|order in patch list|merging lists|^expected a \\[\\]",
         "a strategic patch against the schema",
     ),
+    (500, "^strconv.ParseUint: parsing", "a plain error of upstream's storage too"),
     (500, "failed calling webhook|conversion webhook", "a webhook that has to be asked does not answer"),
     (
         503,
@@ -74,11 +76,16 @@ class Judge(logging.Handler):
         if head.startswith(b"HTTP/1.1 100"):
             head, _, body = body.partition(b"\r\n\r\n")
         first, *lines = head.split(b"\r\n")
+        for line in lines if b"\r\nUpgrade: websocket" in asked.wire else ():
+            if line.lower().startswith(b"content-length:"):  # when it is declined, frames are read as requests
+                body = body[: int(line.partition(b":")[2])]
         if b"Content-Encoding: gzip" in lines:
             body = gzip.decompress(body)
         if not first.startswith(b"HTTP/1.1 "):
             return [*faults, "no answer" if not answer.over else "hung up without an answer"]
         status = int(first.split()[1])
+        if status == 101 and (broken := broken_answer(body)):
+            faults.append(broken)
         self.statuses[status] = self.statuses.get(status, 0) + 1
         faults += [f"a broken header line {line!r}" for line in lines if not _LINE.match(line)]
         if not asked.reads_secrets and any(mark in head + body for mark in _MARKS):

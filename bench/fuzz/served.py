@@ -18,6 +18,8 @@ from kajitori.apiserver.server import ApiServer
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.secured import secured_server
 
+_SOCKET_TURNS = 30
+"""Of the event loop, for what a WebSocket says after its handshake."""
 PATIENCE_S = 120.0
 """Of virtual time: longer than any timeout a request can ask for by chance, but for a watch's."""
 
@@ -58,6 +60,12 @@ class _Wire(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._tls if name == "ssl_object" else default
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return 0, 1 << 16
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
@@ -107,6 +115,8 @@ class Served:
                     break
                 await self.clock.advance(2.0)
                 waited_s += 2.0
+        for _ in range(_SOCKET_TURNS if wire.written.startswith(b"HTTP/1.1 101") else 0):
+            await asyncio.sleep(0)
         busy_s = time.thread_time() - begun_s
         over = wire.over
         wire.close()
@@ -143,5 +153,7 @@ async def served() -> AsyncIterator[Served]:
                 "stranger": certificate("stranger"),
                 "node": certificate("system:node:node-1", "system:nodes"),
                 "nobody": None,
+                "odd": certificate("system:node:", "a,b", "\u00e9"),
+                "broken": certificate("stranger")[:200],
             }
             yield Served(secured.server, clock, identities)

@@ -59,6 +59,11 @@ def test_can_i() -> None:
         review("SubjectAccessReview", {"resourceAttributes": pods})
 
 
+def test_an_extra_field_of_nothing_is_an_empty_one() -> None:
+    asked = {"user": "jane", "extra": {"a": None}, "resourceAttributes": {"verb": "get", "resource": "pods"}}
+    assert review("SubjectAccessReview", asked)["status"]["allowed"] in (True, False)
+
+
 def test_rules_review_lists_what_holds_in_the_namespace() -> None:
     status = review("SelfSubjectRulesReview", {"namespace": "default"})["status"]
     assert status["resourceRules"] == [{"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}]

@@ -100,7 +100,7 @@ def _errors(spec: Object, *, about_another: bool) -> list[FieldError]:
 
 
 def _subject(spec: Object) -> User:
-    extra = {name.lower(): tuple(values) for name, values in (spec.get("extra") or {}).items()}
+    extra = {name.lower(): tuple(values or ()) for name, values in (spec.get("extra") or {}).items()}
     return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
 
 
