@@ -64,6 +64,9 @@ class ApiServerConfig:
     shutdown_delay_s: float = 0.0
     """How long a stopping server says that it is not ready and goes on serving (upstream's --shutdown-delay-duration):
     balancers send their clients elsewhere meanwhile."""
+    watches_end_s: float = 0.0
+    """During how long it then ends its watches, one after the other; 0: at once (upstream's
+    --shutdown-watch-termination-grace-period)."""
     drain_s: float = 10.0
     """How long a stop waits for requests that are under way."""
     version: str = VERSION
@@ -171,7 +174,7 @@ class ApiServer:
         self._stopping = True
         if self.config.shutdown_delay_s:
             await self.clock.sleep(self.config.shutdown_delay_s)
-        await self._http.drain(self.config.drain_s)
+        await self._http.drain(self.config.drain_s, self.config.watches_end_s)
         self._flow.stop()
         for kind in self.cache.kinds():
             for watcher in kind.watchers():

@@ -231,4 +231,5 @@ def _server(flags: Flags) -> ApiServerConfig:
         mutating_max=flags.number("max-mutating-requests-inflight", usual.mutating_max),
         events_kept_s=flags.seconds("event-ttl", usual.events_kept_s),
         shutdown_delay_s=flags.seconds("shutdown-delay-duration", 0.0),
+        watches_end_s=flags.seconds("shutdown-watch-termination-grace-period", 0.0),
     )

@@ -37,10 +37,14 @@ class PartState:
     restarts: int
 
 
+_SHUTDOWN = ("delay-duration", "watch-termination-grace-period")
+
+
 def stop_limit_s(record: ClusterRecord) -> float:
     """How long a part may take to stop."""
     try:
-        return STOP_LIMIT_S + Flags(record.apiserver).seconds("shutdown-delay-duration", 0.0)
+        flags = Flags(record.apiserver)
+        return STOP_LIMIT_S + sum(flags.seconds(f"shutdown-{name}", 0.0) for name in _SHUTDOWN)
     except BadConfiguration:  # a record that was edited by hand; whoever starts the server is told
         return STOP_LIMIT_S
 

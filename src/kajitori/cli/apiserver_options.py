@@ -98,6 +98,11 @@ _ADMITTED = (
     Option("max-requests-inflight", "Reads under way at once. [default: 400]", "number"),
     Option("max-mutating-requests-inflight", "Writes under way at once. [default: 200]", "number"),
     Option("shutdown-delay-duration", "How long a stop says not ready, but serves. [default: 0s]", metavar="DURATION"),
+    Option(
+        "shutdown-watch-termination-grace-period",
+        "During how long it then ends watches. [default: 0s]",
+        metavar="DURATION",
+    ),
 )
 
 OPTIONS = (*_WHO, *_CERTIFICATES, *_AUDIT, *_KEPT, *_ADMITTED)

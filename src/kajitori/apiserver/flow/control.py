@@ -247,7 +247,8 @@ class FlowControl:
             peak = level.demand if fresh else max(level.peak, level.demand)
             level.smoothed = max(float(peak), keep * level.smoothed + (1 - keep) * peak)
             lower = max(level.seats.lower, min(level.seats.nominal, peak))
-            wishes.append(Wish(max(level.smoothed, lower), lower, level.seats.upper))
+            level.target = max(level.smoothed, lower)
+            wishes.append(Wish(level.target, lower, level.seats.upper))
             level.peak = level.in_use
         for level, seats in zip(levels, allocate(self._total, wishes), strict=True):
             level.limit = seats

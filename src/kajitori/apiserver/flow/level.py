@@ -18,7 +18,8 @@ class Level:
         self.in_use = 0
         self.peak = 0
         """Most seats in use at once since the seats were last divided."""
-        self.smoothed = 0.0
+        self.smoothed = self.target = 0.0
+        """Demand, smoothed; and the seats that it should have, which others and its bounds may not allow."""
         self.queues = FairQueues()
         self.configure(uid, spec, seats)
 
@@ -27,6 +28,7 @@ class Level:
         self.uid, self.seats = uid, seats
         self.exempt = spec.get("type") == "Exempt"
         self.limit = UNLIMITED if self.exempt else seats.nominal
+        self.target = self.target or seats.nominal
         self.shape = _shape(spec)
 
     @property

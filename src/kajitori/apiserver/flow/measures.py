@@ -19,6 +19,7 @@ _OF_LEVEL: tuple[tuple[str, str, Callable[[Level], float]], ...] = (
         lambda level: level.seats.nominal if level.exempt else level.limit,
     ),
     ("demand_seats_high_watermark", "Most seats in use since seats were last divided.", lambda level: level.peak),
+    ("target_seats", "Seats that it should have, were there enough.", lambda level: level.target),
     ("demand_seats_smoothed", "Demand, smoothed.", lambda level: level.smoothed),
 )
 _OF_SCHEMA: tuple[tuple[str, str, Callable[[Tally], float]], ...] = (

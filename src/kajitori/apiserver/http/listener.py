@@ -68,13 +68,18 @@ class HttpServer:
         if self.draining and all(c.taken for c in self._connections):
             self._wakeup.set()
 
-    async def drain(self, timeout_s: float) -> None:
-        """Accept nothing more, finish what is being served within `timeout_s`, then hang up."""
+    async def drain(self, timeout_s: float, watches_s: float = 0.0) -> None:
+        """Accept nothing more, end the watches one after the other during `watches_s`, finish what else is being served
+        within `timeout_s`, then hang up."""
         self.draining = True
         if self._listener is not None:
             self._listener.close()
-        for connection in list(self._connections):
+        watches = [connection for connection in self._connections if watches_s and connection.streams]
+        for connection in self._connections.difference(watches):
             connection.drain()
+        for watch in watches:  # who watches comes back elsewhere, but not all in one moment
+            await self.clock.sleep(watches_s / len(watches))
+            watch.drain()
         timer = self.clock.call_later(timeout_s, self._wakeup.set)
         while any(not connection.taken for connection in self._connections) and not self._wakeup.is_set():
             await self._wakeup.wait()

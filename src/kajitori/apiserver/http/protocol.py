@@ -462,6 +462,11 @@ class HttpConnection(asyncio.Protocol):
             self._arm(self._server.limits.idle_timeout_s)
 
     @property
+    def streams(self) -> bool:
+        """Whether events are being pushed to it."""
+        return self._sink is not None
+
+    @property
     def peer(self) -> str:
         name = self._transport.get_extra_info("peername")
         return str(name[0]) if isinstance(name, tuple) else ""
