@@ -234,6 +234,18 @@ def test_container(container, expected):
             ],
         ),
         ({"hostNetwork": True, "hostUsers": False}, ["spec.hostNetwork: Forbidden: when `hostUsers` is false"]),
+        ({"hostnameOverride": "a.b"}, []),
+        (
+            {"hostnameOverride": "a", "setHostnameAsFQDN": True, "hostNetwork": True},
+            [
+                "spec.hostnameOverride: Forbidden: may not be specified when setHostnameAsFQDN is true",
+                "spec.hostnameOverride: Forbidden: may not be specified when hostNetwork is true",
+            ],
+        ),
+        (
+            {"hostnameOverride": "a" * 65},
+            ["spec.hostnameOverride: Too long: may not be more than 64 bytes"],
+        ),
     ],
 )
 def test_spec(spec, expected):

@@ -1,6 +1,6 @@
 """Pods and pod templates, and what of a running pod may still change."""
 
-from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
 from kajitori.api.remembering import remembering_valid
 from kajitori.api.selectors import label_key_errors
@@ -31,6 +31,7 @@ from kajitori.api.validation.sysctls import sysctls
 from kajitori.api.validation.volumes import pod_volumes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_HOST_NAME_BYTES_MAX = 64
 _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARACTERS_MAX = 3, 32, 2048
 _INT32_MAX = 2**31 - 1
@@ -96,6 +97,7 @@ def pod_spec(path: str, spec: Object) -> Errors:
     yield from scheduling_gates(path, spec)
     yield from spreading(path, spec)
     yield from _host_users(path, spec)
+    yield from _host_name(f"{path}.hostnameOverride", spec)
     yield from when_given(f"{path}.serviceAccountName", spec.get("serviceAccountName"), subdomain_errors)
     yield from when_given(f"{path}.nodeName", spec.get("nodeName"), subdomain_errors)
     yield from within(f"{path}.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1, _INT32_MAX)
@@ -169,6 +171,19 @@ def _host_ports(path: str, spec: Object) -> Errors:
                 if host_port and host_port != port.get("containerPort"):
                     detail = "must match `hostPort` when `hostNetwork` is true"
                     yield invalid(f"{port_at}.containerPort", port.get("containerPort", 0), detail)
+
+
+def _host_name(path: str, spec: Object) -> Errors:
+    """What the kernel takes for a host name, in place of everything else that says one (KEP-4762)."""
+    name = spec.get("hostnameOverride")
+    if name is None:
+        return
+    for other in ("setHostnameAsFQDN", "hostNetwork"):
+        if spec.get(other):
+            yield forbidden(path, f"may not be specified when {other} is true")
+    if len(name.encode()) > _HOST_NAME_BYTES_MAX:
+        yield too_long(path, "", _HOST_NAME_BYTES_MAX)
+    yield from must(path, name, subdomain_errors(name))
 
 
 def _host_users(path: str, spec: Object) -> Errors:
