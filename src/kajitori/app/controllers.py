@@ -7,6 +7,7 @@ from kajitori.app.layout import Layout
 from kajitori.app.notify import notify_ready
 from kajitori.app.prepare import CONTROL_PLANE, SCHEDULER
 from kajitori.app.running import run_until
+from kajitori.app.scheduler_settings import read_profile
 from kajitori.cli.interface import PartOptions
 from kajitori.client.cache import Cache
 from kajitori.client.events import EventRecorder
@@ -14,11 +15,12 @@ from kajitori.client.interface import Client
 from kajitori.controllers.run import ControllerManager
 from kajitori.controllers.settings import Settings
 from kajitori.kit.clock import Clock, SystemClock
-from kajitori.scheduler.scheduler import NAME, Scheduler
+from kajitori.scheduler.scheduler import Scheduler
 
 
-def _scheduler(client: Client, cache: Cache, clock: Clock) -> Scheduler:
-    return Scheduler(client, cache, clock, EventRecorder(client, clock, NAME))
+def _scheduler(client: Client, cache: Cache, clock: Clock, options: PartOptions) -> Scheduler:
+    name, profile = read_profile(options.scheduler_config)
+    return Scheduler(client, cache, clock, EventRecorder(client, clock, name), name=name, profile=profile)
 
 
 def _settings(options: PartOptions) -> Settings:
@@ -42,7 +44,7 @@ async def run_controllers(options: PartOptions, stopping: asyncio.Event) -> None
     manager = ControllerManager(client, clock, loops, settings=_settings(options))
     services = [manager.run(), _notify_when(manager.cache)]
     if "scheduler" not in options.disable:
-        services.append(_scheduler(client_of(options, SCHEDULER, clock), manager.cache, clock).run())
+        services.append(_scheduler(client_of(options, SCHEDULER, clock), manager.cache, clock, options).run())
     await run_until(stopping, *services)
 
 
@@ -51,5 +53,5 @@ async def run_scheduler(options: PartOptions, stopping: asyncio.Event) -> None:
     clock = SystemClock()
     client = client_of(options, SCHEDULER, clock)
     cache = Cache(client, clock)
-    scheduler = _scheduler(client, cache, clock)
+    scheduler = _scheduler(client, cache, clock, options)
     await run_until(stopping, cache.run(), scheduler.run(), _notify_when(cache))

@@ -54,7 +54,8 @@ def parts_of(record: ClusterRecord) -> tuple[Part, ...]:
     parts = [Part("apiserver", ("apiserver",))]
     disable = ("--disable", ",".join(record.disable)) if record.disable else ()
     if not {"controllers", "scheduler"} <= set(record.disable):
-        parts.append(Part("controllers", ("controllers", *disable)))
+        profile = ("--scheduler-config", record.scheduler_config) if record.scheduler_config else ()
+        parts.append(Part("controllers", ("controllers", *disable, *profile)))
     if record.simulated_nodes:
         parts.append(Part("simulator", ("simulator",)))
     parts += [Part(name, ("node", "--node", name, *disable)) for name in record.node_names]

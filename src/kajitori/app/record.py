@@ -30,6 +30,7 @@ class ClusterRecord:
     disable: tuple[str, ...] = ()
     http_port: int = 80
     https_port: int = 443
+    scheduler_config: str = ""
     apiserver: tuple[str, ...] = ()
     """Options of the API server, as texts `--name=value`."""
     format: int = FORMAT

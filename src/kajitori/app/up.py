@@ -29,6 +29,10 @@ STORES = ("sqlite", "memory")
 def up(options: UpOptions) -> None:
     layout = Layout(options.data_dir)
     record = _record(options, _record_of_before(layout))
+    if record.scheduler_config:
+        from kajitori.app.scheduler_settings import read_profile
+
+        read_profile(Path(record.scheduler_config))
     if record.apiserver:
         from kajitori.app.apiserver_settings import read_settings
 
@@ -74,6 +78,7 @@ def _record(options: UpOptions, before: ClusterRecord | None) -> ClusterRecord:
         disable=tuple(sorted(options.disable)),
         http_port=options.http_port,
         https_port=options.https_port,
+        scheduler_config=str(options.scheduler_config.absolute()) if options.scheduler_config else "",
         apiserver=renewed(before.apiserver if before else (), options.apiserver),
     )
 

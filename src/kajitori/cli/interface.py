@@ -24,6 +24,7 @@ class UpOptions:
     wait: bool = False
     http_port: int = 80
     https_port: int = 443
+    scheduler_config: Path | None = None
     apiserver: tuple[str, ...] = ()
     """Options of `apiserver_options.OPTIONS` as texts `--name=value`, beside those that the cluster remembers."""
 
@@ -40,6 +41,8 @@ class PartOptions:
     kubeconfig: Path | None = None
     node: str = ""
     disable: frozenset[str] = frozenset()
+    scheduler_config: Path | None = None
+    """Of the scheduler, alone or beside the controllers."""
     apiserver: tuple[str, ...] = ()
     """As in `UpOptions`; only the API server has them."""
 

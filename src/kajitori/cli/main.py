@@ -28,6 +28,9 @@ def default_data_dir() -> Path:
     return Path(state) / "kajitori"
 
 
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
 def _data_dir(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--data-dir",
@@ -87,6 +90,7 @@ def build_cli(application: Application) -> click.Group:
     )
     @click.option("--http-port", type=click.IntRange(1, 65535), default=80, show_default=True, help="Of the Ingress.")
     @click.option("--https-port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Of the Ingress.")
+    @click.option("--scheduler-config", type=_FILE, help="KubeSchedulerConfiguration: one profile with its plugins.")
     @click.option("--detach", is_flag=True, help="Return and leave the cluster running.")
     @click.option("--wait", is_flag=True, help="Report when every node is Ready and the system parts answer.")
     @apiserver_options
@@ -126,7 +130,7 @@ def build_cli(application: Application) -> click.Group:
         """Containers without a registry."""
 
     @image.command("build")
-    @click.argument("definition", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+    @click.argument("definition", type=_FILE)
     @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: a cache.")
     def image_build(definition: Path, output: Path | None) -> None:
         """Build an OCI archive from Debian packages and files, as DEFINITION (TOML) says; prints its path."""
@@ -134,7 +138,7 @@ def build_cli(application: Application) -> click.Group:
 
     @image.command("load")
     @_data_dir
-    @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+    @click.argument("archives", nargs=-1, required=True, type=_FILE)
     def image_load(data_dir: Path, archives: tuple[Path, ...]) -> None:
         """Load OCI or Docker archives into every node of the cluster."""
         application.image_load(data_dir, archives)
@@ -147,7 +151,7 @@ def build_cli(application: Application) -> click.Group:
 def _part_command(part: str, application: Application) -> click.Command:
     @click.command(part, help=f"Run the {part} alone.", hidden=part in HIDDEN_PARTS)
     @_data_dir
-    @click.option("--kubeconfig", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The API server.")
+    @click.option("--kubeconfig", type=_FILE, help="The API server.")
     @click.option("--disable", default="", callback=_names, metavar="PART,...")
     @click.option("--node", default="", help="The node's name (of `node`).")
     def command(**options: Any) -> None:
@@ -155,6 +159,9 @@ def _part_command(part: str, application: Application) -> click.Command:
 
     if part == "apiserver":
         apiserver_options(command)
+    if part in ("controllers", "scheduler"):
+        name = "--config" if part == "scheduler" else "--scheduler-config"
+        click.option(name, "scheduler_config", type=_FILE, help="KubeSchedulerConfiguration.")(command)
     return command
 
 
