@@ -82,9 +82,25 @@ SELECTORS = (
     ),
     *("metadata.name=" + "x" * 5000, ",".join(f"k{n}=v" for n in range(400)), "a in (" + ",".join(["x"] * 3000) + ")"),
 )
-REVISIONS = ("", "0", "1", "-1", "x", "99999999", "9" * 30, "9" * 5000, "1.0", "0x1", " 1", "\u0661", "1_000", "NaN")
+REVISIONS = (
+    "",
+    "0",
+    "1",
+    "-1",
+    "x",
+    "99999999",
+    "9" * 30,
+    "9" * 5000,
+    "1.0",
+    "0x1",
+    " 1",
+    "\u0661",
+    "\u00b2",
+    "1_000",
+    "NaN",
+)
 BOOLEANS = ("", "true", "false", "1", "0", "x", "TRUE")
-WHOLE = ("", "0", "1", "2", "-1", "500", "9" * 19, "9" * 5000, "x", "1e3", "\u0663", "1_0")
+WHOLE = ("", "0", "1", "2", "-1", "500", "9" * 19, "9" * 5000, "x", "1e3", "\u0663", "\u00b2", "1_0")
 QUERY = {
     "labelSelector": SELECTORS, "fieldSelector": SELECTORS, "resourceVersion": REVISIONS, "limit": WHOLE,
     "resourceVersionMatch": ("Exact", "NotOlderThan", "x", ""), "timeoutSeconds": WHOLE, "watch": BOOLEANS,

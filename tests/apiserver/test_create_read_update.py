@@ -239,6 +239,17 @@ def test_a_resource_version_at_creation_is_refused(in_cluster):
     in_cluster(scenario)
 
 
+@pytest.mark.parametrize("version", ["", "0", "x", "\u00b2", "9" * 5_000])
+def test_what_is_no_resource_version_at_creation_counts_as_none(in_cluster, version):
+    async def scenario(plane):
+        wanted = config_map()
+        wanted["metadata"]["resourceVersion"] = version
+        created = await plane.client.create(CONFIG_MAP, wanted)
+        assert created["metadata"]["resourceVersion"] != version
+
+    in_cluster(scenario)
+
+
 def test_a_resource_version_at_creation_is_refused_after_everything_else(in_cluster):
     async def scenario(plane):
         wanted = config_map() | {"data": {"not a key": ""}}

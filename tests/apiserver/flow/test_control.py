@@ -292,6 +292,7 @@ def test_without_any_objects_the_mandatory_ones_hold():
         (10_000, "", 8),
         (10_000, "limit=500", 5),
         (10_000, "limit=999999999999999", 8),
+        (10_000, "limit=%C2%B2", 8),
         (10_000, "watch=1&resourceVersion=0", 8),
         (10_000, "watch=1&resourceVersion=77", 1),
         (10_000, "watch=1&resourceVersion=77&sendInitialEvents=true", 8),

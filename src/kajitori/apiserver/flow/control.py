@@ -26,6 +26,7 @@ from kajitori.apiserver.flow.tally import Tally
 from kajitori.apiserver.http_types import Query
 from kajitori.apiserver.interfaces import Attributes, Objects
 from kajitori.kit.clock import Clock, Timer
+from kajitori.kit.numbers import unsigned
 
 WAIT_S_MAX = 15.0
 """A quarter of upstream's request timeout: who has waited so long is refused."""
@@ -117,9 +118,7 @@ class FlowControl:
         objects = self._count_of(resource)
         if objects <= OBJECTS_A_SEAT:
             return 1
-        limit = query.get("limit")
-        if limit.isdigit() and 0 < int(limit[:9]) < objects:
-            objects = int(limit[:9])
+        objects = unsigned(query.get("limit"), objects) or objects
         begins_here = query.flag("sendInitialEvents") or query.get("resourceVersion") in ("", "0")
         if query.flag("watch") and not begins_here:
             return 1

@@ -15,6 +15,7 @@ from kajitori.apiserver.rest.backend import Backend, shown_bytes, stored_bytes
 from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
+from kajitori.kit.numbers import unsigned
 from kajitori.storage.interface import ABSENT, Conflict, Put
 
 NAME_ATTEMPTS = 8
@@ -85,7 +86,7 @@ async def create_object(
             await aside.attempt(size, check, resource, obj, context)
             request.object, request.name = obj, obj["metadata"]["name"]
             await admit_validating(backend, request)
-            if revision.isdecimal() and int(revision):  # the store refuses it upstream, so everything else comes first
+            if unsigned(revision):  # the store refuses it upstream, so everything else comes first
                 raise StatusError("resourceVersion should not be set on objects to be created")
         try:
             return await store(backend, resource, obj, WriteContext(context.user, options.dry_run))

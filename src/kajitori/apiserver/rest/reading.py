@@ -29,6 +29,7 @@ from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
 from kajitori.apiserver.watch_cache.kind import KindCache, TooOld
 from kajitori.apiserver.watch_cache.selection import Selection
 from kajitori.apiserver.watch_cache.stream import Line, WatchStream, plain_line
+from kajitori.kit.numbers import no_unsigned, unsigned
 from kajitori.storage.interface import Compacted, FutureRevision, Record
 
 WATCH_TIMEOUT_S = 1800
@@ -52,11 +53,10 @@ class ExpiredToken(Expired):
 
 
 def parse_revision(text: str) -> int:
-    well_formed = text.isascii() and text.isdigit()
-    if not well_formed or len(text) > 20 or int(text) >= 2**64:
-        why = "value out of range" if well_formed else "invalid syntax"
-        raise BadRequest(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}')
-    return int(text)
+    revision = unsigned(text)
+    if revision is None:
+        raise BadRequest(f'resourceVersion: Invalid value: "{text}": {no_unsigned(text)}')
+    return revision
 
 
 async def as_new_as(backend: Backend, resource_version: str) -> None:

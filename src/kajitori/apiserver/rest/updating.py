@@ -30,6 +30,7 @@ from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.scopes import scope_of
+from kajitori.kit.numbers import no_unsigned, unsigned
 from kajitori.storage import interface as stores
 
 Change = Callable[[Object], Object]
@@ -239,9 +240,10 @@ def check_preconditions(resource: Resource, wanted: Object, old: Object) -> None
 
 
 def parse_revision(version: str) -> int:
-    if not (version.isascii() and version.isdigit()):
-        raise StatusError(f'strconv.ParseUint: parsing "{version}": invalid syntax')
-    return int(version)
+    revision = unsigned(version)
+    if revision is None:
+        raise StatusError(no_unsigned(version))
+    return revision
 
 
 _STORED_ELSEWHERE = {
