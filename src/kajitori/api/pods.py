@@ -7,7 +7,7 @@ up, as the scheduler counts them.
 from collections.abc import Collection, Iterable, Mapping
 
 from kajitori.api.meta import Object, condition_is, is_deleting
-from kajitori.api.quantity import milli, value
+from kajitori.api.quantity import Quantity, milli, parse, value
 
 Amounts = dict[str, int]
 
@@ -184,3 +184,35 @@ def _add(total: Amounts, more: Amounts) -> None:
 def _raise_to(total: Amounts, least: Amounts) -> None:
     for name, number in least.items():
         total[name] = max(total.get(name, 0), number)
+
+
+def needed_together(spec: Object, side: str) -> dict[str, str]:
+    """What a pod's containers have among `requests` or `limits`: those that run side by side together, or as much as an
+    init container with the sidecars before it, where that is more."""
+    total: dict[str, Quantity] = {}
+    sidecars: dict[str, Quantity] = {}
+    peak: dict[str, Quantity] = {}
+    for container in spec.get("containers") or ():
+        _add_quantities(total, _quantities(container, side))
+    for container in spec.get("initContainers") or ():
+        needed = _quantities(container, side)
+        if is_sidecar(container):
+            _add_quantities(total, needed)
+            _add_quantities(sidecars, needed)
+            needed = sidecars
+        else:
+            _add_quantities(needed, sidecars)
+        for name, quantity in needed.items():
+            peak[name] = max(peak.get(name, quantity), quantity, key=lambda each: each.nanos)
+    for name, quantity in peak.items():
+        total[name] = max(total.get(name, quantity), quantity, key=lambda each: each.nanos)
+    return {name: str(quantity) for name, quantity in total.items()}
+
+
+def _quantities(container: Object, side: str) -> dict[str, Quantity]:
+    return {name: parse(text) for name, text in ((container.get("resources") or {}).get(side) or {}).items()}
+
+
+def _add_quantities(total: dict[str, Quantity], more: Mapping[str, Quantity]) -> None:
+    for name, quantity in more.items():
+        total[name] = total[name].plus(quantity) if name in total else quantity

@@ -6,10 +6,11 @@ from kajitori.api.defaults.filling import each, fill, fill_zero, part, round_amo
 from kajitori.api.defaults.volumes import default_field_reference, default_volume
 from kajitori.api.images import default_pull_policy
 from kajitori.api.meta import Object
-from kajitori.api.pods import containers_of, qos_class
+from kajitori.api.pods import containers_of, needed_together, qos_class
 from kajitori.api.remembering import remembering_outcome
 
 _CONTAINER_LISTS = ("initContainers", "containers")
+_POD_LEVEL, _HUGE_PAGES = ("cpu", "memory"), "hugepages-"
 
 
 def default_pod_spec(spec: Object) -> None:
@@ -37,13 +38,15 @@ def default_pod(pod: Object) -> None:
 @remembering_outcome(entries_max=512, bytes_max=8192)
 def _of_pod(spec: Object) -> None:
     default_pod_spec(spec)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     for field in _CONTAINER_LISTS:
         for container in each(spec, field):
             _requests_from_limits(container["resources"])
             if spec.get("hostNetwork"):
                 for port in each(container, "ports"):
                     fill_zero(port, hostPort=port.get("containerPort", 0))
-    _default_pod_level_requests(spec)
+    _default_pod_level(spec)
     fill(spec, enableServiceLinks=True)
 
 
@@ -115,18 +118,24 @@ def _requests_from_limits(resources: Object) -> None:
         resources["requests"] = {**limits, **(resources.get("requests") or {})}
 
 
-def _default_pod_level_requests(spec: Object) -> None:
-    """Limits of the whole pod (KEP-2837) stand for its requests, where no container asks for that resource."""
+def _default_pod_level(spec: Object) -> None:
+    """The resources of the whole pod (KEP-2837): huge pages are limited to what the containers' limits come to, and
+    requests are the containers' own together, else the limits."""
     resources = spec.get("resources")
-    if not resources or not resources.get("limits"):
+    if not resources or not (resources.get("limits") or resources.get("requests")):
         return
-    asked = {
-        name for container in containers_of(spec) for name in ((container.get("resources") or {}).get("requests") or ())
-    }
-    requests = dict(resources.get("requests") or {})
-    for name, quantity in resources["limits"].items():
-        if name not in requests and name not in asked:
-            requests[name] = quantity
+    requests, limits = dict(resources.get("requests") or {}), dict(resources.get("limits") or {})
+    for name, quantity in needed_together(spec, "limits").items():
+        if name.startswith(_HUGE_PAGES) and name not in requests:
+            limits.setdefault(name, quantity)
+    if limits:
+        resources["limits"] = limits
+        for name, quantity in needed_together(spec, "requests").items():
+            if name in _POD_LEVEL:
+                requests.setdefault(name, quantity)
+        for name, quantity in limits.items():
+            if name in _POD_LEVEL or name.startswith(_HUGE_PAGES):
+                requests.setdefault(name, quantity)
     if requests:
         resources["requests"] = requests
 

@@ -9,6 +9,7 @@ from kajitori.api.validation.checks import (
     Errors,
     distinct,
     each,
+    limited,
     must,
     must_be_given,
     no_backsteps,
@@ -21,7 +22,6 @@ from kajitori.api.validation.checks import (
     relative_path,
     unsupported,
     when_given,
-    within,
 )
 from kajitori.api.validation.downward import env_field_reference, resource_field_reference
 from kajitori.api.validation.formats import (
@@ -33,6 +33,7 @@ from kajitori.api.validation.formats import (
     subdomain_errors,
 )
 from kajitori.api.validation.resources import requirements
+from kajitori.api.validation.security import container_security
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -40,8 +41,6 @@ _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
-_SECCOMP_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
-_SYS_ADMIN = ("SYS_ADMIN", "CAP_SYS_ADMIN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,7 @@ def init_containers(path: str, containers: Sequence[Object], context: PodContext
     for index, container in enumerate(containers):
         at = f"{path}[{index}]"
         yield from _common(at, container, context)
+        yield from _restart_rules(at, container)
         yield from _unique_name(at, container, context)
         yield from _host_port_conflicts(path, [container], first=index)
         if container.get("restartPolicy") == "Always":
@@ -83,7 +83,6 @@ def init_containers(path: str, containers: Sequence[Object], context: PodContext
             for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
                 if container.get(probe) is not None:
                     yield forbidden(f"{at}.{probe}", "may not be set for init containers without restartPolicy=Always")
-        yield from _restart_rules(at, container)
 
 
 _NOT_EPHEMERAL = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy")
@@ -124,7 +123,7 @@ def _common(path: str, container: Object, context: PodContext) -> Errors:
     elif image != image.strip():
         yield invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
     policy = container.get("terminationMessagePolicy")
-    yield from one_of(f"{path}.terminationMessagePolicy", policy, ("FallbackToLogsOnError", "File"))
+    yield from one_of(f"{path}.terminationMessagePolicy", policy, ("File", "FallbackToLogsOnError"))
     yield from _ports(path, container)
     yield from _environment(path, container)
     yield from _mounts(path, container, context)
@@ -132,7 +131,7 @@ def _common(path: str, container: Object, context: PodContext) -> Errors:
     yield from one_of(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), _PULL_POLICIES)
     yield from requirements(f"{path}.resources", container.get("resources"), context.claims)
     yield from _resize_policy(path, container)
-    yield from security_context(f"{path}.securityContext", container.get("securityContext"))
+    yield from container_security(f"{path}.securityContext", container.get("securityContext"))
 
 
 def _ports(path: str, container: Object) -> Errors:
@@ -227,34 +226,35 @@ def _mounts(path: str, container: Object, context: PodContext) -> Errors:
             yield invalid(f"{at}.name", name, "must not already exist in volumeDevices")
         if any(device.get("devicePath") == mount_path for device in devices):
             yield invalid(f"{at}.mountPath", mount_path, "must not already exist as a path in volumeDevices")
+        every = f"{path}.volumeMounts"  # upstream does not say which
         if mount.get("subPath"):
-            yield from relative_path(f"{at}.subPath", mount["subPath"])
+            yield from relative_path(f"{every}.subPath", mount["subPath"])
         if mount.get("subPathExpr"):
             if mount.get("subPath"):
                 yield invalid(
                     f"{at}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"
                 )
-            yield from relative_path(f"{at}.subPathExpr", mount["subPathExpr"])
-        yield from _propagation(at, mount, container)
+            yield from relative_path(f"{every}.subPathExpr", mount["subPathExpr"])
+        yield from _propagation(every, mount, container)
 
 
-def _propagation(path: str, mount: Object, container: Object) -> Errors:
-    propagation, every = mount.get("mountPropagation"), path.rpartition("[")[0]  # upstream does not say which
+def _propagation(every: str, mount: Object, container: Object) -> Errors:
+    propagation = mount.get("mountPropagation")
     yield from optional_one_of(f"{every}.mountPropagation", propagation, _PROPAGATIONS)
     privileged = (container.get("securityContext") or {}).get("privileged")
     if propagation == "Bidirectional" and not privileged:
         detail = "Bidirectional mount propagation is available only to privileged containers"
         yield forbidden(f"{every}.mountPropagation", detail)
-    recursive = mount.get("recursiveReadOnly")
+    recursive, at = mount.get("recursiveReadOnly"), f"{every}.recursiveReadOnly"
     if recursive in (None, "Disabled"):
         return
-    yield from one_of(f"{path}.recursiveReadOnly", recursive, ("Disabled", "Enabled", "IfPossible"))
+    if recursive not in ("Enabled", "IfPossible"):
+        yield unsupported(at, recursive, ("Disabled", "Enabled", "IfPossible"))
+        return
     if not mount.get("readOnly"):
-        yield forbidden(f"{path}.recursiveReadOnly", "may only be specified when readOnly is true")
+        yield forbidden(at, "may only be specified when readOnly is true")
     if propagation not in (None, "None"):
-        yield forbidden(
-            f"{path}.recursiveReadOnly", "may only be specified when mountPropagation is None or not specified"
-        )
+        yield forbidden(at, "may only be specified when mountPropagation is None or not specified")
 
 
 def _devices(path: str, container: Object, context: PodContext) -> Errors:
@@ -313,8 +313,7 @@ def _restart_rules(path: str, container: Object) -> Errors:
             yield required(f"{at}.exitCodes", "must be specified")
             continue
         yield from one_of(f"{at}.exitCodes.operator", codes.get("operator"), ("In", "NotIn"))
-        if not codes.get("values"):
-            yield required(f"{at}.exitCodes.values", "must have at least one value")
+        yield from limited(f"{at}.exitCodes.values", codes.get("values"), 255)
 
 
 def _probes(path: str, container: Object, context: PodContext) -> Errors:
@@ -378,49 +377,3 @@ def _http_get(path: str, action: Object) -> Errors:
     yield from one_of(f"{path}.scheme", action.get("scheme"), ("HTTP", "HTTPS"))
     for header in action.get("httpHeaders") or ():
         yield from must(f"{path}.httpHeaders", header.get("name") or "", header_errors(header.get("name") or ""))
-
-
-def security_context(path: str, context: Object | None) -> Errors:
-    """A container's own securityContext."""
-    if context is None:
-        return
-    yield from within(f"{path}.runAsUser", context.get("runAsUser"), 0, 2**31 - 1)
-    yield from within(f"{path}.runAsGroup", context.get("runAsGroup"), 0, 2**31 - 1)
-    yield from optional_one_of(f"{path}.procMount", context.get("procMount"), ("Default", "Unmasked"))
-    yield from seccomp_profile(f"{path}.seccompProfile", context.get("seccompProfile"))
-    yield from app_armor_profile(f"{path}.appArmorProfile", context.get("appArmorProfile"))
-    if context.get("allowPrivilegeEscalation") is False:
-        if context.get("privileged"):
-            detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            yield invalid(path, context, detail)
-        if any(name in _SYS_ADMIN for name in (context.get("capabilities") or {}).get("add") or ()):
-            detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            yield invalid(path, context, detail)
-
-
-def seccomp_profile(path: str, profile: Object | None) -> Errors:
-    yield from _profile(path, profile, "localhostProfile", file_in="seccomp")
-
-
-def app_armor_profile(path: str, profile: Object | None) -> Errors:
-    yield from _profile(path, profile, "localhostProfile", file_in="")
-
-
-def _profile(path: str, profile: Object | None, local: str, *, file_in: str) -> Errors:
-    if profile is None:
-        return
-    kind, local_name = profile.get("type") or "", profile.get(local)
-    if not kind:
-        profile_field = "seccompProfile" if file_in else "appArmorProfile"
-        yield required(f"{path}.type", f"type is required when {profile_field} is set")
-        return
-    yield from one_of(f"{path}.type", kind, _SECCOMP_TYPES)
-    if kind == "Localhost":
-        if local_name is None or (not file_in and not local_name):
-            yield required(f"{path}.{local}", f"must be set when {'seccomp ' if file_in else ''}type is Localhost")
-        elif file_in:
-            yield from relative_path(f"{path}.{local}", local_name)
-    elif local_name is not None:
-        yield invalid(
-            f"{path}.{local}", local_name, f"can only be set when {'seccomp ' if file_in else ''}type is Localhost"
-        )

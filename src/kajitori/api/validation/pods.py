@@ -18,32 +18,44 @@ from kajitori.api.validation.checks import (
 )
 from kajitori.api.validation.containers import (
     PodContext,
-    app_armor_profile,
     ephemeral_containers,
     init_containers,
     main_containers,
-    seccomp_profile,
 )
 from kajitori.api.validation.formats import is_ip, label_errors, search_path_errors, subdomain_errors
 from kajitori.api.validation.placement import affinity, scheduling_gates, spreading, tolerations
 from kajitori.api.validation.resources import pod_level, resource_amount
+from kajitori.api.validation.security import (
+    ID_MAX,
+    app_armor_profile,
+    host_network_ports,
+    seccomp_profile,
+    windows_options,
+)
 from kajitori.api.validation.sysctls import sysctls
 from kajitori.api.validation.volumes import pod_volumes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _HOST_NAME_BYTES_MAX = 64
-_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARACTERS_MAX = 3, 32, 2048
-_INT32_MAX = 2**31 - 1
 
 
 def validate_pod(pod: Object) -> list[FieldError]:
-    return _of_pod(pod.get("spec") or {})
+    spec = pod.get("spec") or {}
+    if any(volume.get("ephemeral") is not None for volume in spec.get("volumes") or ()):
+        return _errors_of(spec, pod["metadata"].get("name") or "")
+    return _of_pod(spec)
 
 
 @remembering_valid(entries_max=4096, bytes_max=64 * 1024)
 def _of_pod(spec: Object) -> list[FieldError]:
-    errors = list(pod_spec("spec", spec))
+    return _errors_of(spec, "")
+
+
+def _errors_of(spec: Object, name: str) -> list[FieldError]:
+    """`name` is the pod's own, where it matters: its ephemeral claims are named after it."""
+    errors = list(pod_spec("spec", spec, name))
     if not spec.get("serviceAccountName"):
         errors += _tokens_without_account(spec)
     return errors
@@ -67,13 +79,13 @@ def pod_template(path: str, template: Object) -> Errors:
         yield forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
 
 
-def pod_spec(path: str, spec: Object) -> Errors:
-    volume_errors, volumes = pod_volumes(path, spec)
+def pod_spec(path: str, spec: Object, pod_name: str = "") -> Errors:
+    volume_errors, volumes = pod_volumes(path, spec, pod_name)
     claimed = (name for name, v in volumes.items() if v.get("persistentVolumeClaim") or v.get("ephemeral"))
     context = PodContext(
         volumes=frozenset(volumes),
         block_volumes=frozenset(claimed),
-        claims=frozenset(claim.get("name", "") for claim in spec.get("resourceClaims") or ()),
+        claims=frozenset(claim["name"] for claim in spec.get("resourceClaims") or () if claim.get("name")),
         grace_period_s=spec.get("terminationGracePeriodSeconds") or 0,
     )
     yield from volume_errors
@@ -81,7 +93,9 @@ def pod_spec(path: str, spec: Object) -> Errors:
     yield from main_containers(f"{path}.containers", spec.get("containers") or (), context)
     yield from init_containers(f"{path}.initContainers", spec.get("initContainers") or (), context)
     yield from ephemeral_containers(f"{path}.ephemeralContainers", spec.get("ephemeralContainers") or (), context)
-    yield from pod_level(f"{path}.resources", spec.get("resources"))
+    yield from pod_level(f"{path}.resources", spec)
+    if spec.get("hostNetwork"):
+        yield from host_network_ports(path, spec)
     yield from one_of(f"{path}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
     yield from one_of(f"{path}.dnsPolicy", spec.get("dnsPolicy"), _DNS_POLICIES)
     yield from labels(f"{path}.nodeSelector", spec.get("nodeSelector"))
@@ -100,7 +114,7 @@ def pod_spec(path: str, spec: Object) -> Errors:
     yield from _host_name(f"{path}.hostnameOverride", spec)
     yield from when_given(f"{path}.serviceAccountName", spec.get("serviceAccountName"), subdomain_errors)
     yield from when_given(f"{path}.nodeName", spec.get("nodeName"), subdomain_errors)
-    yield from within(f"{path}.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1, _INT32_MAX)
+    yield from within(f"{path}.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1, ID_MAX)
     yield from when_given(f"{path}.hostname", spec.get("hostname"), label_errors)
     yield from when_given(f"{path}.subdomain", spec.get("subdomain"), label_errors)
     yield from tolerations(path, spec)
@@ -122,10 +136,11 @@ def _claims(path: str, spec: Object) -> Errors:
     names: set[str] = set()
     for claim, at in each(spec, "resourceClaims", path):
         name = claim.get("name") or ""
-        if name in names:
+        if name and name in names:
             yield duplicate(f"{at}.name", name)
+        else:
+            yield from must_be_given(f"{at}.name", name, label_errors)
         names.add(name)
-        yield from must_be_given(f"{at}.name", name, label_errors)
         of_claim, of_template = claim.get("resourceClaimName"), claim.get("resourceClaimTemplateName")
         if of_claim is not None and of_template is not None:
             detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
@@ -133,6 +148,9 @@ def _claims(path: str, spec: Object) -> Errors:
         if of_claim is None and of_template is None:
             detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
             yield invalid(at, _shown_claim(claim), detail)
+        for field in ("resourceClaimName", "resourceClaimTemplateName"):
+            if claim.get(field) is not None:
+                yield from must(f"{at}.{field}", claim[field], subdomain_errors(claim[field]))
 
 
 def _shown_claim(claim: Object) -> InOrder:
@@ -144,33 +162,24 @@ def _shown_claim(claim: Object) -> InOrder:
 
 
 def _security_context(path: str, spec: Object) -> Errors:
-    if spec.get("hostNetwork"):
-        yield from _host_ports(path, spec)
     context = spec.get("securityContext") or {}
     at = f"{path}.securityContext"
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         yield invalid(f"{at}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
     for name in ("fsGroup", "runAsUser", "runAsGroup"):
-        yield from within(f"{at}.{name}", context.get(name), 0, _INT32_MAX)
+        yield from within(f"{at}.{name}", context.get(name), 0, ID_MAX)
     for index, group in enumerate(context.get("supplementalGroups") or ()):
-        yield from within(f"{at}.supplementalGroups[{index}]", group, 0, _INT32_MAX)
+        yield from within(f"{at}.supplementalGroups[{index}]", group, 0, ID_MAX)
     yield from sysctls(at, spec)
     change = context.get("fsGroupChangePolicy")
     yield from optional_one_of(f"{at}.fsGroupChangePolicy", change, ("Always", "OnRootMismatch"))
+    yield from seccomp_profile(f"{at}.seccompProfile", context.get("seccompProfile"))
+    yield from windows_options(f"{at}.windowsOptions", context.get("windowsOptions"))
+    yield from app_armor_profile(f"{at}.appArmorProfile", context.get("appArmorProfile"))
     groups = context.get("supplementalGroupsPolicy")
     yield from optional_one_of(f"{at}.supplementalGroupsPolicy", groups, ("Merge", "Strict"))
-    yield from seccomp_profile(f"{at}.seccompProfile", context.get("seccompProfile"))
-    yield from app_armor_profile(f"{at}.appArmorProfile", context.get("appArmorProfile"))
-
-
-def _host_ports(path: str, spec: Object) -> Errors:
-    for field in ("containers", "initContainers"):
-        for container, at in each(spec, field, path):
-            for port, port_at in each(container, "ports", at):
-                host_port = port.get("hostPort") or 0
-                if host_port and host_port != port.get("containerPort"):
-                    detail = "must match `hostPort` when `hostNetwork` is true"
-                    yield invalid(f"{port_at}.containerPort", port.get("containerPort", 0), detail)
+    labels_change = context.get("seLinuxChangePolicy")
+    yield from optional_one_of(f"{at}.seLinuxChangePolicy", labels_change, ("Recursive",))
 
 
 def _host_name(path: str, spec: Object) -> Errors:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
-from kajitori.api.field_errors import Verbatim, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, Verbatim, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
+from kajitori.api.pods import needed_together
 from kajitori.api.quantity import compare, parse
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import Errors, each, must
+from kajitori.api.validation.formats import label_errors
 
 _HUGE_PAGES = "hugepages-"
 _CONTAINER_RESOURCES = ("cpu", "memory", "ephemeral-storage")
@@ -118,17 +120,30 @@ def requirements(path: str, resources: Object | None, claims: frozenset[str] = f
     names = {*limits, *requests}
     if any(n.startswith(_HUGE_PAGES) for n in names) and not names & {"cpu", "memory"}:
         yield forbidden(path, "HugePages require cpu or memory")
+    seen: set[str] = set()
     for claim, at in each(resources, "claims", path):
         name = claim.get("name") or ""
         if not name:
-            yield required(f"{at}.name")
-        elif name not in claims:
-            yield invalid(f"{at}.name", name, "must be one of the names in pod.spec.resourceClaims")
+            yield required(at)
+            continue
+        request = claim.get("request") or ""
+        key = f"{name}/{request}" if request else name
+        if name in seen or key in seen or (not request and any(other.startswith(f"{name}/") for other in seen)):
+            yield duplicate(at, name if name in seen or not request else key)
+        elif request:
+            yield from must(f"{at}.request", request, label_errors(request))
+        seen.add(key)
+        if name not in claims:
+            known = f": {', '.join(sorted(claims))}" if claims else " which is empty"
+            detail = f"must be one of the names in pod.spec.resourceClaims{known}"
+            yield FieldError("FieldValueNotFound", at, name, detail)
 
 
-def pod_level(path: str, resources: Object | None) -> Errors:
+def pod_level(path: str, spec: Object) -> Errors:
     """The resources of a whole pod (KEP-2837): CPU, memory and huge pages only."""
-    resources = resources or {}
+    resources = spec.get("resources")
+    if resources is None:
+        return
     for side in ("limits", "requests"):
         for name, quantity in (resources.get(side) or {}).items():
             at = f"{path}.{side}[{name}]"
@@ -139,6 +154,25 @@ def pod_level(path: str, resources: Object | None) -> Errors:
                 yield from _request_within_limit(path, name, quantity, resources.get("limits") or {})
     if resources.get("claims"):
         yield forbidden(f"{path}.claims", "claims may not be set for Resources at pod-level")
+    yield from _enough_for_all(path, spec, resources)
+
+
+def _enough_for_all(path: str, spec: Object, resources: Object) -> Errors:
+    """A whole pod has what its containers ask for together, and more than any of them may take."""
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    for name, together in sorted(needed_together(spec, "requests").items()):
+        if name in requests and compare(together, requests[name]) > 0:
+            detail = f"must be greater than or equal to aggregate container requests of {together}"
+            yield invalid(f"{path}.requests[{name}]", requests[name], detail)
+    for name, together in sorted(needed_together(spec, "limits").items()):
+        if name in limits and name.startswith(_HUGE_PAGES) and compare(together, limits[name]) > 0:
+            detail = f"must be greater than or equal to aggregate container limits of {together}"
+            yield invalid(f"{path}.limits[{name}]", limits[name], detail)
+    for index, container in enumerate(spec.get("containers") or ()):
+        for name, limit in sorted(((container.get("resources") or {}).get("limits") or {}).items()):
+            if name in limits and compare(limit, limits[name]) > 0:
+                detail = f"must be less than or equal to pod limits of {limits[name]}"
+                yield invalid(f"{path}.containers[{index}][{name}].limits", limit, detail)
 
 
 def _request_within_limit(path: str, name: str, quantity: str, limits: Mapping[str, str]) -> Errors:

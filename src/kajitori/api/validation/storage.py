@@ -103,7 +103,7 @@ def _attachment(spec: Object) -> Errors:
         if not volume:
             yield required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")
         yield from must("spec.source.persistentVolumeName", volume, subdomain_errors(volume))
-    else:
+    elif inline is not None:
         yield from inline_volume("spec.source.inlineVolumeSpec", inline)
     node = spec.get("nodeName") or ""
     yield from must("spec.nodeName", node, subdomain_errors(node))

@@ -246,13 +246,17 @@ def _source(path: str, holder: Object, sources: Mapping[str, SourceCheck]) -> Er
         yield required(path, "must specify a volume type")
 
 
-def pod_volumes(path: str, spec: Object) -> tuple[list[FieldError], dict[str, Object]]:
+def pod_volumes(path: str, spec: Object, pod_name: str = "") -> tuple[list[FieldError], dict[str, Object]]:
     """What is wrong with the volumes, and those that are right by their names: only these can be mounted."""
     errors: list[FieldError] = []
     good: dict[str, Object] = {}
     for volume, at in each(spec, "volumes", path):
         name = volume.get("name") or ""
-        problems = [*_source(at, volume, _POD_SOURCES), *must_be_given(f"{at}.name", name, label_errors)]
+        problems = list(_source(at, volume, _POD_SOURCES))
+        if pod_name and volume.get("ephemeral") is not None:
+            claim = f"{pod_name}-{name}"
+            problems += must(f"{at}.name", name, [f'PVC name "{claim}": {why}' for why in subdomain_errors(claim)])
+        problems += must_be_given(f"{at}.name", name, label_errors)
         if name in good:
             problems.append(duplicate(f"{at}.name", name))
         errors += problems
