@@ -14,6 +14,7 @@ from kajitori.api.resource import Resource
 from kajitori.client.cache import Cache, Informer
 from kajitori.client.interface import Client, PatchType
 from kajitori.kit.clock import Clock
+from kajitori.kit.numbers import unsigned
 
 # The watch is then behind or broken; the loop goes on, and a conflict or a name that exists stops the double.
 CACHE_WAIT_MAX_S = 10.0
@@ -126,7 +127,7 @@ def _kind(resource: Resource) -> Hashable:
 def revision_of(obj: Object) -> int:
     """The resourceVersion as a number: upstream promises since v1.35 that they compare so within a kind."""
     text = obj["metadata"].get("resourceVersion") or "0"
-    return int(text) if text.isdigit() else 0
+    return unsigned(text) or 0
 
 
 def _at_least(cached: Object | None, written: Object) -> bool:

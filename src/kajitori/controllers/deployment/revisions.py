@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from kajitori.api.meta import Object, annotations_of, is_deleting, name_of, owner_reference, uid_of
 from kajitori.controllers.deployment.scaling import DESIRED_REPLICAS, MAX_REPLICAS, max_surge, replicas_of
 from kajitori.controllers.hashing import template_hash
+from kajitori.kit.numbers import unsigned
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
@@ -21,7 +22,7 @@ _UNLIMITED = 2**31 - 1
 
 def revision_of(obj: Object) -> int:
     text = annotations_of(obj).get(REVISION, "0")
-    return int(text) if text.isdigit() else 0
+    return unsigned(text) or 0
 
 
 def by_age(replica_sets: Iterable[Object]) -> list[Object]:
@@ -63,7 +64,7 @@ def annotations_for(deployment: Object, replica_set: Object | None, revision: in
     annotations = dict(annotations_of(replica_set)) if replica_set is not None else {}
     annotations |= {k: v for k, v in annotations_of(deployment).items() if k not in _NOT_COPIED}
     old = annotations.get(REVISION)
-    if not old or not old.isdigit() or int(old) < revision:
+    if (unsigned(old or "") or 0) < revision:
         annotations[REVISION] = str(revision)
         if replica_set is not None and old:
             annotations[REVISION_HISTORY] = _remember(annotations.get(REVISION_HISTORY, ""), old)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kajitori.api.meta import Object, annotations_of, name_of
+from kajitori.kit.numbers import unsigned
 
 DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
 MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
@@ -157,8 +158,7 @@ def _fraction(deployment: Object, replica_set: Object) -> int:
     replicas = replicas_of(replica_set)
     if not replicas_of(deployment):
         return -replicas
-    text = annotations_of(replica_set).get(MAX_REPLICAS, "")
-    before = int(text) if text.isdigit() else 0
+    before = unsigned(annotations_of(replica_set).get(MAX_REPLICAS, ""), 2**31 - 1)
     before = before or int((deployment.get("status") or {}).get("replicas") or 0)
     if not before:
         return 0

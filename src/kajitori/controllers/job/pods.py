@@ -6,6 +6,7 @@ from kajitori.api.meta import Object, annotations_of, condition_of, is_deleting,
 from kajitori.api.pods import is_terminal, phase
 from kajitori.api.times import parse_timestamp
 from kajitori.controllers.pods import pod_from_template
+from kajitori.kit.numbers import unsigned
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
@@ -38,12 +39,12 @@ def make_pod(job: Object, index: int | None, index_failures: int = 0) -> Object:
 
 def index_of(pod: Object) -> int | None:
     text = annotations_of(pod).get(INDEX_ANNOTATION, "")
-    return int(text) if text.isdigit() else None
+    return unsigned(text)
 
 
 def index_failures_of(pod: Object) -> int:
     text = annotations_of(pod).get(INDEX_FAILURES_ANNOTATION, "0")
-    return int(text) if text.isdigit() else 0
+    return unsigned(text) or 0
 
 
 def is_tracked(pod: Object) -> bool:

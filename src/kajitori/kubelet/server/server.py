@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kajitori.api.meta import Object, name_of, namespace_of, uid_of
 from kajitori.kit.clock import Clock
+from kajitori.kit.numbers import unsigned
 from kajitori.kubelet.container_spec import log_path
 from kajitori.kubelet.pod_state import container_named
 from kajitori.kubelet.pod_worker import PodWorker
@@ -173,8 +174,9 @@ class NodeServer:
         sandbox = worker.state.sandbox
         if sandbox is None:
             raise Failure(HTTPStatus.NOT_FOUND, f'pod "{rest[1]}" is not running')
-        ports = [int(port) for value in request.query.get("ports", []) for port in value.split(",") if port.isdigit()]
-        ports += [int(port) for port in request.query.get("port", []) if port.isdigit()]
+        texts = [text for value in request.query.get("ports", []) for text in value.split(",")]
+        texts += request.query.get("port", [])
+        ports = [port for text in texts if (port := unsigned(text, 65_535))]
         return await self._kubelet.runtime.port_forward_url(sandbox.id, ports)
 
     # --- logs

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kajitori.api.core import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from kajitori.api.meta import Object, annotations_of, namespace_of, uid_of
+from kajitori.kit.numbers import unsigned
 from kajitori.kubelet.volumes.payload import MissingPart
 from kajitori.kubelet.volumes.sources import ObjectSource
 
@@ -47,5 +48,4 @@ def directory_of(volume: Object) -> tuple[Path, str]:
 
 
 def supplemental_group(volume: Object) -> int | None:
-    text = annotations_of(volume).get(GROUP_ANNOTATION, "")
-    return int(text) if text.isdigit() else None
+    return unsigned(annotations_of(volume).get(GROUP_ANNOTATION, ""), 2**31 - 1)
