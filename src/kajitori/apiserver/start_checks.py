@@ -14,6 +14,7 @@ _DEFINITIONS, _AGGREGATION, _CLAIMS = "custom resource definitions", "aggregatio
 LOOP_OF: Mapping[str, str] = {
     "poststarthook/start-apiserver-admission-initializer": WRITTEN,
     "poststarthook/generic-apiserver-start-informers": WRITTEN,
+    "poststarthook/storage-readiness": WRITTEN,
     "poststarthook/bootstrap-controller": WRITTEN,
     "poststarthook/start-system-namespaces-controller": WRITTEN,
     "poststarthook/rbac/bootstrap-roles": WRITTEN,
