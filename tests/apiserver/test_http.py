@@ -81,7 +81,7 @@ def serve(scenario: Callable[[Site, HttpServer, int], Awaitable[None]], limits=L
         server = HttpServer(site, clock or SystemClock(), limits)
         port = await server.start("127.0.0.1", 0)
         try:
-            await asyncio.wait_for(scenario(site, server, port), 10)
+            await asyncio.wait_for(scenario(site, server, port), 60)
         finally:
             site.release.set()
             await server.drain(1)

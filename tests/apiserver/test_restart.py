@@ -221,7 +221,7 @@ async def told(world, revision, count=0, **selection):
     watch = world.client.watch(CONFIG_MAP, "default", resource_version=revision, **selection)
     try:
         while not count or len(found) < count:
-            event = await asyncio.wait_for(anext(watch), 20)
+            event = await asyncio.wait_for(anext(watch), 60)
             found.append((str(event.type), event.object["metadata"]["name"]))
     finally:
         await watch.aclose()

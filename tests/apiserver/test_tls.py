@@ -95,7 +95,7 @@ def serve(folder, scenario, handshake_timeout_s=60.0):
         server = HttpServer(application, SystemClock(), Limits(handshake_timeout_s=handshake_timeout_s))
         tls = server_context(folder / "server.crt", folder / "server.key", folder / "ca.crt")
         port = await server.start("127.0.0.1", 0, tls)
-        await asyncio.wait_for(scenario(port), 10)
+        await asyncio.wait_for(scenario(port), 60)
         await server.drain(1)
 
     uvloop.run(main())

@@ -59,7 +59,7 @@ class _Harness:
                 seen.set()
 
         loop.add_reader(self.reader, read)
-        await asyncio.wait_for(seen.wait(), 20)
+        await asyncio.wait_for(seen.wait(), 60)
         assert wanted in text
 
     def state(self, part: str) -> dict[str, float]:
@@ -72,7 +72,7 @@ def test_it_reports_done_when_every_part_is_ready(tmp_path: Path, monkeypatch: p
         running = asyncio.ensure_future(harness.supervisor.run())
         await harness.reports("done")
         harness.supervisor.stop()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
         for part in "ab":
             with pytest.raises(ProcessLookupError):
                 os.kill(int(harness.state(part)["pid"]), 0)
@@ -103,14 +103,14 @@ signal.pause()
         assert (first["restarts"], second["restarts"]) == (0, 1)
         assert first["pid"] != second["pid"]
         harness.supervisor.stop()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
 
     asyncio.run(scenario())
 
 
 def _run(harness: _Harness) -> None:
     async def scenario() -> None:
-        await asyncio.wait_for(harness.supervisor.run(), 20)
+        await asyncio.wait_for(harness.supervisor.run(), 60)
 
     asyncio.run(scenario())
 
@@ -156,13 +156,13 @@ def test_a_state_that_cannot_be_noted_ends_nothing(tmp_path: Path, monkeypatch: 
         running = asyncio.ensure_future(harness.supervisor.run())
         await harness.reports("done")
         harness.supervisor.stop()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
 
     asyncio.run(scenario())
 
 
 async def _exists(path: Path) -> None:
     """A process of another interpreter has to come up first, and tells nobody."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not path.exists():
             await asyncio.sleep(0.01)

@@ -21,7 +21,7 @@ async def simulated(plane: ControlPlane, nodes: int) -> AsyncIterator[SimulatedN
     simulation = SimulatedNodes(SimConfig(nodes=nodes, workers=2), plane.client, cache, plane.virtual)
     tasks = [asyncio.ensure_future(cache.run()), asyncio.ensure_future(simulation.run())]
     try:
-        await asyncio.wait_for(simulation.ready.wait(), 20)
+        await asyncio.wait_for(simulation.ready.wait(), 60)
         yield simulation
     finally:
         for task in tasks:

@@ -152,7 +152,7 @@ class World:
                 found = condition_of(service, "Available") if service is not None else None
                 if found is not None and found["reason"] == reason:
                     return found
-                await asyncio.wait_for(news.wait(), 10)
+                await asyncio.wait_for(news.wait(), 60)
         finally:
             stop()
 
@@ -368,7 +368,7 @@ def test_what_is_served_here_has_local_services(tmp_path: Path) -> None:
         await w.ask("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com")
         while w.objects.cached(API_SERVICE, "v1.example.com") is not None:
             gone.clear()
-            await asyncio.wait_for(gone.wait(), 10)
+            await asyncio.wait_for(gone.wait(), 60)
         assert (await w.ask("GET", "/apis/apps/v1/deployments"))[0] == 200
 
     run(tmp_path, scenario)
@@ -414,7 +414,7 @@ def test_an_upgrade_is_passed_through_with_the_identity(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
         headers = "Host: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-Remote-User: root\r\n"
         writer.write(f"GET {FLUNDERS}/f/attach HTTP/1.1\r\n{headers}\r\nping".encode())
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         backend.close()
         assert answer.startswith(b"HTTP/1.1 101 ")

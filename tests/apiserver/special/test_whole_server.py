@@ -181,7 +181,7 @@ def test_a_custom_kind_is_served_as_soon_as_it_is_defined(tmp_path: Path) -> Non
         assert (status, answer["reason"]) == (422, "Invalid")
         assert [w["metadata"]["name"] for w in (await api.ok("GET", widgets))["items"]] == ["w"]
         await api.ok("DELETE", f"{crds}/widgets.example.com")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await api.ask("GET", widgets))[0] != 404:
                 await asyncio.sleep(0)
             while (await api.ask("GET", f"{crds}/widgets.example.com"))[0] != 404:

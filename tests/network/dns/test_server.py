@@ -73,12 +73,12 @@ def test_questions_are_answered_over_both_transports_and_a_taken_port_is_named()
         cache.one.objects[key] = {"metadata": {"namespace": "default", "name": "web"}, "spec": spec}
         first = server(port, cache)
         task = asyncio.create_task(first.run())
-        await asyncio.wait_for(first.ready.wait(), 5)
+        await asyncio.wait_for(first.ready.wait(), 60)
         query = dns.message.make_query("web.default.svc.cluster.local", "A")
         for exchange in (dns.asyncquery.udp, dns.asyncquery.tcp):
-            response = await exchange(query, "127.0.0.1", timeout=5, port=port)
+            response = await exchange(query, "127.0.0.1", timeout=60, port=port)
             assert [record.to_text() for record in response.answer[0]] == ["10.96.0.7"]
-        response = await dns.asyncquery.udp(dns.message.make_query("example.org", "A"), "127.0.0.1", 5, port)
+        response = await dns.asyncquery.udp(dns.message.make_query("example.org", "A"), "127.0.0.1", 60, port)
         assert response.rcode() == dns.rcode.SERVFAIL
         with pytest.raises(AddressTaken, match=f"cluster DNS cannot listen on 127.0.0.1:{port}"):
             await server(port, cache).run()
@@ -106,10 +106,10 @@ def test_one_server_forwards_to_another() -> None:
         )
         tasks = [asyncio.create_task(s.run()) for s in (behind, front)]
         for each in (behind, front):
-            await asyncio.wait_for(each.ready.wait(), 5)
+            await asyncio.wait_for(each.ready.wait(), 60)
         query = dns.message.make_query("web.default.svc.cluster.local", "A")
         for exchange in (dns.asyncquery.udp, dns.asyncquery.tcp):
-            response = await exchange(query, "127.0.0.1", timeout=5, port=ports[1])
+            response = await exchange(query, "127.0.0.1", timeout=60, port=ports[1])
             assert [record.to_text() for record in response.answer[0]] == ["10.96.0.7"]
         for task in tasks:
             task.cancel()
