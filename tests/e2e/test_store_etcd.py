@@ -12,7 +12,7 @@ from etcd_cluster import EtcdCluster
 from store_load import ApiProcess, Ledger, Onlooker, present, write
 
 from kajitori.api import core, networking
-from kajitori.api.errors import Conflict, Invalid, StatusError
+from kajitori.api.errors import Conflict, Forbidden, Invalid, StatusError
 from kajitori.client.http import HttpClient
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not shutil.which("etcd"), reason="etcd is not installed")]
@@ -135,6 +135,34 @@ def test_two_servers_give_out_no_address_and_no_port_twice(two: TwoServers):
         assert len(set(addresses)) == len(addresses) and len(set(ports)) == len(ports)
         claimed = {obj["metadata"]["name"] for obj in (await a.list(networking.IP_ADDRESS, None)).items}
         assert set(addresses) <= claimed
+        await a.close()
+        await b.close()
+
+    asyncio.run(main())
+
+
+def test_two_servers_admit_no_more_than_a_quota_together(two: TwoServers):
+    def of(namespace: str, name: str, **rest: Any) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": namespace}, **rest}
+
+    async def main() -> None:
+        a, b = await two.clients()
+        for turn in range(5):
+            namespace = f"quota-{turn}"
+            await a.create(core.NAMESPACE, {"metadata": {"name": namespace}})
+            await b.create(core.RESOURCE_QUOTA, of(namespace, "q", spec={"hard": {"count/secrets": "10"}}))
+            await a.get(core.RESOURCE_QUOTA, "q", namespace)  # both have seen it
+            await b.get(core.RESOURCE_QUOTA, "q", namespace)
+            creates = [
+                client.create(core.SECRET, of(namespace, f"{side}{n}"))
+                for n in range(25)
+                for side, client in (("a", a), ("b", b))
+            ]
+            answers = await asyncio.gather(*creates, return_exceptions=True)
+            refused = [answer for answer in answers if isinstance(answer, Exception)]
+            assert all(isinstance(why, Forbidden) and "exceeded quota: q" in why.message for why in refused), refused
+            assert len(answers) - len(refused) == 10
+            assert len((await b.list(core.SECRET, namespace)).items) == 10
         await a.close()
         await b.close()
 

@@ -146,6 +146,13 @@ class Objects(Protocol):
     Objects handed out by `cached` and to watchers are shared: read them, never change them.
     """
 
+    @property
+    def shared(self) -> bool:
+        """Whether other servers write to the same store."""
+
+    async def caught_up(self) -> None:
+        """Wait until memory has everything that is stored now."""
+
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """A private copy of the newest state; raises NotFound."""
 

@@ -26,6 +26,13 @@ class ObjectStore:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
+    @property
+    def shared(self) -> bool:
+        return self._backend.storage.known_revision() is None
+
+    async def caught_up(self) -> None:
+        await self._backend.cache.caught_up()
+
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         current = await newest(self._backend, resource, namespace, name)
         if current is None:

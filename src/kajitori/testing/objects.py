@@ -16,12 +16,17 @@ _Path = tuple[str, str]
 class FakeObjects:
     """Versions of a kind share one store. Everything happens at once; watchers are called before a write returns."""
 
+    shared = False
+
     def __init__(self, now_s: float = 1_800_000_000.0) -> None:
         self.now_s = now_s
         self.writes = 0
         self._stored: dict[_Path, dict[ObjectKey, Object]] = {}
         self._watchers: dict[_Path, list[Watcher]] = {}
         self._revision = itertools.count(1)
+
+    async def caught_up(self) -> None:
+        """It always is."""
 
     def put(self, resource: Resource, obj: Object) -> Object:
         """Store without ceremony; what a test starts from."""

@@ -32,14 +32,18 @@ class QuotaStatus:
 
     async def run(self) -> None:
         unsubscribe = self._objects.subscribe(core.RESOURCE_QUOTA, self._quota_changed)
+        if left := set(self._ledger.namespaces()) - self._quotas.keys():
+            self._changed |= left
+            self._wake.set()
         try:
             while True:
                 await self._wake.wait()
                 await self._clock.sleep(_GATHER_S)
                 self._wake.clear()
                 changed, self._changed = self._changed, set()
-                for namespace in changed:
+                for namespace in changed & self._quotas.keys():
                     await self._settle(namespace)
+                await self._ledger.forget(changed - self._quotas.keys())
         finally:
             unsubscribe()
             for stop in self._followed.values():
@@ -51,6 +55,8 @@ class QuotaStatus:
             names.discard(name_of(quota))
             if not names:
                 del self._quotas[namespace]
+                self._changed.add(namespace)
+                self._wake.set()
             return
         names.add(name_of(quota))
         for name in quota["spec"].get("hard") or {}:
@@ -72,7 +78,7 @@ class QuotaStatus:
 
     async def _settle(self, namespace: str) -> None:
         for quota in list(self._objects.cached_list(core.RESOURCE_QUOTA, namespace)):
-            used = {name: str(amount) for name, amount in self._ledger.used(quota).items()}
+            used = {name: str(amount) for name, amount in self._ledger.used(quota, reserved=False).items()}
             status = {"hard": dict(quota["spec"].get("hard") or {}), "used": used}
             if quota.get("status") != status:
                 await self._write(quota, status)

@@ -1,18 +1,20 @@
 """ResourceQuota: nothing is created beyond what its namespace may use.
 
-Usage is summed from what is stored, plus what this server has just let through and has not seen stored yet; a decision
-and its reservation happen without a pause, so that two requests cannot take the same last place. Each server sees its
-own reservations only: several servers on one store may overshoot by what they admit within the same moment.
+Usage is summed from what is stored, plus what has just been let through and is not seen stored yet; a decision and its
+reservation happen without a pause, so that two requests cannot take the same last place. Where other servers share the
+store, the reservations stand in it (`quota_sharing`).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 
 from kajitori.api import core
-from kajitori.api.meta import Object, namespace_of, uid_of
+from kajitori.api.errors import Forbidden
+from kajitori.api.meta import Object, name_of, uid_of
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
+from kajitori.apiserver.admission.quota_reservations import Reservation, Reservations
+from kajitori.apiserver.admission.quota_sharing import QUOTA_RESERVATIONS, Decide, SharedReservations
 from kajitori.apiserver.admission.quota_usage import (
     Usage,
     exceeded,
@@ -30,59 +32,55 @@ _RESERVED_S = 5.0
 _UNCOUNTED: frozenset[Kind] = frozenset((("", "events"), ("events.k8s.io", "events"), ("", "bindings")))
 
 
-@dataclass(frozen=True, slots=True)
-class _Reservation:
-    """`obj` as it will be; `instead_of` is the resourceVersion that it replaces, empty for a new object."""
-
-    obj: Object
-    instead_of: str
-    until_s: float
-
-
 class QuotaLedger:
     """What is used, by namespace and kind."""
 
     def __init__(self, objects: Objects, registry: Registry, clock: Clock) -> None:
         self._objects = objects
         self._registry = registry
-        self._clock = clock
-        self._reserved: dict[tuple[str, Kind], dict[str, _Reservation]] = {}
-        self._followed: dict[Kind, Callable[[], None]] = {}
+        self._reservations = Reservations(objects, clock, self.resource_of)
+        self._shared = SharedReservations(objects, self._reservations)
 
-    def reserve(self, namespace: str, kind: Kind, obj: Object, instead_of: str) -> None:
-        self._follow(kind)
-        until_s = self._clock.monotonic() + _RESERVED_S
-        self._reserved.setdefault((namespace, kind), {})[uid_of(obj)] = _Reservation(obj, instead_of, until_s)
-
-    def _follow(self, kind: Kind) -> None:
-        """A reservation ends with the first word of its object, which may be that it has gone again."""
-        resource = self.resource_of(kind)
-        if kind in self._followed or resource is None:
+    async def reserve(self, namespace: str, uid: str, decide: Decide) -> None:
+        """Let through what `decide` finds room for. Raises Forbidden."""
+        if self._objects.shared:
+            await self._shared.reserve(namespace, uid, decide)
             return
+        try:
+            found = decide()
+        except Forbidden:
+            await self._objects.caught_up()  # a place may have become free
+            found = decide()
+        if found is not None:
+            self._reservations.drop_settled(namespace)
+            self._reservations.add(namespace, uid, found, _RESERVED_S)
 
-        def changed(event: str, obj: Object) -> None:
-            reserved = self._reserved.get((namespace_of(obj), kind))
-            reservation = reserved.get(uid_of(obj)) if reserved else None
-            if reserved and reservation and obj["metadata"].get("resourceVersion") != reservation.instead_of:
-                del reserved[uid_of(obj)]
+    async def forget(self, namespaces: Collection[str]) -> None:
+        """Namespaces that have no quota any more."""
+        if self._objects.shared:
+            for namespace in namespaces:
+                await self._shared.forget(namespace)
 
-        self._followed[kind] = lambda: None
-        self._followed[kind] = self._objects.subscribe(resource, changed)
+    def namespaces(self) -> list[str]:
+        """Those of which the store has reservations."""
+        return [name_of(obj) for obj in self._objects.cached_list(QUOTA_RESERVATIONS)]
 
     def stop(self) -> None:
-        for unsubscribe in self._followed.values():
-            unsubscribe()
+        self._shared.stop()
+        self._reservations.stop()
 
-    def used(self, quota: Object) -> Usage:
-        """What counts against a quota, by the names of its `hard`."""
+    def used(self, quota: Object, *, reserved: bool = True) -> Usage:
+        """What counts against a quota, by the names of its `hard`; what is stored of it, without what is reserved."""
         namespace, names = quota["metadata"]["namespace"], list(quota["spec"].get("hard") or {})
         kinds = {kind for name in names if (kind := kind_counted(name)) is not None}
-        usages = (
+        awaited = self._reservations.active(namespace) if reserved else {}
+        usages = [
             usage_of(kind, obj)
             for kind in kinds
-            for obj in self._present(namespace, kind)
+            for obj in self._stored(namespace, kind, awaited)
             if falls_under(quota, kind, obj)
-        )
+        ]
+        usages += [dict(one.usage.get(quota["metadata"]["name"], {})) for one in awaited.values()]
         return total(usages, names)
 
     def resource_of(self, kind: Kind) -> Resource | None:
@@ -92,28 +90,15 @@ class QuotaLedger:
                 return resource.stored_as or resource
         return None
 
-    def _present(self, namespace: str, kind: Kind) -> Iterator[Object]:
+    def _stored(self, namespace: str, kind: Kind, reserved: Mapping[str, Reservation]) -> Iterator[Object]:
+        """Without those that a reservation is about to replace."""
         resource = self.resource_of(kind)
         if resource is None or not resource.namespaced:
             return
-        reserved = self._reserved.get((namespace, kind)) or {}
         for obj in self._objects.cached_list(resource, namespace):
-            reservation = reserved.get(uid_of(obj))
-            if reservation is None:
+            one = reserved.get(uid_of(obj))
+            if one is None or one.instead_of != obj["metadata"].get("resourceVersion"):
                 yield obj
-            elif obj["metadata"].get("resourceVersion") == reservation.instead_of:
-                yield reservation.obj
-            else:
-                del reserved[uid_of(obj)]
-                yield obj
-        now_s = self._clock.monotonic()
-        for uid, reservation in list(reserved.items()):
-            if reservation.until_s < now_s:
-                del reserved[uid]
-            elif not reservation.instead_of:
-                yield reservation.obj
-        if not reserved:
-            self._reserved.pop((namespace, kind), None)
 
 
 class ResourceQuota(Plugin):
@@ -129,36 +114,45 @@ class ResourceQuota(Plugin):
         kind = kind_of(request)
         if kind in _UNCOUNTED or request.subresource not in ("", "resize"):
             return
-        quotas = list(self._objects.cached_list(core.RESOURCE_QUOTA, request.namespace))
-        if quotas:
-            self._charge(request, kind, quotas)
-
-    def _charge(self, request: AdmissionRequest, kind: Kind, quotas: list[Object]) -> None:
-        obj, old = subject(request), request.old
+        old = request.old
         if old is not None and kind == PODS and request.subresource != "resize":
             return
+        quotas = list(self._objects.cached_list(core.RESOURCE_QUOTA, request.namespace))
+        if quotas and (old is None or _takes_more(quotas, kind, subject(request), old)):
+            uid = uid_of(subject(request))
+            await self._ledger.reserve(request.namespace, uid, lambda: self._decide(request, kind))
+
+    def _decide(self, request: AdmissionRequest, kind: Kind) -> Reservation | None:
+        """What to reserve, None for nothing. Raises Forbidden."""
+        obj, old = subject(request), request.old
         usage = usage_of(kind, obj)
-        reserve = False
+        reserved: dict[str, Usage] = {}
+        quotas = self._objects.cached_list(core.RESOURCE_QUOTA, request.namespace)
         for quota in sorted(quotas, key=lambda q: str(q["metadata"]["name"])):
             names = [name for name in quota["spec"].get("hard") or {} if kind_counted(name) == kind]
             if not names or not falls_under(quota, kind, obj):
                 continue
+            name = quota["metadata"]["name"]
             charged = usage
             if old is not None and falls_under(quota, kind, old):
                 charged = _growth(usage, usage_of(kind, old))
-                if not charged:
-                    continue
-            name = quota["metadata"]["name"]
-            if kind == PODS and (missing := unspecified(names, obj)):
-                raise refusal(request, f"failed quota: {name}: must specify {missing}")
-            wanted = {n: charged[n] for n in names if n in charged}
-            if why := exceeded(quota, wanted, self._ledger.used(quota)):
-                raise refusal(request, why)
-            reserve = True
-        if reserve and not request.dry_run:
-            self._ledger.reserve(
-                request.namespace, kind, obj, old["metadata"].get("resourceVersion", "") if old is not None else ""
-            )
+            if charged:
+                if kind == PODS and (missing := unspecified(names, obj)):
+                    raise refusal(request, f"failed quota: {name}: must specify {missing}")
+                wanted = {n: charged[n] for n in names if n in charged}
+                if why := exceeded(quota, wanted, self._ledger.used(quota)):
+                    raise refusal(request, why)
+            reserved[name] = {n: usage[n] for n in names if n in usage}
+        if not reserved or request.dry_run:
+            return None
+        return Reservation(kind, old["metadata"].get("resourceVersion", "") if old is not None else "", reserved)
+
+
+def _takes_more(quotas: list[Object], kind: Kind, obj: Object, old: Object) -> bool:
+    """Whether an update may be charged at all; most are not."""
+    if _growth(usage_of(kind, obj), usage_of(kind, old)):
+        return True
+    return any(falls_under(quota, kind, obj) and not falls_under(quota, kind, old) for quota in quotas)
 
 
 def _growth(new: Usage, old: Usage) -> Usage:

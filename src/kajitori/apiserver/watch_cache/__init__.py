@@ -4,6 +4,6 @@
 |---|---|---|
 | the store's watch | the store's own | the cache reads everything anew; watchers get 410 and list again |
 | history of a kind | `HISTORY_EVENTS`, `HISTORY_S` | the oldest go; a watch from before them gets 410 |
-| what happened before the start, from the store's history | `HISTORY_EVENTS`, `PATIENCE_S` | a watch from before it gets 410 |
+| history from before the start, from the store | `HISTORY_EVENTS`, `PATIENCE_S` | a watch from before it gets 410 |
 | a watcher's buffer | `BUFFERED_EVENTS` beyond the connection's own | it gets 410 and ends |
 """
