@@ -255,6 +255,25 @@ def test_spec(spec, expected):
         assert message.startswith(beginning)
 
 
+@pytest.mark.parametrize(
+    ("volume", "expected"),
+    [
+        ({"name": "v", "emptyDir": {}}, []),
+        ({"name": "other", "emptyDir": {}}, ['Not found: "v"']),
+        (
+            {"name": "v", "configMap": {"name": "c"}},
+            ['Invalid value: "v": referenced volume must be of type emptyDir'],
+        ),
+    ],
+)
+def test_files_of_variables_lie_in_an_empty_dir(volume, expected):
+    reference = {"volumeName": "v", "path": "env", "key": "A"}
+    given = pod(volumes=[volume])
+    given["spec"]["containers"][0]["env"] = [{"name": "A", "valueFrom": {"fileKeyRef": reference}}]
+    place = "spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName: "
+    assert errors(given) == [place + message for message in expected]
+
+
 def test_node_affinity():
     requirement = {"key": "k", "operator": "Gt", "values": ["1", "2"]}
     required = {"nodeSelectorTerms": [{"matchExpressions": [requirement, {"key": "k", "operator": "Exists"}]}]}

@@ -1,6 +1,6 @@
 """Pods and pod templates, and what of a running pod may still change."""
 
-from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_long
+from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, not_found, required, too_long
 from kajitori.api.meta import Object
 from kajitori.api.remembering import remembering_valid
 from kajitori.api.selectors import label_key_errors
@@ -130,6 +130,23 @@ def pod_spec(path: str, spec: Object, pod_name: str = "") -> Errors:
             yield required(f"{path}.os.name")
         else:
             yield from one_of(f"{path}.os", system["name"], ("linux", "windows"))
+    yield from _env_files(path, spec)
+
+
+def _env_files(path: str, spec: Object) -> Errors:
+    """Files of variables lie in an emptyDir, where an init container can leave them (KEP-3721)."""
+    volumes = {volume.get("name"): volume for volume in spec.get("volumes") or ()}
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        for container, at in each(spec, kind, path):
+            for variable, place in each(container, "env", at):
+                reference = (variable.get("valueFrom") or {}).get("fileKeyRef")
+                if reference is None:
+                    continue
+                name, place = reference.get("volumeName") or "", f"{place}.valueFrom.fileKeyRef.volumeName"
+                if name not in volumes:
+                    yield not_found(place, name)
+                elif volumes[name].get("emptyDir") is None:
+                    yield invalid(place, name, "referenced volume must be of type emptyDir")
 
 
 def _claims(path: str, spec: Object) -> Errors:
