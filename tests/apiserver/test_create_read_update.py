@@ -467,12 +467,13 @@ def test_status_and_spec_have_endpoints_of_their_own(in_cluster):
     in_cluster(scenario)
 
 
-def test_a_status_update_may_set_labels_but_not_finalizers(in_cluster):
+def test_a_deployments_status_update_may_set_all_of_metadata_but_labels(in_cluster):
     async def scenario(plane):
         await plane.client.create(DEPLOYMENT, deployment())
-        patch = {"metadata": {"annotations": {"a": "b"}, "finalizers": ["x/y"]}}
+        patch = {"metadata": {"annotations": {"a": "b"}, "finalizers": ["x/y"], "labels": {"l": "m"}}}
         answer = await plane.client.patch(DEPLOYMENT, "d", patch, "default", subresource="status")
-        assert answer["metadata"]["annotations"] == {"a": "b"} and "finalizers" not in answer["metadata"]
+        assert answer["metadata"]["annotations"] == {"a": "b"} and answer["metadata"]["finalizers"] == ["x/y"]
+        assert "labels" not in answer["metadata"]
 
     in_cluster(scenario)
 

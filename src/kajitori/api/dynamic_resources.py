@@ -49,6 +49,7 @@ RESOURCE_CLAIM_TEMPLATE = Resource(
     columns=cluster_columns.NAME_AND_AGE,
     default=cluster.default_resource_claim_template,
     validate=devices_validation.validate_resource_claim_template,
+    revalidate=immutability.validate_resource_claim_template_update,
 )
 
 RESOURCE_SLICE = Resource(
@@ -61,6 +62,7 @@ RESOURCE_SLICE = Resource(
     columns=cluster_columns.RESOURCE_SLICE,
     selectable_fields=selectable.RESOURCE_SLICE,
     validate=validate_resource_slice,
+    validate_update=immutability.validate_resource_slice_update,
     prepare_create=cluster.prepare_resource_slice,
     counts_generation=True,
 )

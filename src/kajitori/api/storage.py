@@ -57,7 +57,7 @@ STORAGE_CLASS = Resource(
     columns=volumes_columns.STORAGE_CLASS,
     default=volumes.default_storage_class,
     validate=storage_validation.validate_storage_class,
-    validate_update=storage_validation.validate_storage_class_update,
+    revalidate=storage_validation.validate_storage_class_update,
 )
 
 VOLUME_ATTACHMENT = Resource(

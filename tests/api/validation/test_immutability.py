@@ -6,7 +6,8 @@ from kajitori.api import apps, dynamic_resources, events, scheduling, storage
 
 
 def refused(resource, new, old):
-    return [str(error) for error in resource.validate_update_of("")(new, old)]
+    rule = resource.revalidate or resource.validate_update
+    return [str(error) for error in rule(new, old)]
 
 
 @pytest.mark.parametrize(

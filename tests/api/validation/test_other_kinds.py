@@ -356,6 +356,7 @@ def webhooks(**changes):
                 "spec.maxReplicas: Invalid value: -1: must be greater than or equal to `minReplicas`",
                 "spec.metrics[0].type: Required value: must specify a metric source type",
                 'spec.metrics[0].type: Unsupported value: "": supported values:',
+                'spec.metrics[0].type: Unsupported value: "": supported values:',
             ],
         ),
         (
@@ -435,7 +436,7 @@ def test_new_object(resource, fields, expected):
             storage.STORAGE_CLASS,
             {"provisioner": "p"},
             {"provisioner": "q"},
-            ["provisioner: Forbidden: updates to provisioner are forbidden."],
+            ['provisioner: Invalid value: "q": field is immutable'],
         ),
         (
             rbac.ROLE_BINDING,

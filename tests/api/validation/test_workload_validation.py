@@ -194,34 +194,34 @@ def test_job(spec, expected):
 def test_a_jobs_template_is_fixed_once_it_has_begun():
     old, new = job(suspend=True), job(suspend=True)
     new["spec"]["template"]["spec"]["nodeSelector"] = {"a": "b"}
-    assert batch.JOB.validate_update(new, old) == []
+    assert batch.JOB.revalidate(new, old) == []
     old["status"] = {"startTime": "2026-01-01T00:00:00Z"}
-    assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template"]
+    assert [e.field for e in batch.JOB.revalidate(new, old)] == ["spec.template"]
     old["status"]["conditions"] = [{"type": "Suspended", "status": "True"}]
-    assert batch.JOB.validate_update(new, old) == []
+    assert batch.JOB.revalidate(new, old) == []
     old["status"]["active"] = 1
-    assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template"]
+    assert [e.field for e in batch.JOB.revalidate(new, old)] == ["spec.template"]
 
 
 def test_a_resting_job_may_be_given_other_resources_and_nothing_else():
     old, new = job(suspend=True), job(suspend=True)
     new["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
-    assert batch.JOB.validate_update(new, old) == []
+    assert batch.JOB.revalidate(new, old) == []
     new["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": {}}
-    assert batch.JOB.validate_update(new, old) == []
+    assert batch.JOB.revalidate(new, old) == []
     new["spec"]["template"]["spec"]["affinity"]["podAffinity"] = {}
-    assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template.spec"]
+    assert [e.field for e in batch.JOB.revalidate(new, old)] == ["spec.template.spec"]
     old["spec"]["suspend"] = False
-    assert [e.field for e in batch.JOB.validate_update(new, old)] == ["spec.template"]
+    assert [e.field for e in batch.JOB.revalidate(new, old)] == ["spec.template"]
 
 
 def test_an_indexed_job_is_elastic_only_in_tandem():
     def indexed(parallelism, completions):
         return job(completionMode="Indexed", parallelism=parallelism, completions=completions)
 
-    assert batch.JOB.validate_update(indexed(3, 3), indexed(2, 2)) == []
-    assert [e.field for e in batch.JOB.validate_update(indexed(2, 3), indexed(2, 2))] == ["spec.completions"]
-    assert [e.field for e in batch.JOB.validate_update(job(completions=2), job(completions=1))] == ["spec.completions"]
+    assert batch.JOB.revalidate(indexed(3, 3), indexed(2, 2)) == []
+    assert [e.field for e in batch.JOB.revalidate(indexed(2, 3), indexed(2, 2))] == ["spec.completions"]
+    assert [e.field for e in batch.JOB.revalidate(job(completions=2), job(completions=1))] == ["spec.completions"]
 
 
 def cron_job(**spec):

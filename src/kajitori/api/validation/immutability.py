@@ -59,8 +59,8 @@ def validate_resource_slice_update(new: Object, old: Object) -> list[FieldError]
 
 def _slice_update(new: Object, old: Object) -> Errors:
     for path, after, before in (
-        ("spec.driver", new.get("driver") or "", old.get("driver") or ""),
         ("spec.pool.name", (new.get("pool") or {}).get("name") or "", (old.get("pool") or {}).get("name") or ""),
+        ("spec.driver", new.get("driver") or "", old.get("driver") or ""),
         ("spec.nodeName", new.get("nodeName"), old.get("nodeName")),
     ):
         if after != before:

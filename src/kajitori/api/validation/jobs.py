@@ -14,6 +14,7 @@ from kajitori.api.field_errors import (
     too_many,
 )
 from kajitori.api.meta import Object, condition_is
+from kajitori.api.schema.internal_shapes import as_shown
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
     Errors,
@@ -26,9 +27,11 @@ from kajitori.api.validation.checks import (
     unsupported,
 )
 from kajitori.api.validation.formats import is_domain_prefixed_path, label_errors
+from kajitori.api.validation.immutability import unchanged
 from kajitori.api.validation.pods import pod_template
 from kajitori.api.validation.workloads import labels_match, parsed_selector
 
+_PREFIX = "batch.kubernetes.io/"
 _CRON_JOB_NAME_MAX = 52
 _INDEXED_PARALLELISM_MAX = 100_000
 _MANAGED_BY_BYTES_MAX = 63
@@ -210,19 +213,42 @@ def _success_policy(path: str, policy: Object, spec: Object) -> Errors:
             yield invalid(f"{at}.succeededCount", count, detail)
 
 
-def validate_job_update(new: Object, old: Object) -> list[FieldError]:
-    return list(_job_update(new["spec"], old["spec"], old.get("status") or {}))
+def revalidate_job(new: Object, old: Object) -> list[FieldError]:
+    """Upstream judges the new spec twice, so the causes tell of each error twice."""
+    update = _job_update(new["spec"], old["spec"], old.get("status") or {})
+    return [*_generated_labels(new, old), *_job(new), *_job(new), *update]
+
+
+def _generated_labels(new: Object, old: Object) -> Errors:
+    """The labels by which the server told this job's pods apart; a job from before the prefixes needs the old two."""
+    if new["spec"].get("manualSelector") or not new["spec"].get("selector"):
+        return
+    labels = ((new["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    had = ((old["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    expected = {"controller-uid": old["metadata"].get("uid") or "", "job-name": new["metadata"]["name"]}
+    if all(f"{_PREFIX}{name}" in had for name in expected):
+        expected |= {f"{_PREFIX}{name}": value for name, value in expected.items()}
+    for name, value in expected.items():
+        path, detail = f"spec.template.metadata.labels[{name}]", f"must be '{value}'"
+        if name not in labels:
+            yield required(path, detail)
+        elif labels[name] != value:
+            yield invalid(path, labels, detail)
+    selector = parsed_selector(new["spec"]["selector"])
+    if selector is not None and not selector.matches(expected):
+        shown = as_shown("meta.LabelSelector", new["spec"]["selector"])
+        yield invalid("spec.selector", shown, "`selector` not auto-generated")
 
 
 def _job_update(new: Object, old: Object, status: Object) -> Errors:
     yield from _completions_update(new, old)
-    yield from same_as_before("spec.selector", new.get("selector"), old.get("selector"))
+    yield from unchanged("spec.selector", "meta.LabelSelector", new.get("selector"), old.get("selector"))
     after, before = new.get("template") or {}, old.get("template") or {}
     if _rests(old, status):
         if _without_resources(after) != _without_resources(before):
-            yield invalid("spec.template.spec", after.get("spec"), "field is immutable")
+            yield invalid("spec.template.spec", as_shown("core.PodSpec", after.get("spec") or {}), "field is immutable")
     elif after != before:
-        yield invalid("spec.template", new.get("template"), "field is immutable")
+        yield invalid("spec.template", as_shown("core.PodTemplateSpec", after), "field is immutable")
     for name in _IMMUTABLE:
         yield from same_as_before(f"spec.{name}", new.get(name), old.get(name))
 
@@ -232,9 +258,9 @@ def _completions_update(new: Object, old: Object) -> Errors:
     after, before = new.get("completions"), old.get("completions")
     if after == before:
         return
-    if new.get("completionMode") != "Indexed" or after is None or before is None:
+    if new.get("completionMode") != "Indexed":
         yield invalid("spec.completions", after, "field is immutable")
-    elif after != new.get("parallelism") or before != old.get("parallelism"):
+    elif after is not None and after != new.get("parallelism"):
         yield invalid("spec.completions", after, "can only be modified in tandem with spec.parallelism")
 
 

@@ -142,7 +142,7 @@ def _ingress_class(spec: Object) -> Errors:
 
 
 def validate_ingress_class_update(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("spec.controller", new["spec"].get("controller"), old["spec"].get("controller")))
+    return list(same_as_before("spec.controller", new["spec"].get("controller") or "", old["spec"].get("controller")))
 
 
 def validate_network_policy(policy: Object) -> list[FieldError]:

@@ -123,8 +123,8 @@ def _pod_status(pod: Object, status: Object, old: Object, before: Object) -> Err
             yield forbidden("status.nominatedNodeName", "may not be set on pods that are already bound to a node")
     if (status.get("observedGeneration") or 0) < 0:
         yield invalid("status.observedGeneration", status["observedGeneration"], "must be a non-negative integer")
-    if (status.get("qosClass") or "") != (before.get("qosClass") or ""):
-        yield invalid("status.qosClass", status.get("qosClass") or "", "field is immutable")
+    if status.get("qosClass") not in (None, "", before.get("qosClass")):
+        yield invalid("status.qosClass", status["qosClass"], "field is immutable")
     for field in ("containerStatuses", "initContainerStatuses"):
         yield from _resurrected(field, status, before, old["spec"])
     yield from _claim_statuses(status, pod["spec"])

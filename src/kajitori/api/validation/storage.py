@@ -4,6 +4,7 @@ from kajitori.api.field_errors import FieldError, forbidden, invalid, required, 
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
+    IMMUTABLE,
     Errors,
     distinct,
     driver_name,
@@ -19,7 +20,7 @@ from kajitori.api.validation.volumes import inline_volume
 
 _NODE_ID_MAX = 256
 _PARAMETERS_MAX, _PARAMETERS_BYTES_MAX = 512, 256 * 1024
-_FIXED_FIELDS = ("parameters", "provisioner", "reclaimPolicy")
+_FIXED_FIELDS = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 
 
 def validate_storage_class(storage_class: Object) -> list[FieldError]:
@@ -76,14 +77,11 @@ def _parameters(holder: Object) -> Errors:
 
 
 def validate_storage_class_update(new: Object, old: Object) -> list[FieldError]:
-    errors = [
-        forbidden(field, f"updates to {field} are forbidden.")
+    return [
+        invalid(field, new.get(field), IMMUTABLE)
         for field in _FIXED_FIELDS
         if (new.get(field) or None) != (old.get(field) or None)
     ]
-    return errors + list(
-        same_as_before("volumeBindingMode", new.get("volumeBindingMode"), old.get("volumeBindingMode"))
-    )
 
 
 def validate_attachment(attachment: Object) -> list[FieldError]:

@@ -8,13 +8,21 @@ from kajitori.api.resource import Resource
 Merge = Callable[[Object, Object], Object]
 """(new, old) -> what is stored: the part of `new` that the endpoint may change, on top of `old`."""
 
-_STATUS_METADATA_KEPT = (
-    "deletionTimestamp",
-    "ownerReferences",
-    "deletionGracePeriodSeconds",
-    "finalizers",
-    "generation",
-)
+_SERVERS = ("deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+_STATUS_KEEPS = {
+    ("", "pods"): ("ownerReferences",),
+    ("apps", "deployments"): ("labels",),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _METADATA,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): _METADATA,
+    ("apiregistration.k8s.io", "apiservices"): _METADATA,
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): _METADATA,
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): _METADATA,
+    ("networking.k8s.io", "servicecidrs"): _METADATA,
+    ("resource.k8s.io", "resourceclaims"): _METADATA,
+    ("storage.k8s.io", "volumeattachments"): _METADATA,
+}
+"""What of metadata a kind's status endpoint leaves alone; all others let it be written, finalizers included."""
 
 
 def main_scope(resource: Resource) -> Merge:
@@ -30,18 +38,23 @@ def main_scope(resource: Resource) -> Merge:
     return merge if resource.has_subresource("status") else lambda new, old: new
 
 
-def status_scope(new: Object, old: Object) -> Object:
-    merged = {**old, "metadata": {**new["metadata"]}}
-    for field in _STATUS_METADATA_KEPT:
-        if field in old["metadata"]:
-            merged["metadata"][field] = old["metadata"][field]
+def status_scope(resource: Resource) -> Merge:
+    kept = (*_SERVERS, *_STATUS_KEEPS.get((resource.group, resource.plural), ()))
+
+    def merge(new: Object, old: Object) -> Object:
+        merged = {**old, "metadata": {**new["metadata"]}}
+        for field in kept:
+            if field in old["metadata"]:
+                merged["metadata"][field] = old["metadata"][field]
+            else:
+                merged["metadata"].pop(field, None)
+        if "status" in new:
+            merged["status"] = new["status"]
         else:
-            merged["metadata"].pop(field, None)
-    if "status" in new:
-        merged["status"] = new["status"]
-    else:
-        merged.pop("status", None)
-    return merged
+            merged.pop("status", None)
+        return merged
+
+    return merge
 
 
 def custom_status_scope(new: Object, old: Object) -> Object:
@@ -104,5 +117,5 @@ def scope_of(resource: Resource, subresource: str) -> Merge | None:
     if subresource in ("", "scale"):
         return main_scope(resource)
     if subresource == "status":
-        return custom_status_scope if resource.schema is not None else status_scope
+        return custom_status_scope if resource.schema is not None else status_scope(resource)
     return _SUBRESOURCES.get((resource.group, resource.plural, subresource))
