@@ -44,6 +44,8 @@ def test_a_profile_says_which_pods_and_which_plugins(tmp_path: Path) -> None:
             "has 2 profiles (a, b): a scheduler has one here",
         ),
         (HEAD + "profiles: [{pluginConfig: [{name: x}]}]", "pluginConfig is not supported"),
+        (HEAD + "profiles: x", "profiles: must be a list"),
+        (HEAD + "profiles: [{plugins: {score: {enabled: [{}]}}}]", "profiles: a field is of the wrong type or missing"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_file(tmp_path: Path, text: str, line: str) -> None:
