@@ -110,6 +110,7 @@ NAMESPACE = Resource(
     columns=cluster_columns.NAMESPACE,
     selectable_fields=selectable.NAMESPACE,
     default=cluster.default_namespace,
+    validate=configuration_validation.validate_namespace,
     prepare_create=cluster.prepare_namespace,
     prepare_update=cluster.prepare_namespace_update,
 )

@@ -80,25 +80,24 @@ def to_v2(autoscaler: Object) -> Object:
     if percentage is not None:
         target = {"type": "Utilization", "averageUtilization": percentage}
         metrics.append({"type": "Resource", "resource": {"name": "cpu", "target": target}})
-    metrics += [_nested(m, "target", _TARGETS) for m in _load(annotations.pop(_METRICS, None))]
+    metrics += [_nested(m, "target", _TARGETS) for m in objects_in(annotations.pop(_METRICS, None))]
     if metrics:
         spec["metrics"] = metrics
     behavior = _load(annotations.pop(_BEHAVIOR, None))
-    if behavior:
+    if behavior and isinstance(behavior, dict):
         spec["behavior"] = _renamed(behavior, _uncapitalised)
     converted["spec"] = spec
     status = dict(autoscaler.get("status") or {})
     utilization = status.pop("currentCPUUtilizationPercentage", None)
-    current = [_nested(m, "current", _CURRENTS) for m in _load(annotations.pop(_CURRENT_METRICS, None))]
+    current = [_nested(m, "current", _CURRENTS) for m in objects_in(annotations.pop(_CURRENT_METRICS, None))]
     if utilization is not None and not any((m.get("resource") or {}).get("name") == "cpu" for m in current):
         current.append(
             {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": utilization}}}
         )
     if current:
         status["currentMetrics"] = current
-    conditions = _load(annotations.pop(_CONDITIONS, None))
-    if conditions:
-        status["conditions"] = list(conditions)
+    if conditions := objects_in(annotations.pop(_CONDITIONS, None)):
+        status["conditions"] = conditions
     converted["status"] = status
     return _with_annotations(converted, annotations)
 
@@ -163,6 +162,12 @@ def _load(text: str | None) -> Any:
         return orjson.loads(text) if text else ()
     except orjson.JSONDecodeError:
         return ()
+
+
+def objects_in(text: str | None) -> list[Object]:
+    """Those that an annotation holds in a list."""
+    found = _load(text)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _capitalised(name: str) -> str:

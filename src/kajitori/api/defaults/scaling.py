@@ -1,5 +1,6 @@
 """Defaults of the horizontal pod autoscaler."""
 
+from kajitori.api.conversions.autoscaling import objects_in
 from kajitori.api.defaults.filling import fill, fill_zero, part
 from kajitori.api.meta import Object
 
@@ -23,7 +24,7 @@ def default_autoscaler(autoscaler: Object) -> None:
 def default_autoscaler_v1(autoscaler: Object) -> None:
     spec = part(autoscaler, "spec")
     fill(spec, minReplicas=1)
-    if _METRICS_ANNOTATION not in (autoscaler["metadata"].get("annotations") or {}):
+    if not objects_in((autoscaler["metadata"].get("annotations") or {}).get(_METRICS_ANNOTATION)):
         fill(spec, targetCPUUtilizationPercentage=CPU_UTILIZATION_PERCENT)
 
 

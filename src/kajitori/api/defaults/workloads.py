@@ -88,9 +88,11 @@ def default_stateful_set(stateful_set: Object) -> None:
     if not strategy.get("type"):
         strategy["type"] = "RollingUpdate"
         part(strategy, "rollingUpdate")
-    if strategy["type"] == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
-        fill(strategy["rollingUpdate"], partition=0)
-        strategy["rollingUpdate"].pop("maxUnavailable", None)  # v1.36 has it switched off
+    rolling = strategy.get("rollingUpdate")
+    if rolling is not None:
+        rolling.pop("maxUnavailable", None)  # v1.36 has it switched off
+    if strategy["type"] == "RollingUpdate" and rolling is not None:
+        fill(rolling, partition=0)
     fill_zero(part(spec, "persistentVolumeClaimRetentionPolicy"), whenDeleted="Retain", whenScaled="Retain")
     default_pod_template(part(spec, "template"))
     for claim in each(spec, "volumeClaimTemplates"):

@@ -1,8 +1,9 @@
 """Roles, bindings and access reviews."""
 
 from kajitori.api.defaults.cluster import RBAC_GROUP
-from kajitori.api.field_errors import FieldError, invalid, required
+from kajitori.api.field_errors import FieldError, forbidden, invalid, required
 from kajitori.api.meta import Object
+from kajitori.api.selectors import label_key_errors, label_value_errors
 from kajitori.api.validation.checks import Errors, each, label_selector, must, unsupported
 from kajitori.api.validation.formats import path_segment_errors, subdomain_errors
 
@@ -87,6 +88,38 @@ def _subject(path: str, subject: Object, namespaced: bool) -> Errors:
             yield unsupported(f"{path}.apiGroup", group, (RBAC_GROUP,))
     else:
         yield unsupported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"))
+
+
+def access_selectors(spec: Object) -> Errors:
+    """Of the resource attributes of an access review. Operators may be newer than this server."""
+    asked = spec.get("resourceAttributes") or {}
+    for field, named in (("fieldSelector", False), ("labelSelector", True)):
+        selector, at = asked.get(field), f"spec.resourceAttributes.{field}"
+        if selector is None:
+            continue
+        raw, requirements = selector.get("rawSelector"), selector.get("requirements")
+        if raw and requirements:
+            yield invalid(f"{at}.rawSelector", raw, "may not specified at the same time as requirements")
+        if not raw and not requirements:
+            detail = f"when {at} is specified, requirements or rawSelector is required"
+            yield required(f"{at}.requirements", detail)
+        for requirement, path in each(selector, "requirements", at):
+            yield from _selector_requirement(path, requirement, named)
+
+
+def _selector_requirement(path: str, requirement: Object, named: bool) -> Errors:
+    """`named`: its key is a label's."""
+    key, operator, values = requirement.get("key") or "", requirement.get("operator"), requirement.get("values") or ()
+    if not named and not key:
+        yield required(f"{path}.key", "must be specified")
+    if operator in ("In", "NotIn") and not values:
+        yield required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in ("Exists", "DoesNotExist") and values:
+        yield forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    if named:
+        yield from must(f"{path}.key", key, label_key_errors(key))
+        for index, value in enumerate(values):
+            yield from must(f"{path}.values[{index}]", value, label_value_errors(value))
 
 
 def validate_self_access_review(review: Object) -> list[FieldError]:

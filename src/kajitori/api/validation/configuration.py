@@ -7,7 +7,7 @@ import orjson
 
 from kajitori.api.field_errors import FieldError, InOrder, Verbatim, duplicate, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
-from kajitori.api.quantity import compare
+from kajitori.api.quantity import compare, parse
 from kajitori.api.selectors import label_key_errors, label_value_errors
 from kajitori.api.validation.checks import Errors, each, must, not_negative, positive, same_as_before, unsupported
 from kajitori.api.validation.formats import cidr_errors, config_key_errors
@@ -109,6 +109,20 @@ def validate_secret_update(new: Object, old: Object) -> list[FieldError]:
     return errors + list(_frozen(new, old, ("data",)))
 
 
+STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+
+
+def validate_namespace(namespace: Object) -> list[FieldError]:
+    """Its finalizers: those of its content, beside those of the object itself."""
+    errors: list[FieldError] = []
+    for name in (namespace.get("spec") or {}).get("finalizers") or ():
+        errors += must("spec.finalizers", name, label_key_errors(name))
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(invalid("spec.finalizers", name, detail))
+    return errors
+
+
 def validate_limit_range(limit_range: Object) -> list[FieldError]:
     return list(_limit_range(limit_range.get("spec") or {}))
 
@@ -147,7 +161,7 @@ def _limit_names(path: str, item: Object, kind: str) -> Errors:
             continue
         for name in amounts:
             at = f"{path}.{field}[{name}]"
-            yield from container_resource_name(at, name) if kind == "Container" else resource_name(at, name)
+            yield from container_resource_name(at, name) if kind in ("Container", "Pod") else resource_name(at, name)
 
 
 def _limit_order(path: str, item: Object) -> Errors:
@@ -155,21 +169,30 @@ def _limit_order(path: str, item: Object) -> Errors:
     for name in names:
         low, high = (item.get("min") or {}).get(name), (item.get("max") or {}).get(name)
         limit, request = (item.get("default") or {}).get(name), (item.get("defaultRequest") or {}).get(name)
-        for field, smaller, larger, detail in (
-            ("min", low, high, "min value {} is greater than max value {}"),
-            ("defaultRequest", low, request, "min value {} is greater than default request value {}"),
-            ("defaultRequest", request, high, "default request value {} is greater than max value {}"),
-            ("defaultRequest", request, limit, "default request value {} is greater than default limit value {}"),
-            ("default", low, limit, "min value {} is greater than default value {}"),
-            ("default", limit, high, "default value {} is greater than max value {}"),
+        for field, shown, smaller, larger, detail in (
+            ("min", low, low, high, "min value {} is greater than max value {}"),
+            ("defaultRequest", request, low, request, "min value {} is greater than default request value {}"),
+            ("defaultRequest", request, request, high, "default request value {} is greater than max value {}"),
+            (
+                "defaultRequest",
+                request,
+                request,
+                limit,
+                "default request value {} is greater than default limit value {}",
+            ),
+            ("default", low, low, limit, "min value {} is greater than default value {}"),
+            ("default", high, limit, high, "default value {} is greater than max value {}"),
         ):
             if smaller is not None and larger is not None and compare(smaller, larger) > 0:
-                bound = low if smaller is low else high
-                shown = bound if field == "default" else request if field == "defaultRequest" else low
                 yield invalid(f"{path}.{field}[{name}]", shown, detail.format(smaller, larger))
         ratio = (item.get("maxLimitRequestRatio") or {}).get(name)
         if ratio is not None and compare(ratio, "1") < 0:
             yield invalid(f"{path}.maxLimitRequestRatio[{name}]", Verbatim(ratio), f"ratio {ratio} is less than 1")
+        if ratio is not None and low is not None and high is not None and parse(low).nanos:
+            most = parse(high).nanos / parse(low).nanos
+            if parse(ratio).nanos / 10**9 > most:
+                detail = f"ratio {ratio} is greater than max/min = {most:f}"
+                yield invalid(f"{path}.maxLimitRequestRatio[{name}]", ratio, detail)
 
 
 _QUOTA_SCOPES = (
@@ -209,6 +232,13 @@ _COUNTED_FOR_SCOPES = _COMPUTE | {
 _OPPOSED = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"})
 
 
+_SCOPES_WITHOUT_VALUES = ("BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity")
+_ONLY_EXISTS = (
+    "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+    "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
+)
+
+
 def validate_resource_quota(quota: Object) -> list[FieldError]:
     return list(_resource_quota(quota.get("spec") or {}))
 
@@ -235,6 +265,8 @@ def _resource_quota(spec: Object) -> Errors:
         operator, values = expression.get("operator") or "", expression.get("values") or []
         if expression.get("scopeName") not in _QUOTA_SCOPES:
             yield invalid(f"{at}.scopeName", expression.get("scopeName") or "", "unsupported scope")
+        if expression.get("scopeName") in _SCOPES_WITHOUT_VALUES and operator != "Exists":
+            yield invalid(f"{at}.operator", operator, _ONLY_EXISTS)
         if operator in ("In", "NotIn"):
             if not values:
                 detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"

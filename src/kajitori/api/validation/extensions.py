@@ -81,10 +81,10 @@ def validate_signing_request(request: Object) -> list[FieldError]:
 
 
 def _signing_request(spec: Object) -> Errors:
-    if not spec.get("usages"):
-        yield required("spec.usages", "usages must be provided")
     if not spec.get("request"):
-        yield invalid("spec.request", "", "PEM block type must be CERTIFICATE REQUEST")
+        yield invalid("spec.request", None, "PEM block type must be CERTIFICATE REQUEST")
+    if not spec.get("usages"):
+        yield required("spec.usages")
     seen: set[str] = set()
     for index, usage in enumerate(spec.get("usages") or ()):
         if usage not in _USAGES:

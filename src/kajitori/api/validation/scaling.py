@@ -27,6 +27,7 @@ _METRICS = {
     "Pods": "pods",
     "Resource": "resource",
 }
+_SOURCES_IN_ORDER = ("Object", "External", "Pods", "Resource", "ContainerResource")
 _WINDOW_SECONDS_MAX, _PERIOD_SECONDS_MAX = 3600, 1800
 _USER_PRIORITY_MAX = 1_000_000_000
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -67,21 +68,23 @@ def _target_reference(path: str, reference: Object) -> Errors:
 
 
 def _metric(path: str, metric: Object) -> Errors:
+    """Of several sources the first is looked at, and those that do not belong to the type are refused."""
     kind = metric.get("type") or ""
     if not kind:
         yield required(f"{path}.type", "must specify a metric source type")
     if kind not in _METRICS:
-        # Once for the type itself, once for each source that is there and cannot belong to it.
-        for _ in range(1 + sum(field in metric for field in _METRICS.values())):
-            yield from one_of(f"{path}.type", kind, tuple(_METRICS))
-        return
-    field = _METRICS[kind]
-    source = metric.get(field)
-    if source is None:
-        yield required(f"{path}.{field}", "must populate information for the given metric source")
-        return
-    at = f"{path}.{field}"
-    yield from _metric_source(at, kind, source)
+        yield from one_of(f"{path}.type", kind, tuple(_METRICS))
+    given = [of for of in _SOURCES_IN_ORDER if metric.get(_METRICS[of]) is not None]
+    if given:
+        field = _METRICS[given[0]]
+        yield from _metric_source(f"{path}.{field}", given[0], metric[field])
+    if kind not in _METRICS:
+        yield from one_of(f"{path}.type", kind, tuple(_METRICS))  # upstream says so twice
+    elif kind not in given:
+        yield required(f"{path}.{_METRICS[kind]}", "must populate information for the given metric source")
+    if len(given) != 1:
+        for field in sorted(_METRICS[of] for of in given if of != kind):
+            yield forbidden(f"{path}.{field}", "must populate the given metric source only")
 
 
 def _metric_source(path: str, kind: str, source: Object) -> Errors:
@@ -89,8 +92,8 @@ def _metric_source(path: str, kind: str, source: Object) -> Errors:
     if kind in ("Resource", "ContainerResource"):
         if not source.get("name"):
             yield required(f"{path}.name", "must specify a resource name")
-        if kind == "ContainerResource" and not source.get("container"):
-            yield required(f"{path}.container", "must specify a container")
+        if kind == "ContainerResource":
+            yield from _container_resource(path, source)
         yield from _target(f"{path}.target", target)
         utilization, value = target.get("averageUtilization"), target.get("averageValue")
         if utilization is None and value is None:
@@ -120,6 +123,13 @@ def _metric_source(path: str, kind: str, source: Object) -> Errors:
     elif kind == "External" and value is not None and average is not None:
         detail = "may not set both a target value for metric and a per-pod target"
         yield forbidden(f"{path}.target.value", detail)
+
+
+def _container_resource(path: str, source: Object) -> Errors:
+    name = source.get("name") or ""
+    if name:
+        yield from container_resource_name(f"{path}.name", name)
+    yield from must_be_given(f"{path}.container", source.get("container"), label_errors, "must specify a container")
 
 
 def _described_object(path: str, reference: Object) -> Errors:
@@ -199,7 +209,7 @@ def _priority_class(priority_class: Object) -> Errors:
     if policy == "":
         yield required("preemptionPolicy")
     else:
-        yield from optional_one_of("preemptionPolicy", policy, ("Never", "PreemptLowerPriority"))
+        yield from optional_one_of("preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
 
 
 def validate_priority_class_update(new: Object, old: Object) -> list[FieldError]:

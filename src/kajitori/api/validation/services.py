@@ -108,19 +108,24 @@ def _affinity(spec: Object) -> Errors:
 def _cluster_ips(spec: Object) -> Errors:
     if spec.get("type") == "ExternalName":
         return
-    addresses = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
-    for index, address in enumerate(addresses):
+    first, addresses = spec.get("clusterIP"), spec.get("clusterIPs") or []
+    if first and addresses and addresses[0] != first:
+        yield invalid("spec.clusterIPs", addresses, "first value must match `clusterIP`")
+    families = spec.get("ipFamilies") or ()
+    for index, family in enumerate(families):
+        yield from one_of(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))
+        if family in families[:index]:
+            yield duplicate(f"spec.ipFamilies[{index}]", family)
+    policy = spec.get("ipFamilyPolicy")
+    if policy is not None:
+        yield from one_of("spec.ipFamilyPolicy", policy, ("PreferDualStack", "RequireDualStack", "SingleStack"))
+    for index, address in enumerate(addresses or ([first] if first else [])):
         at = f"spec.clusterIPs[{index}]"
         if address == "None":
             if index:
                 yield invalid(at, address, "may not be set to 'None'")
         elif address:
             yield from must(at, address, ip_errors(address))
-    for index, family in enumerate(spec.get("ipFamilies") or ()):
-        yield from one_of(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))
-    policy = spec.get("ipFamilyPolicy")
-    if policy is not None:
-        yield from one_of("spec.ipFamilyPolicy", policy, ("PreferDualStack", "RequireDualStack", "SingleStack"))
 
 
 def _distinct_ports(spec: Object) -> Errors:

@@ -10,10 +10,12 @@ from kajitori.api.selectors import LabelSelector, from_label_selector, label_key
 from kajitori.api.validation.checks import (
     Errors,
     amount_or_percent,
+    annotations,
     at_most_all,
     each,
     is_empty_selector,
     label_selector,
+    labels,
     not_negative,
     one_of,
     same_as_before,
@@ -236,8 +238,10 @@ def _stateful_set(spec: Object) -> Errors:
         return
     yield from labels_match("spec.template", template, selector)
     yield from pod_template("spec.template", _with_claims(template, spec.get("volumeClaimTemplates") or ()))
+    metadata = template.get("metadata") or {}  # upstream looks at these twice
+    yield from labels("spec.template.labels", metadata.get("labels"))
+    yield from annotations("spec.template.annotations", metadata.get("annotations"))
     yield from runs_forever("spec.template", template, "StatefulSet")
-    yield from not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
 
 
 def _with_claims(template: Object, claims: Iterable[Object]) -> Object:

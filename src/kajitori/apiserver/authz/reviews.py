@@ -7,6 +7,7 @@ from kajitori.api.errors import BadRequest, Invalid
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
+from kajitori.api.validation.authorization import access_selectors
 from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.authz.rules import Rule, compact
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
@@ -44,7 +45,10 @@ class AccessReviews:
     async def _local_access(self, context: RequestContext) -> Response:
         review = read_document(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW)
         asked = (review.get("spec") or {}).get("resourceAttributes") or {}
-        if asked.get("namespace") != context.namespace:
+        said = (review.get("metadata") or {}).get("namespace") or ""
+        if said and said != context.namespace:
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        if asked and asked.get("namespace") != context.namespace:
             detail = "must match metadata.namespace"
             error = invalid("spec.resourceAttributes.namespace", asked.get("namespace", ""), detail)
             raise Invalid.of(_GROUP, _NO_KIND, "", [error])
@@ -94,6 +98,7 @@ def _errors(spec: Object, *, about_another: bool) -> list[FieldError]:
         )
         field = "spec.nonResourceAttributes" if given else "spec.resourceAttributes"
         errors.append(invalid(field, spec.get("nonResourceAttributes"), what))
+    errors += access_selectors(spec)
     if about_another and not spec.get("user") and not spec.get("groups"):
         errors.append(invalid("spec.user", spec.get("user", ""), "at least one of user or group must be specified"))
     return errors

@@ -1,0 +1,150 @@
+"""Rules that few objects meet: ratios of limits, selectors of access reviews, annotations of old autoscalers."""
+
+import pytest
+
+from kajitori.api import apps, autoscaling, core, scheduling
+from kajitori.api.conversions.autoscaling import to_v2
+from kajitori.api.validation.authorization import access_selectors
+
+CONTAINERS = [{"name": "c", "image": "i"}]
+
+
+def messages(resource, name="x", **fields):
+    obj = {"metadata": {"name": name, "namespace": "default"}, **fields}
+    if resource.default:
+        resource.default(obj)
+    return [str(error) for error in resource.validate(obj)]
+
+
+def of_limit(**item):
+    found = messages(core.LIMIT_RANGE, spec={"limits": [{"type": "Container", **item}]})
+    return [message.removeprefix("spec.limits[0].") for message in found]
+
+
+@pytest.mark.parametrize(
+    ("item", "wrong"),
+    [
+        ({"min": {"cpu": "1"}, "max": {"cpu": "2"}, "maxLimitRequestRatio": {"cpu": "2"}}, []),
+        (
+            {"min": {"cpu": "1"}, "max": {"cpu": "2"}, "maxLimitRequestRatio": {"cpu": "3"}},
+            ['maxLimitRequestRatio[cpu]: Invalid value: "3": ratio 3 is greater than max/min = 2.000000'],
+        ),
+        (
+            {"max": {"cpu": "2"}, "default": {"cpu": "3"}, "defaultRequest": {"cpu": "1"}},
+            ['default[cpu]: Invalid value: "2": default value 3 is greater than max value 2'],
+        ),
+        (
+            {"type": "Pod", "max": {"services": "1"}},
+            ['max[services]: Invalid value: "services": must be a standard resource for containers'],
+        ),
+    ],
+)
+def test_limits(item, wrong):
+    assert of_limit(**item) == wrong
+
+
+def test_finalizers_of_a_namespaces_content():
+    found = messages(core.NAMESPACE, spec={"finalizers": ["kubernetes", "e.x/f", "x"]})
+    assert found == [
+        'spec.finalizers: Invalid value: "x": name is neither a standard finalizer name nor is it fully qualified'
+    ]
+
+
+def test_a_scope_of_a_quota_without_values():
+    expressions = [{"scopeName": "NotTerminating", "operator": "In", "values": ["a"]}]
+    found = messages(core.RESOURCE_QUOTA, spec={"hard": {}, "scopeSelector": {"matchExpressions": expressions}})
+    assert [message.partition(" when ")[0] for message in found] == [
+        "spec.scopeSelector.matchExpressions.operator: Invalid value: \"In\": must be 'Exists'"
+    ]
+
+
+def test_choices_stand_in_upstreams_order():
+    found = messages(scheduling.PRIORITY_CLASS, value=1, preemptionPolicy="x")
+    assert found == ['preemptionPolicy: Unsupported value: "x": supported values: "PreemptLowerPriority", "Never"']
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [
+        ({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.2"]}, ["spec.clusterIPs: Invalid value: [\"10.0.0.2\"]"]),
+        ({"ipFamilies": ["IPv4", "IPv4"]}, ['spec.ipFamilies[1]: Duplicate value: "IPv4"']),
+    ],
+)  # fmt: skip
+def test_addresses_of_a_service(spec, wrong):
+    found = messages(core.SERVICE, spec={"type": "ClusterIP", "ports": [{"port": 80}], **spec})
+    assert [message[: len(beginning)] for message, beginning in zip(found, wrong, strict=True)] == wrong
+
+
+UTILIZATION = {"type": "Utilization", "averageUtilization": 5}
+
+
+@pytest.mark.parametrize(
+    ("metric", "wrong"),
+    [
+        (
+            {"type": "ContainerResource", "containerResource": {"name": "x", "container": "C", "target": UTILIZATION}},
+            ["containerResource.name", "containerResource.name", "containerResource.container"],
+        ),
+        ({"type": "x", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}, [
+            "type", "resource.target.averageUtilization", "type",
+        ]),
+        ({"type": "Pods", "resource": {"name": "cpu", "target": UTILIZATION}}, ["pods"]),
+        (
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": UTILIZATION},
+                "containerResource": {"name": "cpu", "container": "c", "target": UTILIZATION},
+            },
+            ["containerResource"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_metric_has_the_source_of_its_type(metric, wrong):
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    spec = {"scaleTargetRef": target, "maxReplicas": 3, "metrics": [metric]}
+    found = messages(autoscaling.HORIZONTAL_POD_AUTOSCALER, spec=spec)
+    assert [message.partition(": ")[0].removeprefix("spec.metrics[0].") for message in found] == wrong
+
+
+@pytest.mark.parametrize("text", ["-1", "x", '"s"', "[1]", "null", "{}"])
+def test_annotations_of_an_old_autoscaler_that_say_nothing_are_ignored(text):
+    prefix = "autoscaling.alpha.kubernetes.io/"
+    annotations = {f"{prefix}{name}": text for name in ("metrics", "behavior", "conditions", "current-metrics")}
+    old = {"metadata": {"name": "h", "annotations": annotations}, "spec": {"maxReplicas": 1}}
+    converted = to_v2(old)
+    assert converted["spec"] == {"maxReplicas": 1} and converted["status"] == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "wrong"),
+    [
+        ({}, []),
+        ({"fieldSelector": {"rawSelector": "a=b"}}, []),
+        ({"fieldSelector": {}}, ["fieldSelector.requirements"]),
+        ({"fieldSelector": {"rawSelector": "a", "requirements": [{"key": "a"}]}}, ["fieldSelector.rawSelector"]),
+        ({"fieldSelector": {"requirements": [{"operator": "In"}]}}, [
+            "fieldSelector.requirements[0].key", "fieldSelector.requirements[0].values",
+        ]),
+        ({"labelSelector": {"requirements": [{"key": "-", "operator": "Exists", "values": ["a"]}]}}, [
+            "labelSelector.requirements[0].values", "labelSelector.requirements[0].key",
+        ]),
+        ({"labelSelector": {"requirements": [{"key": "a", "operator": "Newer", "values": ["-"]}]}}, [
+            "labelSelector.requirements[0].values[0]",
+        ]),
+    ],
+)  # fmt: skip
+def test_selectors_of_an_access_review(asked, wrong):
+    found = access_selectors({"resourceAttributes": asked})
+    assert [error.field.removeprefix("spec.resourceAttributes.") for error in found] == wrong
+
+
+def test_labels_of_a_stateful_sets_template_are_looked_at_twice():
+    template = {"metadata": {"labels": {"a": "-"}}, "spec": {"containers": CONTAINERS}}
+    selector = {"matchLabels": {"a": "b"}}
+    spec = {"selector": selector, "template": template, "revisionHistoryLimit": -1}
+    found = messages(apps.STATEFUL_SET, spec=spec)
+    assert [message.partition(": ")[0] for message in found] == [
+        "spec.template.metadata.labels",
+        "spec.template.labels",
+        "spec.template.labels",
+    ]
