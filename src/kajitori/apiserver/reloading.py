@@ -125,14 +125,18 @@ class Reload:
 class Reloader:
     """Runs until it is cancelled."""
 
-    def __init__(self, reloads: Sequence[Reload], clock: Clock) -> None:
+    def __init__(
+        self, reloads: Sequence[Reload], clock: Clock, watched: Callable[..., DirectoryWatch] = DirectoryWatch
+    ) -> None:
+        """`watched` begins to watch directories, or raises OSError."""
         self._reloads = tuple(reloads)
         self._clock = clock
+        self._watched = watched
 
     async def run(self) -> None:
         directories = sorted({path.parent for reload in self._reloads for path in reload.files})
         try:
-            watch = DirectoryWatch(*directories)
+            watch = self._watched(*directories)
         except OSError as error:
             log.warning("changed files are found once a minute only: %s", error)
             while True:
