@@ -154,13 +154,13 @@ class Maker:
                     times = self.chance.choice((2, 3, 200))
                     # Repeated repetitions are what fills a memory, and it would be the fuzzer's own.
                     times = min(times, max(1, _CHARACTERS_MAX // _weight(document)))
-                    holder[key] = [copy.deepcopy(holder[key]) for _ in range(times)]
+                    holder[key] = [_copy(holder[key]) for _ in range(times)]
                 case 2:
                     holder[key] = self._deep(self.chance.choice((5, 60, 240, 400)))
                 case 3:
                     holder[key] = self.chance.choice(STRINGS) * self.chance.choice((1, 50, 70_000))
                 case 4 if isinstance(holder, dict):
-                    holder[self.chance.choice(STRINGS)] = copy.deepcopy(holder[key])
+                    holder[self.chance.choice(STRINGS)] = _copy(holder[key])
                 case 5:
                     holder[key] = {self.chance.choice(STRINGS): holder[key]}
                 case _:
@@ -220,6 +220,14 @@ class Maker:
 
 
 _CHARACTERS_MAX = 2_000_000
+
+
+def _copy(part: Any) -> Any:
+    """What is too deep to be copied is left out: two places that share a part would change together."""
+    try:
+        return copy.deepcopy(part)
+    except RecursionError:
+        return None
 
 
 def _weight(document: Any) -> int:

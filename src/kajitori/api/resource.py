@@ -114,6 +114,12 @@ class Resource:
     counts_annotations: bool = False
     """Whether it counts changes of annotations too: a Deployment's are copied to its replica sets."""
 
+    weight_bytes: int = 0
+    """What work on an object of this kind costs beside its own size, in bytes: a large schema is walked too."""
+
+    weight_bytes: int = 0
+    """What work on an object of this kind costs beside its own size, in bytes: a large schema is walked too."""
+
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version

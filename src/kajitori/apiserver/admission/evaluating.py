@@ -24,6 +24,8 @@ from kajitori.apiserver.admission.scene import Scene
 from kajitori.apiserver.interfaces import Attributes, User, Verdict
 from kajitori.apiserver.interfaces import decided as verdict_of
 
+_LEAST = 100
+"""What every expression takes of the loop's time, in units of cost: there may be thousands."""
 _NAMESPACE_METADATA = (
     "name",
     "generateName",
@@ -58,7 +60,7 @@ class Asking:
         except Unfinished:
             outcome = await self._of_dear(expression)
         else:
-            self._spent += self._evaluation.cost
+            self._spent += max(self._evaluation.cost, _LEAST)
         if self._spent > PATIENCE:
             self._spent = 0
             await asyncio.sleep(0)  # a turn of the loop, no time

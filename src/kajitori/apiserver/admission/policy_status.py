@@ -52,7 +52,7 @@ class PolicyStatus:
         policy = self._objects.cached(POLICIES, name)
         if policy is None or not _is_due(policy):
             return
-        warnings = expression_warnings(policy, self._registry)
+        warnings = await asyncio.to_thread(expression_warnings, policy, self._registry)
         generation = policy["metadata"]["generation"]
         checked: Object = {
             "observedGeneration": generation,

@@ -53,7 +53,7 @@ async def create_object(
     if namespace:  # admission sees it, whether the client wrote it or not
         obj["metadata"]["namespace"] = namespace
     revision = obj["metadata"].pop("resourceVersion", None) or "0"
-    size, aside = len(context.body), backend.aside
+    size, aside = len(context.body) + resource.weight_bytes, backend.aside
     if resource.default is not None:
         await aside.run(size, resource.default, obj)
     if track_fields:

@@ -185,7 +185,7 @@ async def _attempt(
     track_fields: bool,
     facade: Facade | None,
 ) -> bytes:
-    size, aside = max(len(context.body), len(current.body)), backend.aside
+    size, aside = max(len(context.body), len(current.body)) + resource.weight_bytes, backend.aside
     old = current.decode(resource)
     wanted = await aside.run(size, change, current.decode(resource))
     wanted = {**wanted, "metadata": {**wanted["metadata"]}}

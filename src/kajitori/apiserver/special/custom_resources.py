@@ -24,6 +24,8 @@ _ANYTHING: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": T
 # What a column of a type may show.
 _TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "boolean": (bool,)}
 _PARTS = ("get", "patch", "update")
+_WEIGHS = 8
+"""Bytes of a schema that can be as much work as one byte of an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def _resource(
         conversion=conversion,
         deprecation=_deprecation(spec, version),
         counts_generation=True,
+        weight_bytes=len(orjson.dumps(schema)) // _WEIGHS,
     )
 
 
