@@ -12,7 +12,6 @@ from kajitori.api.validation.formats import label_errors
 
 _HUGE_PAGES = "hugepages-"
 _CONTAINER_RESOURCES = ("cpu", "memory", "ephemeral-storage")
-_OVERCOMMITTED = (*_CONTAINER_RESOURCES, "storage")
 _OBJECT_COUNTS = (
     "pods",
     "services",
