@@ -2,8 +2,9 @@
 
 import pytest
 
-from kajitori.api import apps, autoscaling, core, scheduling
+from kajitori.api import apiextensions, apps, autoscaling, core, discovery, networking, scheduling, storage
 from kajitori.api.conversions.autoscaling import to_v2
+from kajitori.api.schema import conform
 from kajitori.api.validation.authorization import access_selectors
 
 CONTAINERS = [{"name": "c", "image": "i"}]
@@ -148,3 +149,56 @@ def test_labels_of_a_stateful_sets_template_are_looked_at_twice():
         "spec.template.labels",
         "spec.template.labels",
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("a.b", []),
+        ("a.b.", []),
+        ("", ["endpoints[0].addresses[0]: Required value"]),
+        (
+            "a",
+            [
+                'endpoints[0].addresses[0]: Invalid value: "a": should be a domain with at least two segments '
+                "separated by dots"
+            ],
+        ),
+    ],
+)
+def test_full_names_of_a_slice(address, wrong):
+    found = messages(discovery.ENDPOINT_SLICE, addressType="FQDN", endpoints=[{"addresses": [address]}], ports=[])
+    assert found == wrong
+
+
+def test_a_policys_last_port_is_told_by_its_first():
+    ports = [{"port": 80, "endPort": 70}]
+    found = messages(networking.NETWORK_POLICY, spec={"podSelector": {}, "ingress": [{"ports": ports}]})
+    assert found == ["spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`"]
+
+
+def test_an_ingress_class_may_not_name_an_empty_namespace():
+    parameters = {"kind": "K", "name": "n", "scope": "Namespace"}
+
+    def found(**more):
+        spec = {"controller": "e.x/c", "parameters": {**parameters, **more}}
+        return [message[:60] for message in messages(networking.INGRESS_CLASS, spec=spec)]
+
+    assert found(namespace="a") == []
+    assert found() == ["spec.parameters.namespace: Required value: `parameters.scope"]
+    assert found(namespace="") == ['spec.parameters.namespace: Invalid value: "": a lowercase RF']
+
+
+def test_a_driver_is_not_asked_too_often():
+    found = messages(storage.CSI_DRIVER, name="d.x", spec={"nodeAllocatableUpdatePeriodSeconds": 9})
+    assert found == [
+        "spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 9: must be greater than or equal to 10 seconds"
+    ]
+
+
+def test_a_schema_that_says_nothing_is_a_schema():
+    properties = {"a": {"items": {}}, "b": {"items": "x"}, "c": {"additionalProperties": {}}}
+    versions = [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": properties}}}]
+    definition = {"metadata": {}, "spec": {"versions": versions}}
+    conform(apiextensions.CUSTOM_RESOURCE_DEFINITION, definition)
+    assert properties == {"a": {"items": {}}, "b": {}, "c": {"additionalProperties": {}}}

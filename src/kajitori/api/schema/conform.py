@@ -141,7 +141,7 @@ def _struct(node: Node, obj: Object, at: Place | None, unknown: list[str]) -> No
                 del obj[key]
             continue
         new = _value(child, value, (at, key, definition), unknown)
-        if field.omit_empty and _is_empty(new):
+        if new is None or (field.omit_empty and _is_empty(new)):
             del obj[key]
         elif new is not value:
             obj[key] = new

@@ -42,6 +42,8 @@ _SPECIAL = {
     f"{_EXTENSIONS}JSONSchemaPropsOrArray": SCHEMA_OR_ARRAY,
     f"{_EXTENSIONS}JSONSchemaPropsOrStringArray": SCHEMA_OR_STRINGS,
 }
+_NEVER_EMPTY = (STRUCT, ANY, SCHEMA_OR_BOOL, SCHEMA_OR_ARRAY, SCHEMA_OR_STRINGS)
+"""Go tells their empty values from absent ones."""
 _EMPTY_STRUCTS = frozenset({f"{_EXTENSIONS}CustomResourceSubresourceStatus"})
 """Without properties in the definitions, and in Go without fields: everything in them is unknown."""
 _KEY_DEFAULTS = {
@@ -115,7 +117,7 @@ class _Compiler:
             strategies = tuple(s for s in child.get("x-kubernetes-patch-strategy", "").split(",") if s)
             node.fields[key] = Field(
                 compiled,
-                omit_empty=key not in kept and compiled.kind not in (STRUCT, ANY),
+                omit_empty=key not in kept and compiled.kind not in _NEVER_EMPTY,
                 strategies=strategies,
                 merge_key=child.get("x-kubernetes-patch-merge-key", ""),
             )

@@ -135,7 +135,10 @@ def _ingress_class(spec: Object) -> Errors:
     yield from must_be_given("spec.parameters.name", parameters.get("name"))
     scope = parameters.get("scope")
     yield from optional_one_of("spec.parameters.scope", scope, ("Cluster", "Namespace"))
-    if scope == "Namespace" and not parameters.get("namespace"):
+    namespace = parameters.get("namespace")
+    if scope == "Namespace" and namespace is not None:
+        yield from must("spec.parameters.namespace", namespace, label_errors(namespace))
+    elif scope == "Namespace":
         yield required("spec.parameters.namespace", "`parameters.scope` is set to 'Namespace'")
     if scope == "Cluster" and parameters.get("namespace") is not None:
         yield forbidden("spec.parameters.namespace", "`parameters.scope` is set to 'Cluster'")
@@ -172,7 +175,7 @@ def _policy_port(path: str, port: Object) -> Errors:
         yield from port_number_or_name(f"{path}.port", number)
         if isinstance(number, int):
             if last is not None and last < number:
-                yield invalid(f"{path}.endPort", last, "must be greater than or equal to `port`")
+                yield invalid(f"{path}.endPort", number, "must be greater than or equal to `port`")
             if last is not None:
                 yield from port_number(f"{path}.endPort", last)
         elif last is not None:

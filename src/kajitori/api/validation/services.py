@@ -293,6 +293,16 @@ def _endpoint_slice(endpoint_slice: Object) -> Errors:
             yield from must(f"{at}.appProtocol", protocol, label_key_errors(protocol))
 
 
+def _full_name(path: str, name: str) -> Errors:
+    if not name:
+        yield required(path)
+        return
+    problems = subdomain_errors(name.removesuffix("."))
+    yield from must(path, name, problems)
+    if not problems and "." not in name.removesuffix("."):
+        yield invalid(path, name, "should be a domain with at least two segments separated by dots")
+
+
 def _slice_endpoint(path: str, endpoint: Object, kind: str) -> Errors:
     addresses = endpoint.get("addresses") or ()
     if not addresses:
@@ -309,8 +319,9 @@ def _slice_endpoint(path: str, endpoint: Object, kind: str) -> Errors:
             else:
                 yield from _usable_address(at, address)
         elif kind == "FQDN":
-            yield from must(at, address, subdomain_errors(address.removesuffix(".")))
-    yield from when_given(f"{path}.nodeName", endpoint.get("nodeName"), subdomain_errors)
+            yield from _full_name(at, address)
+    if (node := endpoint.get("nodeName")) is not None:
+        yield from must(f"{path}.nodeName", node, subdomain_errors(node))
     if (hostname := endpoint.get("hostname")) is not None:
         yield from must(f"{path}.hostname", hostname, label_errors(hostname))
     for field, form in (("forZones", label_value_errors), ("forNodes", subdomain_errors)):

@@ -18,7 +18,7 @@ from kajitori.api.validation.formats import subdomain_errors
 from kajitori.api.validation.resources import amount_not_negative
 from kajitori.api.validation.volumes import inline_volume
 
-_NODE_ID_MAX = 256
+_NODE_ID_MAX, _UPDATE_SECONDS_MIN = 256, 10
 _PARAMETERS_MAX, _PARAMETERS_BYTES_MAX = 512, 256 * 1024
 _FIXED_FIELDS = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 
@@ -131,6 +131,10 @@ def _csi_driver(spec: Object) -> Errors:
             yield invalid(f"{at}.expirationSeconds", seconds, detail)
     for mode in spec.get("volumeLifecycleModes") or ():
         yield from one_of("spec.volumeLifecycleModes", mode, ("Persistent", "Ephemeral"))
+    period = spec.get("nodeAllocatableUpdatePeriodSeconds")
+    if period is not None and period < _UPDATE_SECONDS_MIN:
+        detail = f"must be greater than or equal to {_UPDATE_SECONDS_MIN} seconds"
+        yield invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, detail)
     if spec.get("serviceAccountTokenInSecrets") is not None and not spec.get("tokenRequests"):
         detail = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
         yield invalid("spec.serviceAccountTokenInSecrets", spec["serviceAccountTokenInSecrets"], detail)

@@ -175,6 +175,8 @@ def _csi(path: str, source: Object) -> Errors:
     reference = source.get("nodePublishSecretRef")
     if reference is not None and not reference.get("name"):
         yield required(f"{path}.nodePublishSecretRef.name")
+    elif reference is not None:
+        yield from must(f"{path}.name", reference["name"], subdomain_errors(reference["name"]))
 
 
 def _csi_of_cluster(path: str, source: Object) -> Errors:

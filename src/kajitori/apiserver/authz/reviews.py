@@ -44,11 +44,11 @@ class AccessReviews:
 
     async def _local_access(self, context: RequestContext) -> Response:
         review = read_document(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW)
-        asked = (review.get("spec") or {}).get("resourceAttributes") or {}
+        asked = (review.get("spec") or {}).get("resourceAttributes")
         said = (review.get("metadata") or {}).get("namespace") or ""
         if said and said != context.namespace:
             raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-        if asked and asked.get("namespace") != context.namespace:
+        if asked is not None and (asked.get("namespace") or "") != context.namespace:
             detail = "must match metadata.namespace"
             error = invalid("spec.resourceAttributes.namespace", asked.get("namespace", ""), detail)
             raise Invalid.of(_GROUP, _NO_KIND, "", [error])
