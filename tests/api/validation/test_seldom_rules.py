@@ -202,3 +202,17 @@ def test_a_schema_that_says_nothing_is_a_schema():
     definition = {"metadata": {}, "spec": {"versions": versions}}
     conform(apiextensions.CUSTOM_RESOURCE_DEFINITION, definition)
     assert properties == {"a": {"items": {}}, "b": {}, "c": {"additionalProperties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [
+        ({"type": "NodePort"}, ["spec.ports[1].nodePort", "spec.ports[1]"]),
+        ({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}, ["spec.ports[1]"]),
+        ({"type": "ClusterIP"}, ["spec.ports[1]"]),
+    ],
+)
+def test_equal_ports_would_have_one_node_port(spec, wrong):
+    ports = [{"name": name, "port": 80} for name in "ab"]
+    found = messages(core.SERVICE, spec={"ports": ports, **spec})
+    assert [message.partition(": ")[0] for message in found if "Duplicate" in message] == wrong

@@ -128,14 +128,24 @@ def _cluster_ips(spec: Object) -> Errors:
             yield from must(at, address, ip_errors(address))
 
 
+def _gets_node_ports(spec: Object) -> bool:
+    kind = spec.get("type")
+    return kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
+
+
 def _distinct_ports(spec: Object) -> Errors:
     node_ports: set[tuple[str, int]] = set()
+    unsaid: set[tuple[str, int]] = set()
     for port, at in each(spec, "ports", "spec"):
         node_port = port.get("nodePort") or 0
         key = (port.get("protocol") or "", node_port)
         if node_port and key in node_ports:
             yield duplicate(f"{at}.nodePort", node_port)
         node_ports.add(key)
+        key = (key[0], port.get("port", 0))
+        if not node_port and key in unsaid and _gets_node_ports(spec):
+            yield duplicate(f"{at}.nodePort", node_port)  # the same port would be given to both
+        unsaid.add(key)
     seen: set[tuple[str, int]] = set()
     for port, at in each(spec, "ports", "spec"):
         key = (port.get("protocol") or "", port.get("port", 0))
