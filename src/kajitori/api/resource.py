@@ -117,9 +117,6 @@ class Resource:
     weight_bytes: int = 0
     """What work on an object of this kind costs beside its own size, in bytes: a large schema is walked too."""
 
-    weight_bytes: int = 0
-    """What work on an object of this kind costs beside its own size, in bytes: a large schema is walked too."""
-
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
