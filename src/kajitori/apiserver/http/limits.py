@@ -11,7 +11,8 @@ class Limits:
     """A service account token and its impersonation headers stay below 16 KiB."""
     body_bytes_max: int = 3 * 1024 * 1024
     """Upstream's limit for a decoded request."""
-    handshake_timeout_s: float = 10.0
+    handshake_timeout_s: float = 32.0
+    """As long as a header: a crowd that comes back to a busy machine waits for its turn, and would only come again."""
     header_timeout_s: float = 32.0
     """From the first byte of a request to the end of its header."""
     body_timeout_s: float = 60.0
