@@ -88,7 +88,7 @@ def test_bad_selectors(in_cluster):
     async def scenario(plane):
         with pytest.raises(BadRequest, match="unable to parse requirement"):
             await plane.client.list(CONFIG_MAP, "default", label_selector="a in (")
-        with pytest.raises(BadRequest, match="field label not supported: data"):
+        with pytest.raises(BadRequest, match='"data" is not a known field selector'):
             await plane.client.list(CONFIG_MAP, "default", field_selector="data=x")
 
     in_cluster(scenario)
@@ -208,5 +208,45 @@ def test_a_revision_of_the_future_is_waited_for_and_then_refused(in_cluster):
         with pytest.raises(StatusError, match="Too large resource version: 999999") as caught:
             await refused
         assert caught.value.status_code == 504
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("limit=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("limit=99999999999999999999", 'strconv.ParseInt: parsing "99999999999999999999": value out of range'),
+        ("continue=!!!", "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"),
+        (
+            "continue=eyJ2IjoieCJ9",
+            "invalid continue token: continue key is not valid: server does not recognize this encoded version x",
+        ),
+        (
+            "resourceVersion=x",
+            'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": '
+            "invalid syntax",
+        ),
+        (
+            "resourceVersionMatch=x&resourceVersion=1",
+            'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "x": supported values: '
+            '"Exact", "NotOlderThan", ""',
+        ),
+        (
+            "watch=1&sendInitialEvents=true",
+            'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires '
+            "setting resourceVersionMatch to NotOlderThan",
+        ),
+        (
+            "fieldSelector=spec.x%3Dy",
+            '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+    ],
+)
+def test_options_are_refused_in_upstreams_words(in_cluster, query, why):
+    async def scenario(plane):
+        path = f"/api/v1/namespaces/default/configmaps?{query}"
+        _, _, body = await plane.client.raw("GET", path, b"", {})
+        assert orjson.loads(body)["message"] == why
 
     in_cluster(scenario)

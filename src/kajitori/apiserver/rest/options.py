@@ -201,6 +201,9 @@ def list_options(query: Query, *, watch: bool = False) -> ListOptions:
     return options
 
 
+_MATCHES = 'supported values: "Exact", "NotOlderThan", ""'
+
+
 def _list_errors(options: ListOptions) -> list[FieldError]:
     errors: list[FieldError] = []
     match = options.resource_version_match
@@ -215,7 +218,7 @@ def _list_errors(options: ListOptions) -> list[FieldError]:
         detail = "resourceVersionMatch is forbidden when continue is provided"
         errors.append(forbidden("resourceVersionMatch", detail))
     if match not in ("Exact", "NotOlderThan"):
-        errors.append(not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
+        errors.append(FieldError("FieldValueNotSupported", "resourceVersionMatch", match, _MATCHES))
     if match == "Exact" and options.resource_version == "0":
         detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
         errors.append(forbidden("resourceVersionMatch", detail))
@@ -225,16 +228,23 @@ def _list_errors(options: ListOptions) -> list[FieldError]:
 def _watch_list_errors(options: ListOptions) -> list[FieldError]:
     errors: list[FieldError] = []
     match = options.resource_version_match
+    if options.send_initial_events is not None and match != "NotOlderThan":
+        detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        errors.append(forbidden("resourceVersionMatch", detail))
+    if not match:
+        return errors
     if options.send_initial_events is None:
-        if match:
-            detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-            errors.append(forbidden("resourceVersionMatch", detail))
-    elif match != "NotOlderThan":
+        detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        errors.append(forbidden("resourceVersionMatch", detail))
+    if match != "NotOlderThan":
         errors.append(not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
+    if options.continue_token:
+        errors.append(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
     return errors
 
 
 _INT64 = re.compile(r"[+-]?[0-9]{1,19}")
+_DIGITS = re.compile(r"[+-]?[0-9]+")
 
 
 def parse_int64(text: str) -> int:
@@ -252,4 +262,5 @@ def _integer(query: Query, name: str) -> int:
     try:
         return parse_int64(text)
     except ValueError:
-        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})') from None
+        why = "value out of range" if _DIGITS.fullmatch(text) else "invalid syntax"
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": {why}') from None

@@ -8,7 +8,7 @@ import orjson
 from kajitori.api.errors import BadRequest, Expired, Timeout
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.api.selectors import parse_field_selector, parse_label_selector
+from kajitori.api.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from kajitori.apiserver.documents import prefix_of, stored_resource
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import Form, accepted
@@ -113,11 +113,22 @@ def selection_of(resource: Resource, context: RequestContext, options: ListOptio
         own = resource.stored_field_names
         custom = resource.schema is not None
         known = {"metadata.name", *(own if own or custom else stored_resource(resource).selectable_fields)}
-        fields.check(known | {"metadata.namespace"} if resource.namespaced else known)
+        known |= {"metadata.namespace"} if resource.namespaced else set()
+        if not custom and known <= {"metadata.name", "metadata.namespace"}:
+            _check_by_name(fields, known)
+        fields.check(known)
         fields = fields.renamed(own)
     namespace = context.namespace if resource.namespaced else ""
     name = context.name if context.attributes.verb == "watch" and not options.field_selector else ""
     return Selection(namespace, name, labels, fields)
+
+
+def _check_by_name(fields: FieldSelector, known: set[str]) -> None:
+    """A kind without selectable fields of its own refuses others in upstream's words for those."""
+    for asked in fields.requirements:
+        if asked.field not in known:
+            only = '"metadata.name", "metadata.namespace"'
+            raise BadRequest(f'"{asked.field}" is not a known field selector: only {only}')
 
 
 async def list_objects(backend: Backend, context: RequestContext) -> Response:
@@ -162,6 +173,10 @@ async def list_bodies(
         if revision == backend.cache.revision:
             return _from_cache(kind, selection, options.limit, position.start, revision)
         return await _from_store(backend, resource, selection, options.limit, Position(revision, position.start))
+    if options.resource_version and unsigned(options.resource_version) is None:
+        why = no_unsigned(options.resource_version)
+        shown = f'resourceVersion: Invalid value: "{options.resource_version}": {why}'
+        raise BadRequest(f"invalid resource version: {shown}")
     if options.resource_version_match == "Exact" or _exact_by_limit(options):
         revision = parse_revision(options.resource_version)
         await backend.cache.reached(revision)
