@@ -3,13 +3,16 @@
 import asyncio
 import random
 import shutil
+import threading
 from pathlib import Path
 
 import apsw
 import pytest
 
+from kajitori.storage import sqlite_check
 from kajitori.storage.interface import FIRST, CannotOpen, Delete, Put, Unavailable
 from kajitori.storage.sqlite import SqliteStorage
+from kajitori.storage.sqlite_file import suspicion
 
 PODS = {f"/pods/{n}": b"%d " % n + bytes(range(256)) * (n % 40) for n in range(120)}
 
@@ -50,7 +53,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_flipped_bit_is_never_served(whole: Path, tmp_path: Path):
+@pytest.fixture(params=["small", "large"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a large file only the beginning is checked before it is used."""
+    if request.param == "large":
+        monkeypatch.setattr(sqlite_check, "AT_ONCE_BYTES", 0)
+    return str(request.param)
+
+
+def test_a_flipped_bit_is_never_served(whole: Path, tmp_path: Path, size: str):
     rng, content, refused = random.Random(7), whole.read_bytes(), 0
     path = tmp_path / "state.db"
     for _ in range(120):
@@ -63,18 +74,140 @@ def test_a_flipped_bit_is_never_served(whole: Path, tmp_path: Path):
             assert str(error).startswith(f"{path}: "), error
             assert "\n" not in str(error)
             refused += 1
+        suspicion(path).unlink(missing_ok=True)
     assert refused > 60  # the others hit free space, or what is not read
 
 
-def test_a_torn_last_page_is_refused_with_the_remedy(whole: Path, tmp_path: Path):
+def test_a_torn_last_page_is_refused_with_the_remedy(whole: Path, tmp_path: Path, size: str):
     path = tmp_path / "state.db"
     content = whole.read_bytes()
     path.write_bytes(content[: -4096 // 2])
-    with pytest.raises(CannotOpen, match=rf"^{path}: the file is damaged \(.*\): restore a backup, or choose another"):
+    refused = CannotOpen if size == "small" else (CannotOpen, Unavailable)
+    with pytest.raises(refused, match=rf"^{path}: the file is damaged \(.*\): restore a backup, or choose another"):
         asyncio.run(read(path))
+    suspicion(path).unlink(missing_ok=True)
     path.write_bytes(content[:-4096] + bytes(4096))
     with pytest.raises((CannotOpen, Unavailable), match=rf"^{path}: the file is damaged \(.*\): restore a backup"):
         asyncio.run(read(path))
+
+
+def broken_index(whole: Path, path: Path) -> None:
+    """Everything current can be read; the index of the history lacks rows that are there."""
+    shutil.copy(whole, path)
+    connection = apsw.Connection(str(path))
+    root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'history_by_key'").fetchall()[0][0]
+    connection.close()
+    content = bytearray(path.read_bytes())
+    start = (root - 1) * 4096
+    cells = int.from_bytes(content[start + 3 : start + 5], "big")
+    content[start + 3 : start + 5] = (cells - 1).to_bytes(2, "big")
+    path.write_bytes(content)
+
+
+def held_check(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The later check begins when this is set."""
+    may_begin, check = threading.Event(), sqlite_check.LaterCheck.run
+    monkeypatch.setattr(sqlite_check.LaterCheck, "run", lambda later: check(later) if may_begin.wait(30) else "late")
+    return may_begin
+
+
+def test_damage_that_is_found_later_ends_the_store_and_refuses_the_next_opening(
+    whole: Path, tmp_path: Path, size: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    path, may_begin = tmp_path / "state.db", held_check(monkeypatch)
+    broken_index(whole, path)
+
+    async def use() -> None:
+        store = await SqliteStorage.open(path)
+        assert {record.key: record.value for record in (await store.scan("")).records} == PODS
+        waiting = asyncio.ensure_future(anext(store.watch("", await store.revision())))
+        attempts = (
+            store.commit(Put("/more", b"1")),
+            store.read("/pods/1", FIRST + 2),
+            store.history("", 1, 9, 9),
+            waiting,
+        )
+        may_begin.set()
+        for found in await asyncio.gather(*attempts, return_exceptions=True):
+            assert isinstance(found, Unavailable) and "the file is damaged" in str(found)
+        with pytest.raises(Unavailable, match="damaged"):
+            await store.read("/pods/1")
+        await store.close()
+
+    if size == "large":
+        asyncio.run(use())
+        assert "the file is damaged" in caplog.text
+    for _ in range(2):
+        with pytest.raises(CannotOpen, match=rf"^{path}: the file is damaged \(.*\): restore a backup"):
+            asyncio.run(SqliteStorage.open(path))
+        if size == "small":
+            return
+    shutil.copy(whole, path)
+    asyncio.run(read(path))
+    assert not suspicion(path).exists()
+
+
+def test_nothing_is_written_before_a_large_file_is_known_to_be_whole(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "state.db"
+    shutil.copy(whole, path)
+    monkeypatch.setattr(sqlite_check, "AT_ONCE_BYTES", 0)
+    may_end = held_check(monkeypatch)
+
+    async def main() -> None:
+        store = await SqliteStorage.open(path)
+        newest = await store.revision()
+        writing = [asyncio.ensure_future(store.commit(Put("/more", b"%d" % n))) for n in range(3)]
+        past = asyncio.ensure_future(store.read("/pods/1", newest - 1))
+        # What is current can be read, at its revision too.
+        assert len((await store.scan("")).records) == len((await store.scan("", at=newest)).records) == len(PODS)
+        assert (await store.read("/pods/1")).value == PODS["/pods/1"]
+        assert not past.done() and not any(write.done() for write in writing)
+        may_end.set()
+        assert await asyncio.gather(*writing) == [newest + 1, newest + 2, newest + 3]
+        assert (await past).value == PODS["/pods/1"]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_store_may_be_closed_while_its_file_is_looked_at(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "state.db"
+    shutil.copy(whole, path)
+    monkeypatch.setattr(sqlite_check, "AT_ONCE_BYTES", 0)
+
+    async def main() -> None:
+        store = await SqliteStorage.open(path)
+        writing = asyncio.ensure_future(store.commit(Put("/more", b"1")))
+        await asyncio.sleep(0)
+        await store.close()
+        with pytest.raises(Unavailable, match="closed"):
+            await writing
+        again = await SqliteStorage.open(path)
+        await again.commit(Put("/more", b"1"))
+        await again.close()
+
+    asyncio.run(main())
+
+
+def test_a_current_record_that_history_lacks_is_damage(whole: Path, tmp_path: Path):
+    path = tmp_path / "state.db"
+    shutil.copy(whole, path)
+    connection = apsw.Connection(str(path))
+    connection.execute("DELETE FROM history WHERE revision = (SELECT revision FROM current WHERE key = '/pods/7')")
+    connection.close()
+
+    async def main() -> None:
+        store = await SqliteStorage.open(path)
+        for asked in (store.scan(""), store.read("/pods/7")):
+            with pytest.raises(Unavailable, match=r"/pods/7 at revision \d+ is missing"):
+                await asked
+        await store.close()
+
+    asyncio.run(main())
 
 
 def test_a_value_that_was_changed_behind_our_back_is_named(whole: Path, tmp_path: Path):

@@ -4,12 +4,15 @@ The loop's thread never touches the disk: one thread writes, one reads, and the 
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from kajitori.storage import sqlite_check
 from kajitori.storage.event_log import EventLog
 from kajitori.storage.interface import (
     LATEST,
@@ -23,8 +26,17 @@ from kajitori.storage.interface import (
     StorageError,
     Unavailable,
 )
+from kajitori.storage.sqlite_check import LaterCheck
 from kajitori.storage.sqlite_checkpoint import Checkpoints
-from kajitori.storage.sqlite_file import FileLock, open_beside, open_reader, open_writer, unavailable
+from kajitori.storage.sqlite_file import (
+    FileLock,
+    damaged,
+    open_beside,
+    open_reader,
+    open_writer,
+    suspicion,
+    unavailable,
+)
 from kajitori.storage.sqlite_reader import Reader
 from kajitori.storage.sqlite_writer import Commit, Compact, Outcome, Request, Stop, Writer
 
@@ -36,6 +48,8 @@ UNANSWERED_MAX = 4_096
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 
 class SqliteStorage:
     """Implements `kajitori.storage.interface.Storage`. Belongs to the event loop that opened it."""
@@ -45,7 +59,12 @@ class SqliteStorage:
         self._loop = asyncio.get_running_loop()
         self._lock = FileLock(path)
         try:
-            writer = open_writer(path)
+            doubted = suspicion(path).exists()
+            whole = doubted or _size_bytes(path) <= sqlite_check.AT_ONCE_BYTES
+            writer = open_writer(path, whole=whole)
+            if doubted:
+                suspicion(path).unlink()
+            check = None if whole else LaterCheck(open_reader(path))
             self._reader = Reader(open_reader(path))
             checkpoints = Checkpoints(writer, open_beside(path))
         except BaseException:
@@ -57,8 +76,14 @@ class SqliteStorage:
         self._room = asyncio.Semaphore(UNANSWERED_MAX)
         self._unanswered: deque[asyncio.Future[Revision]] = deque()
         self._closed: Unavailable | None = None
+        self._ended = False
         self._gathered: list[Request] = []
-        self._writer.start()
+        self._check = check
+        self._checking: asyncio.Task[None] | None = None
+        if check is None:
+            self._writer.start()
+        else:
+            self._checking = self._loop.create_task(self._look_at_the_rest(check), name="check of the store's file")
 
     @classmethod
     async def open(cls, path: Path, *, history_revisions: int = HISTORY_REVISIONS) -> "SqliteStorage":
@@ -66,9 +91,13 @@ class SqliteStorage:
         return cls(path, history_revisions)
 
     async def read(self, key: Key, at: Revision = LATEST) -> Record | None:
+        if at not in (LATEST, self._log.newest):
+            await self._whole()
         return await self._read(lambda: self._reader.read(key, at))
 
     async def scan(self, prefix: Key, start: Key = "", limit: int = 0, at: Revision = LATEST) -> Page:
+        if at not in (LATEST, self._log.newest):
+            await self._whole()
         return await self._read(lambda: self._reader.scan(prefix, start, limit, at))
 
     async def commit(self, change: Change, expect: Revision | None = None) -> Revision:
@@ -99,19 +128,45 @@ class SqliteStorage:
 
     async def size_bytes(self) -> int:
         """The file and its write-ahead log."""
-        log = self._path.with_name(self._path.name + "-wal")
-        return sum(path.stat().st_size for path in (self._path, log) if path.exists())
+        return _size_bytes(self._path)
 
     async def close(self) -> None:
         """Finish what was asked, then let go of the file."""
-        if self._closed is not None:
+        if self._ended:
             return
+        self._ended = True
         self._closed = Unavailable(f"{self._path}: the store is closed")
         self._log.close(self._closed)
-        await self._submit(Stop())
+        if self._check is not None and self._checking is not None:
+            self._check.interrupt()
+            await self._checking
+        stopped = self._submit(Stop())
+        if self._writer.ident is None:
+            self._hand_over()
+            self._writer.start()
+        await stopped
         await self._loop.run_in_executor(self._reading, self._reader.close)
         self._reading.shutdown(wait=False)
         self._lock.release()
+
+    async def _look_at_the_rest(self, check: LaterCheck) -> None:
+        """Until then nothing is written, and nothing past is read."""
+        found = await asyncio.to_thread(check.run)
+        self._check = None
+        if self._ended:
+            return
+        if not found:
+            self._writer.start()
+            return
+        self._closed = Unavailable(damaged(self._path, found))
+        self._log.close(self._closed)
+        logger.error("%s", self._closed)
+        with suppress(OSError):
+            suspicion(self._path).write_text(found)
+
+    async def _whole(self) -> None:
+        if self._check is not None and self._checking is not None:
+            await asyncio.shield(self._checking)
 
     async def _read(self, query: Callable[[], T]) -> T:
         if self._closed is not None:
@@ -123,9 +178,12 @@ class SqliteStorage:
             return query()
 
     async def _older(self, prefix: Key, after: Revision) -> tuple[Sequence[Event], Revision]:
+        await self._whole()
         return await self._read(lambda: self._reader.events(prefix, after))
 
     async def _write(self, request: Request) -> Revision:
+        if self._check is not None:
+            await self._whole()
         await self._room.acquire()
         if self._closed is not None:
             self._room.release()
@@ -165,3 +223,9 @@ class SqliteStorage:
                 answer.set_exception(outcome.result)
             else:
                 answer.set_result(outcome.result)
+
+
+def _size_bytes(path: Path) -> int:
+    """The file and its write-ahead log."""
+    log = path.with_name(path.name + "-wal")
+    return sum(file.stat().st_size for file in (path, log) if file.exists())

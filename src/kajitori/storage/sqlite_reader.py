@@ -21,8 +21,12 @@ SELECT h.key, h.value, h.created, h.revision, h.checksum FROM history h JOIN (
     WHERE key >= :first AND (:end IS NULL OR key < :end) AND revision <= :at GROUP BY key
 ) newest ON newest.revision = h.revision WHERE h.value IS NOT NULL ORDER BY h.key LIMIT :limit
 """
-_NOW = """
-SELECT h.key, h.value, h.created, h.revision, h.checksum FROM current c JOIN history h ON h.revision = c.revision
+# Of a record that `current` names and `history` lacks, there is a row without a value.
+_CURRENT = """
+SELECT c.key, h.value, h.created, c.revision, h.checksum
+FROM current c LEFT JOIN history h ON h.revision = c.revision
+"""
+_NOW = f"""{_CURRENT}
 WHERE c.key >= :first AND (:end IS NULL OR c.key < :end) ORDER BY c.key LIMIT :limit
 """
 _COUNT_AT = """
@@ -48,7 +52,10 @@ class Reader:
         self._connection = connection
 
     def read(self, key: Key, at: Revision) -> Record | None:
-        with self._snapshot(at) as (revision, _):
+        with self._snapshot(at) as (revision, newest):
+            if revision == newest:
+                row = self._connection.execute(f"{_CURRENT} WHERE c.key = ?", (key,)).fetchone()
+                return record_of(*row) if row is not None else None
             query = f"{_RECORD} WHERE key = ? AND revision <= ? ORDER BY revision DESC LIMIT 1"
             row = self._connection.execute(query, (key, revision)).fetchone()
             return record_of(*row) if row is not None and row[1] is not None else None
@@ -95,7 +102,10 @@ class Reader:
             self._connection.execute("ROLLBACK")
 
 
-def record_of(key: Key, value: bytes, created: Revision, revision: Revision, stored: int | None) -> Record:
+def record_of(key: Key, value: bytes | None, created: Revision, revision: Revision, stored: int | None) -> Record:
+    """Raises apsw.CorruptError."""
+    if value is None:
+        raise apsw.CorruptError(f"{key} at revision {revision} is missing")
     verify(revision, key, value, stored)
     return Record(key, value, created, revision)
 
