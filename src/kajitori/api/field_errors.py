@@ -46,6 +46,8 @@ class FieldError:
     field: str
     value: Any = None
     detail: str = ""
+    value_field: str = ""
+    """Where the value stands, if not at `field`."""
 
     @property
     def message(self) -> str:
@@ -83,7 +85,7 @@ def as_sent(errors: list[FieldError], document: Any) -> list[FieldError]:
     """Empty lists and maps do not survive decoding, but a refusal tells them from absent ones: shown as they came."""
     return [
         replace(error, value=sent)
-        if error.value is None and (sent := _sent(document, error.field)) in ([], {})
+        if error.value is None and (sent := _sent(document, error.value_field or error.field)) in ([], {})
         else error
         for error in errors
     ]

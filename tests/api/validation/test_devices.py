@@ -4,7 +4,7 @@ import pytest
 
 from kajitori.api import dynamic_resources
 from kajitori.api.expressions.devices import selector_error
-from kajitori.api.field_errors import as_sent, invalid
+from kajitori.api.field_errors import FieldError, as_sent, invalid
 
 A = "device.attributes['d.x']"
 
@@ -161,3 +161,5 @@ def test_what_was_sent_empty_is_shown_empty():
     errors = [invalid(path, None, "why") for path in ("spec.a", "spec.b[1].c", "spec.b[7].c", "spec.x")]
     sent = {"spec": {"a": {}, "b": [{}, {"c": []}], "x": 5}}
     assert [error.value for error in as_sent(errors, sent)] == [{}, [], None, None]
+    elsewhere = FieldError("FieldValueInvalid", "spec", None, "why", value_field="spec.b[1].c")
+    assert as_sent([elsewhere], sent)[0].value == []

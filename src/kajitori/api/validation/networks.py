@@ -42,7 +42,8 @@ def validate_ingress(ingress: Object) -> list[FieldError]:
 
 def _ingress(spec: Object) -> Errors:
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        yield invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
+        detail = "either `defaultBackend` or `rules` must be specified"
+        yield FieldError("FieldValueInvalid", "spec", spec.get("rules"), detail, value_field="spec.rules")
     if (backend := spec.get("defaultBackend")) is not None:
         yield from _backend("spec.defaultBackend", backend)
     for rule, at in each(spec, "rules", "spec"):
