@@ -158,7 +158,8 @@ class Maker:
                 case 2:
                     holder[key] = self._deep(self.chance.choice((5, 60, 240, 400)))
                 case 3:
-                    holder[key] = self.chance.choice(STRINGS) * self.chance.choice((1, 50, 70_000))
+                    text, times = self.chance.choice(STRINGS), self.chance.choice((1, 50, 70_000))
+                    holder[key] = (text * times)[: 3 * _CHARACTERS_MAX]
                 case 4 if isinstance(holder, dict):
                     holder[self.chance.choice(STRINGS)] = _copy(holder[key])
                 case 5:
