@@ -13,7 +13,6 @@ from kajitori.api.validation.checks import (
     must,
     must_be_given,
     one_of,
-    same_as_before,
 )
 from kajitori.api.validation.formats import c_identifier, label_errors, subdomain_errors
 from kajitori.api.validation.resources import is_extended
@@ -54,10 +53,6 @@ def validate_resource_claim(claim: Object) -> list[FieldError]:
 
 def validate_resource_claim_template(template: Object) -> list[FieldError]:
     return list(_claim_spec("spec.spec", (template.get("spec") or {}).get("spec") or {}))
-
-
-def validate_resource_claim_update(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("spec", new.get("spec"), old.get("spec")))
 
 
 def each_of(

@@ -46,10 +46,6 @@ _HOST_PATH_TYPES = (
 _MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
 _TOKEN_SECONDS_MIN, _TOKEN_SECONDS_MAX = 10 * 60, 1 << 32
 
-_CLAIM_IMMUTABLE = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-)
-
 
 def _mode(path: str, mode: int | None) -> Errors:
     if mode is not None and not 0 <= mode <= 0o777:
@@ -313,31 +309,6 @@ def validate_claim(claim: Object) -> list[FieldError]:
     return list(claim_spec("spec", claim.get("spec") or {}))
 
 
-def validate_claim_update(new: Object, old: Object) -> list[FieldError]:
-    return list(_claim_update(new["spec"], old["spec"], old.get("status") or {}))
-
-
-def _claim_update(new: Object, old: Object, old_status: Object) -> Errors:
-    bound = old_status.get("phase") == "Bound"
-    unbound_name = not old.get("volumeName")
-    free = {"resources", "volumeAttributesClassName"} if bound else {"resources"}
-    if unbound_name:
-        free.add("volumeName")
-    if old.get("storageClassName") is None:
-        free.add("storageClassName")
-    kept = {key for key in {*new, *old} if new.get(key) != old.get(key)} - free
-    if kept:
-        yield forbidden("spec", _CLAIM_IMMUTABLE)
-    before = ((old.get("resources") or {}).get("requests") or {}).get("storage", "0")
-    after = ((new.get("resources") or {}).get("requests") or {}).get("storage", "0")
-    if parse(after).nanos != parse(before).nanos and not kept:
-        if not bound:
-            yield forbidden("spec", _CLAIM_IMMUTABLE)
-        status_capacity = (old_status.get("capacity") or {}).get("storage", "0")
-        if parse(after).nanos < parse(before).nanos and parse(after).nanos <= parse(status_capacity).nanos:
-            yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
-
-
 def validate_volume_of_cluster(volume: Object) -> list[FieldError]:
     return list(_volume_of_cluster(volume.get("spec") or {}))
 
@@ -413,16 +384,3 @@ def _volume_of_cluster(spec: Object) -> Errors:
             yield from must(at, attributes, subdomain_errors(attributes))
         if spec.get("csi") is None:
             yield required("spec.csi", "has to be specified when using volumeAttributesClassName")
-
-
-def validate_volume_of_cluster_update(new: Object, old: Object) -> list[FieldError]:
-    spec, before = new["spec"], old["spec"]
-    errors = []
-    if {k: spec.get(k) for k in _CLUSTER_SOURCES} != {k: before.get(k) for k in _CLUSTER_SOURCES}:
-        detail = "spec.persistentvolumesource is immutable after creation"
-        errors.append(forbidden("spec.persistentvolumesource", detail))
-    if spec.get("volumeMode") != before.get("volumeMode"):
-        errors.append(invalid("spec.volumeMode", spec.get("volumeMode"), "field is immutable"))
-    if before.get("nodeAffinity") is not None and spec.get("nodeAffinity") != before["nodeAffinity"]:
-        errors.append(invalid("spec.nodeAffinity", spec.get("nodeAffinity"), "field is immutable"))
-    return errors
