@@ -1,6 +1,8 @@
 """Watches: where they begin, what a selection sees, bookmarks, and those who fall behind."""
 
 import asyncio
+import gc
+import weakref
 from urllib.parse import urlencode
 
 import orjson
@@ -436,3 +438,23 @@ def test_a_part_that_fails_on_a_change_does_not_stop_the_others(in_cluster, capl
         assert seen == ["a", "b"] and "failed on a change" in caplog.text
 
     in_cluster(scenario)
+
+
+def test_a_watch_whose_peer_has_gone_keeps_nothing_of_it(in_cluster):
+    """Else connections with their buffers would wait for a collection of garbage."""
+
+    async def scenario(plane):
+        source = (await plane.server.answer(Request("GET", "/api/v1/configmaps", Query("watch=1")), ADMIN)).source
+        peer = Peer()
+        peer.source = source
+        gone = weakref.ref(peer)
+        source.start(peer)
+        source.stop()
+        gc.disable()
+        del source, peer
+        assert gone() is None
+
+    try:
+        in_cluster(scenario)
+    finally:
+        gc.enable()

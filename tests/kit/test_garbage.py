@@ -5,22 +5,17 @@ import sys
 from textwrap import dedent
 
 PRELUDE = """
-    import gc, weakref
+    import asyncio, gc, weakref
     from kajitori.kit.clock import VirtualClock
-    from kajitori.kit.garbage import THOROUGH_EVERY_S, ShortCollections
+    from kajitori.kit.garbage import THOROUGH_AFTER_S, short_collections
 
     class Cycle:
         def __init__(self):
             self.itself = self
 
-    class Clock(VirtualClock):
-        later_s = 0.0
-
-        def monotonic(self):
-            return super().monotonic() + self.later_s
-
-    clock = Clock()
-    ShortCollections(clock).start()
+    clock, soon = VirtualClock(), []
+    collections = short_collections(clock, soon.append)
+    collections.__enter__()
     looked_at = lambda: len(gc.get_objects())
     before = looked_at()
 """
@@ -63,8 +58,20 @@ def test_cycles_of_old_objects_are_found_after_a_while() -> None:
         del old
         gc.collect()
         assert old_is() is not None
-        clock.later_s = THOROUGH_EVERY_S
-        gc.collect()
+        for plan in soon:
+            plan()
+        asyncio.run(clock.advance(THOROUGH_AFTER_S * 0.9))
+        assert old_is() is not None
+        asyncio.run(clock.advance(THOROUGH_AFTER_S * 0.2))
         assert old_is() is None
         assert looked_at() - before < 1_000
+        assert len(soon) == 1
+    """)
+
+
+def test_in_the_end_python_is_left_as_it_was() -> None:
+    run("""
+        collections.__exit__(None, None, None)
+        gc.collect()
+        assert not soon and not gc.callbacks
     """)

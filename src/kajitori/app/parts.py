@@ -12,7 +12,7 @@ from kajitori.app.record import require_record
 from kajitori.cli.interface import CommandError, PartOptions
 from kajitori.kit import log
 from kajitori.kit.clock import SystemClock
-from kajitori.kit.garbage import ShortCollections
+from kajitori.kit.garbage import short_collections
 
 Run = Callable[[PartOptions, asyncio.Event], Awaitable[None]]
 """Runs until the event is set."""
@@ -43,7 +43,6 @@ def run_part(part: str, options: PartOptions) -> None:
         raise CommandError(
             f"{part} needs the Python package {error.name}: install it with `pip install 'kajitori[node]'`"
         ) from error
-    ShortCollections(SystemClock()).start()
     try:
         uvloop.run(_until_signal(run, options))
     except CommandError as error:
@@ -77,4 +76,5 @@ async def _until_signal(run: Run, options: PartOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    await run(options, stopping)
+    with short_collections(SystemClock(), loop.call_soon_threadsafe):
+        await run(options, stopping)

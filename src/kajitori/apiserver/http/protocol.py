@@ -107,6 +107,7 @@ class HttpConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._stop_streaming()
+        del self._parser  # it refers to this connection, which is to be freed at once
         if self._task is not None and self._current is not None and self._current.method in ("GET", "HEAD"):
             self._task.cancel()  # nobody reads the answer; a write is left to end in its own way
         if self._drained is not None:

@@ -101,16 +101,17 @@ class WatchStream:
             return
         self._ended = True
         self._kind.remove_watcher(self)
+        self._sink = None  # each refers to the other, and a connection with all its buffers hangs on it
         if self._timer is not None:
             self._timer.cancel()
         if self._stop_bookmarks is not None:
             self._stop_bookmarks()
 
     def _end(self) -> None:
-        if not self._ended:
-            self.stop()
-            if self._sink is not None:
-                self._sink.end()
+        sink = self._sink
+        self.stop()
+        if sink is not None:
+            sink.end()
 
     def _time_out(self) -> None:
         if self._sink is not None and self._sink.writable:
