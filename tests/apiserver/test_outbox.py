@@ -115,7 +115,7 @@ def test_a_crowd_is_served_a_few_a_turn_and_in_order() -> None:
 
 def test_after_a_long_round_comes_a_rest_as_long_but_bounded() -> None:
     async def test(clock: PassingClock, outbox: Outbox) -> None:
-        for takes_s, rest_s in ((0.002 / SENDERS_A_TURN, 0.004), (1.0, REST_S_MAX)):
+        for takes_s, rest_s in ((REST_S_MAX / 4 / SENDERS_A_TURN, REST_S_MAX / 2), (1.0, REST_S_MAX)):
             sent_s: list[float] = []
             for _ in range(2 * SENDERS_A_TURN):
                 outbox.add(Slow(clock, sent_s, takes_s))

@@ -14,8 +14,8 @@ from typing import Protocol
 from kajitori.apiserver.http.encoding import chunk
 from kajitori.kit.clock import Clock
 
-SENDERS_A_TURN = 16
-REST_S_MAX = 0.005
+SENDERS_A_TURN = 32
+REST_S_MAX = 0.002
 """A watcher is told at most so much later than it could be."""
 
 
