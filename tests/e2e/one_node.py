@@ -12,12 +12,16 @@ import tempfile
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
+from kajitori.api.authorization import SUBJECT_ACCESS_REVIEW
 from kajitori.api.core import NODE, POD
 from kajitori.api.errors import NotFound
 from kajitori.api.meta import Object, condition_is
+from kajitori.api.resource import Resource
+from kajitori.apiserver.local_client import LocalClient
 from kajitori.apiserver.pki import create_authority, issue_client, issue_serving
 from kajitori.app.image.build import cache_folder
 from kajitori.app.image.oci import Layer, write_archive
@@ -90,12 +94,21 @@ def in_own_namespaces(main: Callable[[], Awaitable[None]], timeout_s: float = 40
     assert os.waitstatus_to_exitcode(status) == 0, "the test in its own namespaces failed: its trace is above"
 
 
+class ReviewingClient(LocalClient):
+    """To a server that lets everybody do everything, but allows nobody when it is asked."""
+
+    async def create(self, resource: Resource, obj: Object, namespace: str | None = None, **options: Any) -> Object:
+        if resource is SUBJECT_ACCESS_REVIEW:
+            return {**obj, "status": {"allowed": False}}
+        return await super().create(resource, obj, namespace, **options)
+
+
 class Node:
     """The agent can be stopped and started again while containers run."""
 
     def __init__(self, plane: ControlPlane, directory: Path) -> None:
         self.plane = plane
-        self.client = plane.client
+        self.client = ReviewingClient(plane.server)
         self.clock = SystemClock()
         self.containerd = ContainerdConfig(
             root=directory / "containerd",
