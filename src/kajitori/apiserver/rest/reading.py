@@ -29,7 +29,7 @@ from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
 from kajitori.apiserver.watch_cache.kind import KindCache, TooOld
 from kajitori.apiserver.watch_cache.selection import Selection
 from kajitori.apiserver.watch_cache.stream import Line, WatchStream, plain_line
-from kajitori.kit.numbers import no_unsigned, unsigned
+from kajitori.kit.numbers import parse_unsigned
 from kajitori.storage.interface import Compacted, FutureRevision, Record
 
 WATCH_TIMEOUT_S = 1800
@@ -53,10 +53,10 @@ class ExpiredToken(Expired):
 
 
 def parse_revision(text: str) -> int:
-    revision = unsigned(text)
-    if revision is None:
-        raise BadRequest(f'resourceVersion: Invalid value: "{text}": {no_unsigned(text)}')
-    return revision
+    try:
+        return parse_unsigned(text)
+    except ValueError as error:
+        raise BadRequest(f'resourceVersion: Invalid value: "{text}": {error}') from None
 
 
 async def as_new_as(backend: Backend, resource_version: str) -> None:
@@ -173,10 +173,11 @@ async def list_bodies(
         if revision == backend.cache.revision:
             return _from_cache(kind, selection, options.limit, position.start, revision)
         return await _from_store(backend, resource, selection, options.limit, Position(revision, position.start))
-    if options.resource_version and unsigned(options.resource_version) is None:
-        why = no_unsigned(options.resource_version)
-        shown = f'resourceVersion: Invalid value: "{options.resource_version}": {why}'
-        raise BadRequest(f"invalid resource version: {shown}")
+    if options.resource_version:
+        try:
+            parse_revision(options.resource_version)
+        except BadRequest as error:
+            raise BadRequest(f"invalid resource version: {error.message}") from None
     if options.resource_version_match == "Exact" or _exact_by_limit(options):
         revision = parse_revision(options.resource_version)
         await backend.cache.reached(revision)

@@ -30,7 +30,7 @@ from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.scopes import scope_of
-from kajitori.kit.numbers import no_unsigned, unsigned
+from kajitori.kit.numbers import parse_unsigned
 from kajitori.storage import interface as stores
 
 Change = Callable[[Object], Object]
@@ -232,18 +232,18 @@ def check_preconditions(resource: Resource, wanted: Object, old: Object) -> None
     version = wanted.get("resourceVersion")
     if version == old["resourceVersion"]:
         return
-    if version and parse_revision(version):
+    if version and _revision(version):
         raise Conflict.modified(resource.group, resource.plural, old["name"])
     if resource.schema is not None or (resource.group, resource.plural) in _CONDITIONAL:
         error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
         raise Invalid.of(resource.group, resource.plural, old["name"], [error])
 
 
-def parse_revision(version: str) -> int:
-    revision = unsigned(version)
-    if revision is None:
-        raise StatusError(no_unsigned(version))
-    return revision
+def _revision(version: str) -> int:
+    try:
+        return parse_unsigned(version)
+    except ValueError as error:
+        raise StatusError(str(error)) from None
 
 
 _STORED_ELSEWHERE = {
