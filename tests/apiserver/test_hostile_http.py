@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http.limits import Limits
-from kajitori.apiserver.http.outbox import Outbox
 from kajitori.apiserver.http.protocol import HttpConnection
+from kajitori.apiserver.http.sink import SharedChunk
 from kajitori.apiserver.http_types import Response
 from kajitori.kit.clock import VirtualClock
 
@@ -62,7 +62,7 @@ class Server:
 
     def __init__(self):
         self.clock, self.limits = VirtualClock(), LIMITS
-        self.date, self.outbox = encoding.DateHeader(self.clock.now), Outbox(self.clock)
+        self.date, self.shared_chunk = encoding.DateHeader(self.clock.now), SharedChunk()
         self.requests = []
 
     async def application(self, request):

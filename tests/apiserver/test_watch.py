@@ -11,15 +11,15 @@ import pytest
 from kajitori.api.core import CONFIG_MAP, POD
 from kajitori.api.errors import Expired, StatusError, Timeout
 from kajitori.apiserver.extension import ADMIN
-from kajitori.apiserver.http_types import Query, Request
+from kajitori.apiserver.http_types import Query, Request, Sink
+from kajitori.apiserver.watch_cache import audience
 from kajitori.apiserver.watch_cache import kind as kinds
-from kajitori.apiserver.watch_cache import stream
 from kajitori.client.cache import Cache
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.cluster import ControlPlane
 
 
-class Peer:
+class Peer(Sink):
     """The other end of a watch: a sink that can be slow."""
 
     def __init__(self):
@@ -319,7 +319,7 @@ def test_a_slow_watcher_waits_and_then_catches_up(in_cluster):
 
 
 def test_a_watcher_too_far_behind_is_told_so_and_ended(in_cluster, monkeypatch):
-    monkeypatch.setattr(stream, "BUFFERED_EVENTS", 3)
+    monkeypatch.setattr(audience, "LINES_MAX", 3)
 
     async def scenario(plane):
         peer = await watch(plane, MAPS, resourceVersion=await now(plane))

@@ -71,7 +71,7 @@ class Browser:
 
 
 def watchers(plane: ControlPlane) -> int:
-    return len(list(plane.server.cache.kind(core.CONFIG_MAP).watchers()))
+    return plane.server.cache.kind(core.CONFIG_MAP).watcher_count
 
 
 def test_each_event_is_a_message_of_text(in_cluster: Callable[[Scenario], None]) -> None:

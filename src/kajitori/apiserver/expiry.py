@@ -26,6 +26,7 @@ class Expiry:
     """
 
     selection = Selection()
+    count = 1
 
     def __init__(self, storage: Storage, cache: WatchCache, clock: Clock, resource: Resource, kept_s: float) -> None:
         self._storage = storage

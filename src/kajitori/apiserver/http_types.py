@@ -1,7 +1,7 @@
 """What travels between the HTTP layer, the pipeline and the handlers: requests, responses, streams, hooks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qsl
@@ -185,6 +185,11 @@ class Sink(Protocol):
     def writable(self) -> bool: ...
 
     def write(self, chunk: bytes) -> None: ...
+
+    def write_all(self, chunks: Sequence[bytes]) -> None:
+        """Several, which other sinks are given too, as the same object."""
+        for chunk in chunks:
+            self.write(chunk)
 
     def end(self) -> None: ...
 

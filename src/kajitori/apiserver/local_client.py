@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from urllib.parse import unquote
 
 from kajitori.apiserver.extension import ADMIN
-from kajitori.apiserver.http_types import Query, Request, Response, Source
+from kajitori.apiserver.http_types import Query, Request, Response, Sink, Source
 from kajitori.apiserver.interfaces import User
 from kajitori.apiserver.server import ApiServer
 from kajitori.client.verbs import WireClient
@@ -18,7 +18,7 @@ WATCH_BUFFER = 1024
 _USER_AGENT = "kajitori"
 
 
-class _ChunkBuffer:
+class _ChunkBuffer(Sink):
     """A sink that is read in process."""
 
     def __init__(self, source: Source) -> None:

@@ -108,7 +108,7 @@ def _objects(cache: WatchCache) -> Iterator[tuple[str, str, int]]:
 
 def _watches(cache: WatchCache) -> Iterator[tuple[Labels, float]]:
     for kind in cache.kinds():
-        if watchers := len(kind.watchers()):
+        if watchers := kind.watcher_count:
             _, _, group, plural, *_ = kind.prefix.split("/")
             labels = {"verb": "WATCH", "group": "" if group == "core" else group, "resource": plural}
             yield {**labels, "subresource": "", "component": "apiserver"}, watchers

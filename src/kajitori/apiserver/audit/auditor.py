@@ -207,6 +207,9 @@ class _ObservedSink(ChunkSink):
     def write(self, chunk: bytes) -> None:
         self._sink.write(chunk)
 
+    def write_all(self, chunks: Sequence[bytes]) -> None:
+        self._sink.write_all(chunks)
+
     def end(self) -> None:
         self._over()
         self._sink.end()

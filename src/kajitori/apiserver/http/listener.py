@@ -6,8 +6,8 @@ from weakref import WeakSet
 
 from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http.limits import Limits
-from kajitori.apiserver.http.outbox import Outbox
 from kajitori.apiserver.http.protocol import Application, HttpConnection
+from kajitori.apiserver.http.sink import SharedChunk
 from kajitori.kit.clock import Clock
 
 
@@ -19,7 +19,7 @@ class HttpServer:
         self.clock = clock
         self.limits = limits or Limits()
         self.date = encoding.DateHeader(clock.now)
-        self.outbox = Outbox(clock)
+        self.shared_chunk = SharedChunk()
         self.draining = False
         self.user_headers: tuple[str, ...] = ("impersonate-",)
         self._connections: set[HttpConnection] = set()

@@ -14,9 +14,8 @@ import httptools
 from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http.incoming import Incoming
 from kajitori.apiserver.http.limits import Limits
-from kajitori.apiserver.http.outbox import Outbox
 from kajitori.apiserver.http.repeated import RepeatedHead, head_of
-from kajitori.apiserver.http.sink import ResponseSink
+from kajitori.apiserver.http.sink import ResponseSink, SharedChunk
 from kajitori.apiserver.http.stepping import carry_on
 from kajitori.apiserver.http.tls import verified_chain
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Query, Request, Response
@@ -35,7 +34,7 @@ class Connections(Protocol):
     clock: Clock
     limits: Limits
     date: encoding.DateHeader
-    outbox: Outbox
+    shared_chunk: SharedChunk
     draining: bool
     user_headers: tuple[str, ...]
     """What the names of headers begin with that name users, so that a comma in a value is part of it."""
@@ -384,7 +383,7 @@ class HttpConnection(asyncio.Protocol):
             encoding.head(response, self._server.date.line(), framing, close=not chunked or not incoming.keep_alive)
         )
         if response.source is not None:
-            self._sink = ResponseSink(self, response, chunked, self._server.outbox)
+            self._sink = ResponseSink(self, response, chunked, self._server.shared_chunk)
             self._sink.start()
         else:
             self._stream = self._loop.create_task(self._pump(response, chunked))

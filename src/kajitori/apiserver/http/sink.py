@@ -1,9 +1,11 @@
 """Carrying a pushed body onto a connection."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Protocol
 
-from kajitori.apiserver.http.outbox import Outbox
+from kajitori.apiserver.http.encoding import chunk
 from kajitori.apiserver.http_types import Response, Sink
 
 log = logging.getLogger(__name__)
@@ -22,13 +24,27 @@ class Carrier(Protocol):
     def stream_ended(self, *, chunked: bool, whole: bool) -> None: ...
 
 
-class ResponseSink(Sink):
-    """Chunks for HTTP/1.1, plain bytes for a client that knows none."""
+class SharedChunk:
+    """Watchers of the same are sent the same lines, one after another: their chunk of HTTP/1.1 is made once."""
 
-    def __init__(self, connection: Carrier, response: Response, chunked: bool, outbox: Outbox) -> None:
+    def __init__(self) -> None:
+        self._pieces: Sequence[bytes] = ()
+        self._framed = b""
+
+    def of(self, pieces: Sequence[bytes]) -> bytes:
+        if pieces is not self._pieces:
+            self._pieces, self._framed = pieces, chunk(b"".join(pieces))
+        return self._framed
+
+
+class ResponseSink(Sink):
+    """Chunks for HTTP/1.1, plain bytes for a client that knows none. What is written piece by piece in one turn of the
+    event loop goes together."""
+
+    def __init__(self, connection: Carrier, response: Response, chunked: bool, shared: SharedChunk) -> None:
         assert response.source is not None
         self._connection = connection
-        self._outbox = outbox
+        self._shared = shared
         self._source = response.source
         self._chunked = chunked
         self._pending: list[bytes] = []
@@ -46,33 +62,44 @@ class ResponseSink(Sink):
         if self._ended:
             return
         if not self._pending:
-            self._outbox.add(self)
+            asyncio.get_running_loop().call_soon(self._flush)
         self._pending.append(chunk)
         self._pending_bytes += len(chunk)
 
-    def send(self) -> None:
-        """Write what waits; the outbox calls this. A peer that would miss a piece is hung up on."""
+    def write_all(self, chunks: Sequence[bytes]) -> None:
+        if self._pending:
+            for chunk in chunks:
+                self.write(chunk)
+        elif not self._ended:
+            self._carry(self._shared.of(chunks) if self._chunked else b"".join(chunks))
+
+    def _carry(self, data: bytes) -> None:
+        """A peer that would miss a piece is hung up on."""
         try:
-            self._send()
+            self._connection.write(data)
         except Exception:
             log.exception("what was pushed could not be written: the connection is closed")
             self.stop()
             self._connection.stream_ended(chunked=self._chunked, whole=False)
 
     def _send(self) -> None:
-        pieces, size = self._pending, self._pending_bytes
-        if not pieces:
-            return
-        self._pending, self._pending_bytes = [], 0
-        self._connection.write(self._outbox.framed(pieces) if self._chunked else b"".join(pieces))
-        if size >= PENDING_BYTES_MAX and self._connection.writable:
+        pieces = b"".join(self._pending)
+        if pieces:
+            self._pending, self._pending_bytes = [], 0
+            self._carry(chunk(pieces) if self._chunked else pieces)
+
+    def _flush(self) -> None:
+        full = self._pending_bytes >= PENDING_BYTES_MAX
+        self._send()
+        if full and self._connection.writable:
             self.resume()
 
     def end(self) -> None:
         if not self._ended:
-            self._ended = True
             self._send()
-            self._connection.stream_ended(chunked=self._chunked, whole=True)
+            if not self._ended:
+                self._ended = True
+                self._connection.stream_ended(chunked=self._chunked, whole=True)
 
     def resume(self) -> None:
         if not self._ended:

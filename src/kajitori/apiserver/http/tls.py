@@ -62,6 +62,7 @@ def context_of(settings: TlsSettings) -> ssl.SSLContext:
             context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(settings.shown.certificate, settings.shown.key)
     context.set_alpn_protocols(["http/1.1"])
+    context.num_tickets = 1  # a second one costs a tenth of the handshake, and few clients come back
     for authority in settings.authorities:
         context.load_verify_locations(authority)
     if settings.authorities:

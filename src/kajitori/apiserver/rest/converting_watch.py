@@ -49,7 +49,7 @@ def _parse(line: bytes) -> _Event:
     return _Event(type.decode(), rest[:size], rest[size:], int(before_revision))
 
 
-class ConvertingWatch:
+class ConvertingWatch(Sink):
     """A `Source` over another whose lines are `framed`, and a `Sink` for it."""
 
     def __init__(

@@ -25,10 +25,11 @@ from kajitori.apiserver.rest.rendering import (
     list_response,
     object_response,
 )
+from kajitori.apiserver.watch_cache.audience import Line, plain_line
 from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
 from kajitori.apiserver.watch_cache.kind import KindCache, TooOld
 from kajitori.apiserver.watch_cache.selection import Selection
-from kajitori.apiserver.watch_cache.stream import Line, WatchStream, plain_line
+from kajitori.apiserver.watch_cache.stream import WatchStream
 from kajitori.kit.numbers import parse_unsigned
 from kajitori.storage.interface import Compacted, FutureRevision, Record
 
@@ -320,7 +321,6 @@ async def open_watch(
         selection,
         backend.clock,
         backlog=backlog,
-        after=max(after, backend.cache.revision),  # the backlog has all until now
         line=line,
         timeout_s=float(options.timeout_s or WATCH_TIMEOUT_S * (1 + backend.rng.random())),
         bookmarks=options.bookmarks,

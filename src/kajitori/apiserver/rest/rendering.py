@@ -1,6 +1,7 @@
 """An object or a list in the form that was asked for: as stored, as a table, or its metadata alone."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import orjson
 
@@ -11,6 +12,7 @@ from kajitori.apiserver.http_types import Response
 from kajitori.apiserver.negotiate import Accepted, Form, encode_document
 from kajitori.apiserver.rest.backend import in_version
 from kajitori.apiserver.table import table_of
+from kajitori.apiserver.watch_cache.audience import Line
 from kajitori.apiserver.watch_cache.entry import CachedEvent, event_line
 
 
@@ -130,22 +132,35 @@ def event_form(
     return lambda body: body_in_version(resource, body)
 
 
+@dataclass(frozen=True, slots=True)
+class _ObjectLine:
+    """Equal for all watches of one version, so that they are one audience."""
+
+    resource: Resource
+
+    def __call__(self, event: CachedEvent, type: str) -> bytes:
+        entry, resource = event.entry or event.previous, self.resource
+        if resource.shown_as_stored and entry is not None and entry.body.startswith(head_of(resource)):
+            return event.line(type)
+        return event_line(type, body_in_version(resource, event.body(type)))
+
+
+@dataclass(frozen=True, slots=True)
+class _MetadataLine:
+    version: str
+
+    def __call__(self, event: CachedEvent, type: str) -> bytes:
+        return event_line(type, orjson.dumps(_metadata_only(orjson.loads(event.body(type)), self.version)))
+
+
 def event_encoder(
     resource: Resource, accept: Accepted, now: Callable[[], float], include: str
-) -> tuple[Callable[[CachedEvent, str], bytes], Callable[[bytes], bytes]]:
-    """Encoders of events and of bookmarks for one watch. The common one shares its bytes with all other watchers."""
+) -> tuple[Line, Callable[[bytes], bytes]]:
+    """Encoders of events and of bookmarks for one watch. A table is its watch's own: only the first row of it brings
+    the columns."""
+    if accept.form is Form.OBJECT:
+        return _ObjectLine(resource), bytes
     show = event_form(resource, accept, now, include)
-    if accept.form is Form.OBJECT and resource.shown_as_stored:
-        head = head_of(resource)
-
-        def line(event: CachedEvent, type: str) -> bytes:
-            entry = event.entry or event.previous
-            if entry is not None and entry.body.startswith(head):
-                return event.line(type)
-            return event_line(type, show(event.body(type)))
-    else:
-
-        def line(event: CachedEvent, type: str) -> bytes:
-            return event_line(type, show(event.body(type)))
-
-    return line, (show if accept.form is not Form.OBJECT else lambda body: body)
+    if accept.form is not Form.TABLE:
+        return _MetadataLine(accept.version), show
+    return lambda event, type: event_line(type, show(event.body(type))), show

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from kajitori.api.errors import Timeout
 from kajitori.api.resource import Resource
 from kajitori.apiserver.documents import ROOT, prefix_of, stored_resource
+from kajitori.apiserver.watch_cache.audience import Audience, Line, Outboxes
 from kajitori.apiserver.watch_cache.earlier import EarlierEvents
 from kajitori.apiserver.watch_cache.entry import CachedEvent
 from kajitori.apiserver.watch_cache.kind import KindCache
+from kajitori.apiserver.watch_cache.outbox import Outbox
+from kajitori.apiserver.watch_cache.selection import Selection
 from kajitori.kit.backoff import Backoff
 from kajitori.kit.clock import Clock, Timer
 from kajitori.storage.interface import Compacted, Record, Storage, StorageError
@@ -41,6 +44,7 @@ class WatchCache:
         self._bookmarks: dict[Callable[[], None], None] = {}
         self._untold: list[tuple[KindCache, CachedEvent]] = []
         self._earlier = EarlierEvents(storage, clock)
+        self._outboxes = Outboxes(Outbox(clock), Outbox(clock))
         self.revision = 0
         self.on_change: Callable[[], None] = lambda: None
 
@@ -82,6 +86,11 @@ class WatchCache:
         if kind.resource is not stored:
             kind.bind(stored)
         return kind
+
+    def audience(self, kind: KindCache, selection: Selection, line: Line) -> Audience:
+        """For a watcher that begins now and knows everything up to now."""
+        self._tell()
+        return kind.audience(selection, line, self._outboxes)
 
     def kinds(self) -> list[KindCache]:
         return list(self._kinds.values())

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
+from kajitori.apiserver.watch_cache.audience import Audience, Line, Outboxes
 from kajitori.apiserver.watch_cache.entry import ADDED, CachedEvent, Entry
 from kajitori.apiserver.watch_cache.key_order import KeyOrder
 from kajitori.apiserver.watch_cache.selection import TRIGGER_FIELDS, Selection, Trigger
@@ -31,6 +32,10 @@ class TooOld(Exception):
 
 class Watcher(Protocol):
     selection: Selection
+
+    @property
+    def count(self) -> int:
+        """For how many it stands."""
 
     def push(self, event: CachedEvent, type: str) -> None: ...
 
@@ -73,6 +78,7 @@ class KindCache:
         self._trimmed = False
         self._broad: _Audience = {}
         self._triggered: dict[Trigger, _Audience] = {}
+        self._audiences: dict[tuple[Selection, Line], Audience] = {}
         self._subscribers: list[Subscriber] = []
         self.received = 0
         """Changes from the store."""
@@ -178,7 +184,7 @@ class KindCache:
         for audience in self._concerned(event):
             for selection, watchers in list(audience.items()):
                 if type := selection.classify(event):
-                    self.sent.count(len(watchers), size)
+                    self.sent.count(sum(watcher.count for watcher in watchers), size)
                     self._push(list(watchers), event, type)
         event.forget_lines()
 
@@ -230,6 +236,23 @@ class KindCache:
     def watchers(self) -> list[Watcher]:
         audiences = (self._broad, *self._triggered.values())
         return [watcher for audience in audiences for watchers in audience.values() for watcher in watchers]
+
+    @property
+    def watcher_count(self) -> int:
+        return sum(watcher.count for watcher in self.watchers())
+
+    def audience(self, selection: Selection, line: Line, outboxes: Outboxes) -> Audience:
+        """All who are shown the same changes in the same form, and the one who asks."""
+        asked = (selection, line)
+        audience = self._audiences.get(asked)
+        if audience is None:
+
+            def dismiss() -> None:
+                self.remove_watcher(self._audiences.pop(asked))
+
+            audience = self._audiences[asked] = Audience(selection, line, outboxes, dismiss)
+            self.add_watcher(audience)
+        return audience
 
     def add_watcher(self, watcher: Watcher) -> None:
         selection = watcher.selection
