@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kajitori.api.columns import pods
 from kajitori.api.durations import time_since
 from kajitori.api.meta import Object
 from kajitori.api.resource import Column, Resource
@@ -40,9 +41,12 @@ def table_of(
     """`include` is what each row carries of its object: Metadata (default), Object, None."""
     columns = columns_of(resource)
     api_version = f"meta.k8s.io/{version}"
+    conditions = pods.row_conditions if (resource.group, resource.plural) == ("", "pods") else None
     rows = []
     for obj in items:
         row: Object = {"cells": [_cell(column, obj, now_s) for column in columns]}
+        if conditions is not None and (said := conditions(obj)):
+            row["conditions"] = said
         if include == "Object":
             row["object"] = obj
         elif include != "None":

@@ -1,8 +1,10 @@
 """A row of each kind, as kubectl shows it."""
 
+import orjson
 import pytest
 
 from kajitori.api import (
+    admissionregistration,
     apps,
     autoscaling,
     batch,
@@ -261,3 +263,34 @@ def test_both_groups_show_an_event_alike():
         reportingInstance="n",
     )
     assert new == shown
+
+
+def test_the_last_ready_condition_of_a_node_counts():
+    conditions = [{"type": "Ready", "status": "True"}, {"type": "Ready", "status": "False"}]
+    assert row(core.NODE, status={"conditions": conditions})[1] == "NotReady"
+
+
+def test_metrics_that_version_1_cannot_say_are_shown_all_the_same():
+    metric = {"type": "Resource", "resource": {"name": "memory", "targetAverageValue": "200Mi"}}
+    metadata = {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": orjson.dumps([metric]).decode()}}
+    shown = row(autoscaling.HORIZONTAL_POD_AUTOSCALER_V1, metadata, spec={"maxReplicas": 3})
+    assert shown[2] == "memory: <unknown>/200Mi"
+
+
+def test_a_default_class_of_ingresses_says_so():
+    metadata = {"annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}}
+    assert row(networking.INGRESS_CLASS, metadata, spec={"controller": "a/b"})[0] == "x (default)"
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        (None, "<unset>"),
+        ({"name": "a"}, "*/a"),
+        ({"name": "a", "namespace": "n"}, "n/a"),
+        ({"selector": {"matchLabels": {"a": "b"}}}, "a=b"),
+    ],
+)
+def test_a_binding_of_a_policy_shows_what_it_is_bound_with(reference, shown):
+    spec = {"policyName": "p", "paramRef": reference}
+    assert row(admissionregistration.VALIDATING_ADMISSION_POLICY_BINDING, spec=spec)[2] == shown

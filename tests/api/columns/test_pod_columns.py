@@ -3,6 +3,7 @@
 import pytest
 
 from kajitori.api import core
+from kajitori.api.columns.pods import row_conditions
 
 _NOW_S = 1_000.0
 _FINISHED = "1970-01-01T00:14:40Z"  # two minutes before _NOW_S
@@ -56,6 +57,8 @@ SIDECAR = {"initContainers": [{"name": "s", "restartPolicy": "Always"}]}
         ("Signal:9", "0/1", pod("Failed", main=[ended(137, signal=9)])),
         ("NotReady", "1/2", pod(main=[ended(0, "Completed"), RUNNING])),
         ("Running", "1/2", pod(main=[ended(0, "Completed"), RUNNING], conditions=["Ready"])),
+        ("Error", "0/2", pod("Failed", main=[ended(0, "Completed"), ended(1, "Error")])),
+        ("OOMKilled", "1/3", pod(main=[ended(0, "Completed"), ended(137, "OOMKilled"), RUNNING])),
         ("Init:0/2", "0/1", pod("Pending", init=[{"name": "i", "state": {"running": {}}}], **INIT)),
         ("Init:1/2", "0/1", pod("Pending", init=[{"name": "i", **ended(0)}, {"name": "j", "state": {}}], **INIT)),
         ("Init:Error", "0/1", pod("Pending", init=[{"name": "i", **ended(1, "Error")}], **INIT)),
@@ -110,3 +113,23 @@ def test_wide_cells():
         "<none>",
         "0/1",
     )
+
+
+def test_what_stands_behind_a_waiting_init_container_does_not_count():
+    specs = [{"name": "i"}, {"name": "s", "restartPolicy": "Always"}]
+    later = {"name": "s", "ready": True, "started": True, "restartCount": 5, "state": {"running": {}}}
+    shown = row(
+        pod("Pending", init=[{"name": "i", "restartCount": 2, "state": {"running": {}}}, later], initContainers=specs)
+    )
+    assert (shown["Ready"], shown["Restarts"]) == ("0/2", "2")
+
+
+def test_a_sidecar_that_has_ended_is_not_ready():
+    over = {"name": "s", "started": True, **ended(0), "ready": True}
+    assert row(pod(main=[RUNNING], init=[over], **SIDECAR))["Ready"] == "1/2"
+
+
+def test_the_row_of_a_pod_that_is_over_says_so():
+    assert row_conditions(pod("Running")) == []
+    (said,) = row_conditions(pod("Failed"))
+    assert (said["type"], said["status"], said["reason"]) == ("Completed", "True", "Failed")

@@ -2,7 +2,7 @@
 
 from kajitori.api.columns.cells import AGE, NAME, NONE, UNKNOWN, at, column, joined
 from kajitori.api.durations import human_duration, time_since
-from kajitori.api.meta import Object, condition_of, is_deleting
+from kajitori.api.meta import Object, is_deleting
 from kajitori.api.resource import Column
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -10,7 +10,8 @@ _ROLE_LABEL = "kubernetes.io/role"
 
 
 def _node_status(node: Object) -> str:
-    ready = condition_of(node, "Ready")
+    said = [condition for condition in at(node, "status.conditions", ()) if condition.get("type") == "Ready"]
+    ready = said[-1] if said else None
     status = "Unknown" if ready is None else ("Ready" if ready.get("status") == "True" else "NotReady")
     return f"{status},SchedulingDisabled" if at(node, "spec.unschedulable") else status
 

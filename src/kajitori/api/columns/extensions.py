@@ -1,6 +1,6 @@
 """How webhooks, admission policies, API services and flow control show."""
 
-from kajitori.api.columns.cells import AGE, NAME, NONE, UNSET, at, column
+from kajitori.api.columns.cells import AGE, NAME, NONE, UNSET, at, column, selector
 from kajitori.api.meta import Object, condition_of
 from kajitori.api.resource import Column
 
@@ -18,8 +18,10 @@ def _param_ref(binding: Object) -> str:
     reference = at(binding, "spec.paramRef")
     if reference is None:
         return UNSET
-    name = reference.get("name") or "*"
-    return f"{reference['namespace']}/{name}" if reference.get("namespace") else str(name)
+    if name := reference.get("name"):
+        return f"{reference.get('namespace') or '*'}/{name}"
+    selecting = reference.get("selector")
+    return UNSET if selecting is None else selector(selecting)
 
 
 WEBHOOKS = (NAME, _number_of("Webhooks", "webhooks"), AGE)

@@ -15,6 +15,7 @@ from kajitori.api.columns.cells import (
     selector,
 )
 from kajitori.api.meta import Object
+from kajitori.api.resource import Column
 
 
 def _external_ip(service: Object) -> str:
@@ -83,7 +84,7 @@ def _slice_addresses(endpoint_slice: Object) -> str:
 ENDPOINT_SLICE = (
     NAME,
     column("AddressType", "addressType"),
-    column("Ports", lambda obj: first_few([_slice_port(p) for p in obj.get("ports") or ()], empty=UNSET)),
+    column("Ports", lambda obj: first_few([_slice_port(p) for p in obj.get("ports") or ()]) or UNSET),
     column("Endpoints", _slice_addresses),
     AGE,
 )
@@ -112,7 +113,21 @@ def _parameters(ingress_class: Object) -> str:
     return f"{parameters.get('kind')}{group}/{parameters.get('name')}"
 
 
-INGRESS_CLASS = (NAME, column("Controller", "spec.controller"), column("Parameters", _parameters), AGE)
+_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+
+
+def _class_name(ingress_class: Object) -> str:
+    metadata = ingress_class["metadata"]
+    chosen = (metadata.get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+    return f"{metadata.get('name', '')} (default)" if chosen else str(metadata.get("name", ""))
+
+
+INGRESS_CLASS = (
+    Column(name="Name", cell=lambda obj, _: _class_name(obj), format="name"),
+    column("Controller", "spec.controller"),
+    column("Parameters", _parameters),
+    AGE,
+)
 
 NETWORK_POLICY = (NAME, column("Pod-Selector", lambda obj: selector(at(obj, "spec.podSelector"))), AGE)
 

@@ -25,15 +25,30 @@ def _exit(terminated: Object) -> str:
     return f"ExitCode:{terminated.get('exitCode', 0)}"
 
 
+def _is_over(status: Object) -> bool:
+    """Whether an init container has ended well."""
+    terminated = (status.get("state") or {}).get("terminated")
+    return terminated is not None and not terminated.get("exitCode")
+
+
+def _reached(pod: Object) -> list[Object]:
+    """The statuses of init containers up to the one that holds up the others: those behind it do not count yet."""
+    specs = _spec_by_name(pod, "initContainers")
+    found = []
+    for status in at(pod, "status.initContainerStatuses", ()):
+        found.append(status)
+        if not _is_over(status) and not _started_sidecar(status, specs):
+            break
+    return found
+
+
 def _initializing(pod: Object) -> str | None:
     """What initialisation waits for or failed with; None once it is over."""
     specs = _spec_by_name(pod, "initContainers")
-    for index, status in enumerate(at(pod, "status.initContainerStatuses", ())):
+    for index, status in enumerate(_reached(pod)):
         state = status.get("state") or {}
         terminated, waiting = state.get("terminated"), state.get("waiting")
-        if terminated is not None and not terminated.get("exitCode"):
-            continue
-        if _started_sidecar(status, specs):
+        if _is_over(status) or _started_sidecar(status, specs):
             continue
         if terminated is not None:
             return f"Init:{_exit(terminated)}"
@@ -49,7 +64,7 @@ def _started(pod: Object) -> bool:
 
 
 def _main_status(pod: Object, status: str) -> str:
-    has_running = False
+    has_running, failed = False, ""
     for container in reversed(at(pod, "status.containerStatuses", ())):
         state = container.get("state") or {}
         waiting, terminated = state.get("waiting") or {}, state.get("terminated")
@@ -57,11 +72,14 @@ def _main_status(pod: Object, status: str) -> str:
             status = waiting["reason"]
         elif terminated is not None:
             status = _exit(terminated)
+            failed = status if terminated.get("exitCode") else failed
         elif container.get("ready") and state.get("running") is not None:
             has_running = True
-    if status == "Completed" and has_running:
-        return "Running" if condition_is(pod, "Ready") else "NotReady"
-    return status
+    if status != "Completed":
+        return status
+    if has_running and condition_is(pod, "Ready"):
+        return "Running"
+    return failed or ("NotReady" if has_running else status)
 
 
 def pod_status(pod: Object) -> str:
@@ -84,8 +102,8 @@ def _ready(pod: Object) -> str:
     init_specs = _spec_by_name(pod, "initContainers")
     total = len(pod["spec"].get("containers") or ()) + sum(map(is_sidecar, init_specs.values()))
     ready = sum(
-        bool(status.get("ready")) and _started_sidecar(status, init_specs)
-        for status in at(pod, "status.initContainerStatuses", ())
+        bool(status.get("ready")) and _started_sidecar(status, init_specs) and not _is_over(status)
+        for status in _reached(pod)
     )
     if _started(pod):
         for status in at(pod, "status.containerStatuses", ()):
@@ -95,7 +113,7 @@ def _ready(pod: Object) -> str:
 
 def _restarts(pod: Object, now_s: float) -> str:
     """Of the init containers while they run; of sidecars and main containers after."""
-    counted = list(at(pod, "status.initContainerStatuses", ()))
+    counted = _reached(pod)
     if _started(pod):
         specs = _spec_by_name(pod, "initContainers")
         counted = [status for status in counted if is_sidecar(specs.get(status.get("name", ""), {}))]
@@ -118,6 +136,17 @@ def _readiness_gates(pod: Object) -> str:
         return NONE
     passed = sum(condition_is(pod, gate.get("conditionType", "")) for gate in gates)
     return f"{passed}/{len(gates)}"
+
+
+_ENDS = {"Succeeded": "The pod has completed successfully.", "Failed": "The pod failed."}
+
+
+def row_conditions(pod: Object) -> list[Object]:
+    """What a table says of a whole row: that the pod is over (metav1.TableRowCondition)."""
+    phase = at(pod, "status.phase", "")
+    if phase not in _ENDS:
+        return []
+    return [{"type": "Completed", "status": "True", "reason": phase, "message": _ENDS[phase]}]
 
 
 POD = (

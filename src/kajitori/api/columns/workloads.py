@@ -14,6 +14,7 @@ from kajitori.api.columns.cells import (
     selector_column,
     since,
 )
+from kajitori.api.conversions.autoscaling import to_v2
 from kajitori.api.durations import human_duration, time_since
 from kajitori.api.meta import Object, condition_is, controller_of, is_deleting
 from kajitori.api.resource import Column
@@ -178,7 +179,7 @@ def _metric(metric: Object, current: Object) -> str:
         return f"{now.get('averageValue', UNKNOWN)}/{target.get('averageValue', '')}"
     if "averageValue" in target:
         return f"{now.get('averageValue', UNKNOWN)}/{target['averageValue']} (avg)"
-    return f"{now.get('value', UNKNOWN)}/{target.get('value', '')}"
+    return f"{now.get('value', '<nil>' if field in current else UNKNOWN)}/{target.get('value', '')}"
 
 
 def _targets(autoscaler: Object) -> str:
@@ -187,14 +188,6 @@ def _targets(autoscaler: Object) -> str:
     shown = [_metric(metric, current[i] if i < len(current) else {}) for i, metric in enumerate(metrics)]
     text = joined(shown[:_METRICS_SHOWN], separator=", ")
     return f"{text} + {len(shown) - _METRICS_SHOWN} more..." if len(shown) > _METRICS_SHOWN else text
-
-
-def _targets_v1(autoscaler: Object) -> str:
-    target = at(autoscaler, "spec.targetCPUUtilizationPercentage")
-    if target is None:
-        return NONE
-    used = at(autoscaler, "status.currentCPUUtilizationPercentage")
-    return f"cpu: {f'{used}%' if used is not None else UNKNOWN}/{target}%"
 
 
 def _scale_target(autoscaler: Object) -> str:
@@ -208,7 +201,13 @@ _AUTOSCALER_SIZES = (
     AGE,
 )
 AUTOSCALER = (NAME, column("Reference", _scale_target), column("Targets", _targets), *_AUTOSCALER_SIZES)
-AUTOSCALER_V1 = (NAME, column("Reference", _scale_target), column("Targets", _targets_v1), *_AUTOSCALER_SIZES)
+AUTOSCALER_V1 = (
+    NAME,
+    column("Reference", _scale_target),
+    column("Targets", lambda autoscaler: _targets(to_v2(autoscaler))),
+    *_AUTOSCALER_SIZES,
+)
+"""The metrics that version 1 cannot say stand in its annotations."""
 
 DISRUPTION_BUDGET = (
     NAME,

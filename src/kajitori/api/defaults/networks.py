@@ -25,6 +25,9 @@ def default_service(service: Object) -> None:
         fill(spec, internalTrafficPolicy="Cluster")
     if kind == "LoadBalancer":
         fill(spec, allocateLoadBalancerNodePorts=True)
+        for point in each((service.get("status") or {}).get("loadBalancer") or {}, "ingress"):
+            if point.get("ip"):
+                fill(point, ipMode="VIP")
 
 
 def prepare_service(service: Object) -> None:
