@@ -75,7 +75,14 @@ def _shown(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     sorting = 0 if isinstance(value, list | InOrder) else orjson.OPT_SORT_KEYS
-    return orjson.dumps(value, option=sorting).decode()
+    text = orjson.dumps(value, option=sorting).decode()
+    for mark, escaped in _IN_HTML.items():
+        text = text.replace(mark, escaped)
+    return text
+
+
+_IN_HTML = {mark: f"\\u{ord(mark):04x}" for mark in "<>&\u2028\u2029"}
+"""What Go's JSON encoder does not write as it is."""
 
 
 _STEP = re.compile(r"[^.\[\]]+")

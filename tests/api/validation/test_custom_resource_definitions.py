@@ -4,10 +4,11 @@ import pytest
 
 from kajitori.api.validation.custom_resources import validate_definition
 
+PORTS = {"type": "array", "items": {"type": "integer"}}
 SCHEMA = {
     "type": "object",
     "properties": {
-        "spec": {"type": "object", "properties": {"host": {"type": "string"}, "ports": {"type": "array"}}},
+        "spec": {"type": "object", "properties": {"host": {"type": "string"}, "ports": PORTS}},
     },
 }
 
@@ -16,7 +17,8 @@ def messages(version: dict[str, Any], **spec: Any) -> list[str]:
     """Errors of a definition of two versions, of which the second says more."""
 
     def one(name: str, **more: Any) -> dict[str, Any]:
-        return {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": SCHEMA}, **more}
+        schema = SCHEMA | {"description": name}  # what all versions have alike is judged once for all of them
+        return {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}, **more}
 
     definition = {
         "metadata": {"name": "widgets.example.com"},
@@ -30,8 +32,7 @@ def messages(version: dict[str, Any], **spec: Any) -> list[str]:
         },
         "status": {"storedVersions": ["v1"]},
     }
-    found = [str(error) for error in validate_definition(definition)]
-    return [message for message in found if "items" not in message]
+    return [str(error) for error in validate_definition(definition)]
 
 
 @pytest.mark.parametrize(
@@ -186,3 +187,85 @@ def test_what_a_junctor_of_the_root_speaks_of_is_there():
     assert of_field(STRING, versions=versions) == [
         f"{root}.properties[x]: Required value: because it is defined in {root}.not.properties[x]"
     ]
+
+
+def schema_messages(spec: dict[str, Any], **root: Any) -> list[str]:
+    """Of a definition whose spec has this schema."""
+    schema = {"type": "object", "properties": {"spec": spec, "status": {"type": "object"}}, **root}
+    found = messages({}, versions=[{"name": "v1", "storage": True, "schema": {"openAPIV3Schema": schema}}])
+    return [message.removeprefix("spec.validation.openAPIV3Schema.") for message in found]
+
+
+def test_a_default_breaks_no_rule_of_its_schema() -> None:
+    rule = {"rule": "self.startsWith('a')", "message": "must begin with a"}
+    text = {"type": "string", "default": "b", "x-kubernetes-validations": [rule]}
+    spec = {"type": "object", "properties": {"name": text}}
+    at = "properties[spec].properties[name].default"
+    assert schema_messages(spec) == [f'{at}: Invalid value: "b": must begin with a']
+    rule |= {"rule": "oldSelf.hasValue()", "optionalOldSelf": True}
+    assert schema_messages(spec) == [f'{at}: Invalid value: "b": must begin with a']
+
+
+def test_a_schema_with_an_error_leaves_the_rules_beside_it_judged() -> None:
+    bad = {"type": "string", "x-kubernetes-validations": [{"rule": "self > 1"}]}
+    spec = {"type": "object", "properties": {"name": bad, "other": {"type": "string", "uniqueItems": True}}}
+    unique, rule = schema_messages(spec)
+    assert unique.startswith("properties[spec].properties[other].uniqueItems: Forbidden")
+    assert rule.startswith("properties[spec].properties[name].x-kubernetes-validations[0].rule: Invalid value")
+    assert "\\u003e 1" in rule
+
+
+def test_items_of_sets_are_atomic_and_keys_of_maps_are_there() -> None:
+    items = {"type": "object", "nullable": True, "properties": {"k": {"type": "string", "nullable": True}}}
+    found = schema_messages({"type": "array", "x-kubernetes-list-type": "set", "items": items})
+    assert [message.partition(":")[0] for message in found] == [
+        "properties[spec].items.x-kubernetes-map-type",
+        "properties[spec].items.nullable",
+    ]
+    keyed = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k", "k"], "items": items}
+    found = schema_messages(keyed)
+    assert any(message.endswith("must not contain duplicate entries") for message in found)
+    assert any(message.endswith("so it cannot be nullable") for message in found)
+
+
+def test_what_is_about_the_object_itself_has_no_default() -> None:
+    found = schema_messages({"type": "object"}, properties={"kind": {"type": "string", "default": "Widget"}})
+    assert found == ["properties[kind].default: Forbidden: must not be set in top-level kind"]
+
+
+def test_a_default_with_a_whole_object_inside_says_what_it_is() -> None:
+    inner = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    found = schema_messages({"type": "object", "properties": {"t": inner | {"default": {"metadata": {"name": "a/b"}}}}})
+    assert [message.removeprefix("properties[spec].properties[t].default.") for message in found] == [
+        "apiVersion: Required value",
+        "kind: Required value",
+        "metadata.name: Invalid value: \"a/b\": may not contain '/'",
+    ]
+    found = schema_messages({"type": "object", "properties": {"t": inner | {"default": {"apiVersion": 1}}}})
+    assert found == ["properties[spec].properties[t].default.apiVersion: Invalid value: 1: must be a string"]
+
+
+def test_where_fields_to_select_by_are_said_their_schema_is_said_too() -> None:
+    plain = {"type": "object", "properties": {"a": {"type": "string"}}}
+    one = {
+        "name": "v1",
+        "storage": True,
+        "schema": {"openAPIV3Schema": plain},
+        "selectableFields": [{"jsonPath": ".a"}],
+    }
+    two = {"name": "v2", "schema": {"openAPIV3Schema": plain}}
+    (message,) = messages({}, versions=[one, two])
+    assert message.startswith('spec.versions[0].selectableFields: Invalid value: "": may only be set when')
+    assert messages({}, versions=[one]) == []
+
+
+def test_a_path_is_read_as_far_as_its_fields_are_known() -> None:
+    (message,) = messages({"selectableFields": [{"jsonPath": ".spec.nothing[0]"}]})
+    assert message.endswith("is an invalid path: does not refer to a valid field")
+    (message,) = messages({"selectableFields": [{"jsonPath": ".spec.ports[0]"}]})
+    assert message.endswith("is an invalid path: array notation is not allowed")
+
+
+def test_a_schema_that_cannot_be_structural_is_not_told_what_else_is_not() -> None:
+    (message,) = schema_messages({"type": "object", "properties": {"a": {"items": [{"type": "string"}]}}})
+    assert message == "properties[spec].properties[a].items: Forbidden: items must be a schema object and not an array"

@@ -1,6 +1,6 @@
 """Rules judged when a CustomResourceDefinition is written: they must compile, and be affordable."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 from kajitori.api.cel.ranges import MOST
@@ -20,6 +20,7 @@ _EXPENSIVE_SHOWN = 4
 class _Total:
     cost: int = 0
     expensive: list[tuple[int, str]] = field(default_factory=list)
+    unsound: Container[str] = ()
 
     def add(self, path: str, cost: int) -> None:
         self.cost = min(self.cost + cost, MOST)
@@ -27,9 +28,10 @@ class _Total:
             self.expensive = sorted([*self.expensive, (cost, path)], key=lambda each: -each[0])[:_EXPENSIVE_SHOWN]
 
 
-def rule_errors(schema: Object, path: str) -> list[FieldError]:
-    """`schema` is the root of a version and structural; `path` is where it stands in the definition."""
-    total = _Total()
+def rule_errors(schema: Object, path: str, unsound: Container[str] = ()) -> list[FieldError]:
+    """`schema` is the root of a version and structural; `path` is where it stands in the definition. `unsound`: paths
+    of schemas in it whose rules are not judged, because something else is wrong there."""
+    total = _Total(unsound=unsound)
     errors = list(_errors(schema, path, 1, None, total, root=True))
     if total.cost > DEFINITION_LIMIT:
         words = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
@@ -54,7 +56,7 @@ def _errors(
         if lost is None and schema.get("x-kubernetes-list-type") != "map":
             lost = path
         yield from _errors(items, f"{path}.items", below, lost, total)
-    if not schema.get(RULES):
+    if not schema.get(RULES) or path in total.unsound:
         return
     declared = declare(schema, root=root, name=SELF_TYPE)
     if declared is None:

@@ -52,6 +52,15 @@ def compile_levels(schema: Object) -> Level | None:
     return None if declared is None else _level(schema, schema, declared)
 
 
+def default_rule_errors(schema: Object, default: Any) -> list[FieldError]:
+    """Rules that a default breaks: as a value that stays as it is, and if it breaks none then, as a new one."""
+    declared = declare(schema, root=False, name=SELF_TYPE)
+    level = _level(schema, schema, declared)
+    if level is None:
+        return []
+    return validate(level, default, default) or validate(level, default)
+
+
 def _level(schema: Object, ruled: Object, declared: Declared | None) -> Level | None:
     """`ruled` brings the rules: the schema itself, or one of its allOf, which has rules for the same data."""
     if declared is None:
@@ -229,8 +238,8 @@ def _failure(error: EvaluationError, rule: Rule) -> str:
 
 
 def _default_message(rule: Rule) -> str:
-    message = (rule.rule.get("message") or "").strip()
-    return message or f"failed rule: {rule.text}"
+    message = rule.rule.get("message") or ""
+    return message.strip() if message else f"failed rule: {rule.text}"
 
 
 def _children(level: Level, place: _Place) -> Iterator[tuple[Level, _Place]]:

@@ -46,7 +46,7 @@ def prepare_custom_resource_definition(definition: Object) -> None:
     """A new definition accepts nothing yet; its controller fills the conditions and the accepted names."""
     stored = [version["name"] for version in each(definition["spec"], "versions") if version.get("storage")]
     definition["status"] = {
-        "conditions": [],
+        "conditions": None,
         "acceptedNames": {"plural": "", "kind": ""},
         "storedVersions": stored,
     }

@@ -95,6 +95,15 @@ def _is_isbn13(text: str) -> bool:
     )
 
 
+_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:.\d+)?(?:z|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def _is_datetime(text: str) -> bool:
+    day, _, rest = text.lower().partition("t")
+    return FORMATS["date"](day) and _CLOCK.fullmatch(rest.partition("t")[0]) is not None
+
+
+_CHANNEL = r"\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*"
 _UUID = r"(?i:[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12})"
 FORMATS: dict[str, Callable[[str], bool]] = {
     "date-time": _succeeds(timestamp),
@@ -109,6 +118,8 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "k8s-long-name": _matches(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"),
     "bsonobjectid": _matches(r"[0-9a-fA-F]{24}"),
     "ssn": _matches(r"\d{3}[- ]?\d{2}[- ]?\d{4}"),
+    "rgbcolor": _matches(r"rgb\(%s,%s,%s\)" % ((_CHANNEL,) * 3)),
+    "datetime": _is_datetime,
     "hexcolor": _matches(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})"),
     "creditcard": lambda text: _has_check_digit(re.sub(r"\D", "", text)),
     "isbn": lambda text: _is_isbn10(text) or _is_isbn13(text),

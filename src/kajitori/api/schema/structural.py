@@ -16,7 +16,7 @@ from kajitori.api.schema.decode_errors import Place, path_of
 from kajitori.api.schema.nodes import ANY, INT_OR_STRING, LIST, MAP, STRUCT, Field, Node, node_of
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_PRESERVE, _EMBEDDED = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"
+_PRESERVE, EMBEDDED = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"
 _SCALARS = {"string": nodes.STRING, "boolean": nodes.BOOL, "integer": nodes.INT64, "number": nodes.FLOAT}
 
 
@@ -38,7 +38,7 @@ def _prune(schema: Object | None, value: Any, at: Place, unknown: list[str]) -> 
     if schema is None:
         return
     if isinstance(value, dict):
-        _prune_object(schema, value, at, unknown, resource=schema.get(_EMBEDDED, False))
+        _prune_object(schema, value, at, unknown, resource=schema.get(EMBEDDED, False))
     elif isinstance(value, list):
         items = schema.get("items")
         if not isinstance(items, dict):
@@ -132,7 +132,7 @@ def _compile_object(schema: Object) -> Node:
     values = schema.get("additionalProperties")
     if isinstance(values, dict) and not properties:
         return Node(MAP, element=_compile(values), atomic=atomic)
-    if not properties and not schema.get(_EMBEDDED):
+    if not properties and not schema.get(EMBEDDED):
         return Node(ANY, atomic=atomic)
     fields = {key: Field(_compile(child)) for key, child in properties.items()}
     defaults = {key: child["default"] for key, child in properties.items() if "default" in child}

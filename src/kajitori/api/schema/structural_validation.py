@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -32,10 +32,14 @@ _NAMES: dict[type, str] = {
 
 
 def validate(schema: Object, obj: Any, path: str = "", *, lists: bool = True) -> list[FieldError]:
-    """The violations, in the order of the document's schema. metadata is checked elsewhere. `lists`: those of lists
-    that are sets or maps, too."""
-    found = chain(_errors(schema, obj, path), _repetitions(schema, obj, path) if lists else ())
-    return list(islice(found, ERRORS_MAX))
+    """The violations, each once, in the order of the document's schema. `lists`: those of lists that are sets or maps,
+    too."""
+    found = list(islice(_errors(schema, obj, path), ERRORS_MAX))
+    if len(found) > 1:
+        found = list({str(error): error for error in found}.values())
+    if lists:
+        found += islice(_repetitions(schema, obj, path), ERRORS_MAX - len(found))
+    return found
 
 
 def _repetitions(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
@@ -77,7 +81,7 @@ def _errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
 def _enumeration_errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
     choices = schema.get("enum")
     if choices and not any(_equals(value, choice) for choice in choices):
-        listed = ", ".join(f'"{_as_text(each)}"' for each in choices)
+        listed = ", ".join(orjson.dumps(_as_text(each)).decode() for each in choices)
         yield FieldError("FieldValueNotSupported", path, value, f"supported values: {listed}")
 
 
@@ -246,7 +250,7 @@ def _object_errors(schema: Object, value: Object, path: str) -> Iterator[FieldEr
     if isinstance(values, dict):
         for key, item in value.items():
             if key not in properties:
-                yield from _errors(values, item, f"{prefix}{key}")
+                yield from _errors(values, item, f"{path}.{key}")
     for key, child in properties.items():
         if key in value and (path or key != "metadata"):
             yield from _errors(child, value[key], f"{prefix}{key}")

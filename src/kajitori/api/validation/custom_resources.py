@@ -1,5 +1,6 @@
 """CustomResourceDefinitions and their structural schemas (KEP-95, KEP-2337)."""
 
+import re
 from urllib.parse import urlsplit
 
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_many
@@ -139,6 +140,8 @@ def _versions(spec: Object, judged: list[Object | None]) -> Errors:
         for key, check in _PARTS.items():
             if not _same_in_all(versions, key):
                 yield from check(path, version)
+        if not _same_in_all(versions, "selectableFields"):
+            yield from _selectable(path, version, shared)
     if len(set(names)) != len(names):
         yield invalid("spec.versions", shown, "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
@@ -152,6 +155,8 @@ def _versions(spec: Object, judged: list[Object | None]) -> Errors:
     for key, check in _PARTS.items():
         if versions and _same_in_all(versions, key):
             yield from check("spec", versions[0])
+    if versions and _same_in_all(versions, "selectableFields"):
+        yield from _selectable("spec", versions[0], shared)
 
 
 def _has_status(version: Object) -> bool:
@@ -219,14 +224,18 @@ def _scale(path: str, version: Object) -> Errors:
         yield invalid(at, selector, under if selector.startswith(".") else _SIMPLE_PATH)
 
 
-def _selectable(path: str, version: Object) -> Errors:
-    """Scalar fields outside metadata, each named once (KEP-4358)."""
+def _selectable(path: str, version: Object, hoisted: bool) -> Errors:
+    """Scalar fields outside metadata, each named once (KEP-4358). Upstream looks for the schema where the fields are:
+    what all versions have alike is the definition's own. `hoisted`: so is the schema."""
+    fields = version.get("selectableFields")
+    if not fields:
+        return
+    if hoisted != (path == "spec") or _schema_of(version) is None:
+        part = "validations.schema is" if path == "spec" else "`version.schema.openAPIV3Schema` is not"
+        yield invalid(f"{path}.selectableFields", "", f"may only be set when {part} included")
+        return
     schema = _schema_of(version) or {}
     seen: set[str] = set()
-    if version.get("selectableFields") and _schema_of(version) is None:
-        detail = "may only be set when `version.schema.openAPIV3Schema` is not included"
-        yield invalid(f"{path}.selectableFields", "", detail)
-        return
     for field, at in each(version, "selectableFields", path):
         text = field.get("jsonPath") or ""
         if not text:
@@ -252,21 +261,31 @@ def _selectable(path: str, version: Object) -> Errors:
         yield too_many(f"{path}.selectableFields", len(seen), _SELECTABLE_MAX)
 
 
+_PATH_STEP = re.compile(r"[.\[\]]|[^.\[\]]+")
+
+
 def _schema_at(schema: Object, text: str) -> tuple[Object, str]:
     """What a path of fields leads to, or why it leads nowhere."""
-    if not text.startswith("."):
-        return {}, f"expected [ or . but got: {text.split('.')[0]}"
-    if "[" in text:
-        return {}, "array notation is not allowed"
-    for name in text[1:].split("."):
-        properties = schema.get("properties") or {}
-        if name not in properties:
+    steps = iter(_PATH_STEP.findall(text))
+    for step in steps:
+        if step == "[":
+            return {}, "array notation is not allowed"
+        if step != ".":
+            return {}, f"expected [ or . but got: {step}"
+        name = next(steps, None)
+        if name is None:
+            return {}, "unexpected end of JSON path"
+        properties, values = schema.get("properties"), schema.get("additionalProperties")
+        if properties and name in properties:
+            schema = properties[name]
+        elif not properties and values is not None:
+            schema = values if isinstance(values, dict) else {}
+        else:
             return {}, "does not refer to a valid field"
-        schema = properties[name]
     return schema, ""
 
 
-_PARTS = {"subresources": _scale, "additionalPrinterColumns": _columns, "selectableFields": _selectable}
+_PARTS = {"subresources": _scale, "additionalPrinterColumns": _columns}
 
 
 def _names(names: Object) -> Errors:

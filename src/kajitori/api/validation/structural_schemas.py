@@ -4,9 +4,12 @@ that keep to it (KEP-575)."""
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 from kajitori.api.field_errors import FieldError, forbidden, invalid, required
 from kajitori.api.meta import Object
+from kajitori.api.schema.embedded import embedded_errors
+from kajitori.api.schema.rules import has_rules
 from kajitori.api.schema.structural import prune_value
 from kajitori.api.schema.structural_validation import validate
 from kajitori.api.validation.checks import Errors, each
@@ -17,6 +20,7 @@ _EMBEDDED, _FREE, _EITHER = (
     "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-int-or-string",
 )
+_IDENTITY = ("apiVersion", "kind", "metadata")
 _ROOT, _ITEM, _FIELD = "", "array items", "object fields"
 """Where a schema stands, for the message about a missing type."""
 _IMPLICIT = "must not specify anything other than name and generateName, but metadata is implicitly specified"
@@ -35,6 +39,32 @@ _NOT_NESTED = {
     "x-kubernetes-map-type": "must be undefined",
     "x-kubernetes-validations": "must be empty",
 }
+
+
+def unusable_keyword(schema: Object) -> str:
+    """What a schema has, at any depth, that no structural schema can: then nothing is said about its structure."""
+    for keyword in _UNUSABLE:
+        if schema.get(keyword):
+            return (
+                f"OpenAPIV3Schema '{keyword.removeprefix('$') if keyword == '$schema' else keyword}' is not supported"
+            )
+    items = schema.get("items")
+    if isinstance(items, list) and items:
+        return "OpenAPIV3Schema 'items' must be a schema, but is an array"
+    if schema.get(_FREE) is False:
+        return f"internal error: '{_FREE}' must be true or undefined"
+    children = [
+        *(schema.get("properties") or {}).values(),
+        items,
+        schema.get("additionalProperties"),
+        schema.get("not"),
+    ]
+    for junctor in ("allOf", "anyOf", "oneOf"):
+        children += schema.get(junctor) or ()
+    return next(filter(None, (unusable_keyword(child) for child in children if isinstance(child, dict))), "")
+
+
+_UNUSABLE = ("id", "$schema", "$ref", "patternProperties", "dependencies", "additionalItems", "definitions")
 
 
 def structural_errors(path: str, schema: Object) -> list[FieldError]:
@@ -147,24 +177,47 @@ def _spoken_of(path: str, structure: Object | None, said_at: str, said: Object) 
 
 
 def default_errors(path: str, schema: Object) -> Iterator[FieldError]:
-    """Of defaults that their own schema would refuse. Those of an embedded object's metadata are not looked at."""
+    """Of defaults that their own schema would refuse, rules included, as it would refuse new values. Not looked for
+    where they are forbidden: under additionalProperties."""
+    return _default_errors(path, {**schema, _EMBEDDED: True}, in_metadata=False)
+
+
+def _default_errors(path: str, schema: Object, *, in_metadata: bool) -> Iterator[FieldError]:
+    """`in_metadata`: the schema is about apiVersion, kind or metadata of a whole object."""
+    embedded = bool(schema.get(_EMBEDDED))
     default = schema.get("default")
     if default is not None:
         at = f"{path}.default"
-        pruned = deepcopy(default)
-        if prune_value(schema, pruned):
-            yield invalid(at, default, "must not have unknown fields")
-        for error in validate(schema, default, lists=False):
-            yield replace(error, field=_below(at, error.field))
+        if embedded or not in_metadata:
+            pruned = deepcopy(default)
+            if prune_value(schema, pruned):
+                yield invalid(at, default, "must not have unknown fields")
+        yield from _value_errors(at, schema, default)
     if isinstance(schema.get("items"), dict):
-        yield from default_errors(f"{path}.items", schema["items"])
-    embedded = schema.get(_EMBEDDED)
+        yield from _default_errors(f"{path}.items", schema["items"], in_metadata=in_metadata and not embedded)
     for name, child in (schema.get("properties") or {}).items():
-        if not (embedded and name in ("apiVersion", "kind", "metadata")):
-            yield from default_errors(f"{path}.properties[{name}]", child)
+        inside = name in _IDENTITY if embedded else in_metadata
+        yield from _default_errors(f"{path}.properties[{name}]", child, in_metadata=inside)
+
+
+def _value_errors(at: str, schema: Object, default: Any) -> Iterator[FieldError]:
+    errors = embedded_errors(schema, default, at) or [
+        replace(error, field=_below(at, error.field)) for error in validate(schema, default, lists=False)
+    ]
+    if not errors and has_rules(schema):
+        from kajitori.api.cel.rules import default_rule_errors
+
+        errors = [replace(error, field=_joined(at, error.field)) for error in default_rule_errors(schema, default)]
+    yield from errors
+
+
+def _joined(path: str, field: str) -> str:
+    if field == "<nil>":
+        return path
+    return f"{path}{field}" if field.startswith("[") else f"{path}.{field}"
 
 
 def _below(path: str, field: str) -> str:
     if field in ("", "<nil>"):
         return path
-    return f"{path}.{field}"
+    return f"{path}.{field.removeprefix('.')}"

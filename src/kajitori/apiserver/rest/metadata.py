@@ -3,23 +3,25 @@
 import random
 from typing import Any
 
-from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required, too_long
+from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.api.selectors import label_key_errors, label_value_errors
+from kajitori.api.validation.object_meta import (
+    validate_annotations,
+    validate_finalizers,
+    validate_labels,
+    validate_owners,
+)
 from kajitori.apiserver.rest.names import label_errors, name_errors
 
-ANNOTATIONS_BYTES_MAX = 256 * 1024
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
 _GENERATED_MAX = 63
-_STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 _ANY_FINALIZER = {
     ("apiextensions.k8s.io", "customresourcedefinitions"),
     ("apiregistration.k8s.io", "apiservices"),
 }
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
-_NO_OWNERS = {("v1", "Event")}
 
 
 def new_uid(rng: random.Random) -> str:
@@ -89,69 +91,10 @@ def validate(resource: Resource, metadata: Object) -> list[FieldError]:
     if annotations := metadata.get("annotations"):
         errors += validate_annotations(annotations, "metadata.annotations")
     if owners := metadata.get("ownerReferences"):
-        errors += _validate_owners(owners, "metadata.ownerReferences")
+        errors += validate_owners(owners, "metadata.ownerReferences")
     if finalizers := metadata.get("finalizers"):
         well_known = resource.schema is None and (resource.group, resource.plural) not in _ANY_FINALIZER
-        errors += _validate_finalizers(finalizers, "metadata.finalizers", well_known)
-    return errors
-
-
-def validate_labels(labels: Object, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    for key in sorted(labels):
-        errors += [invalid(path, key, e) for e in label_key_errors(key)]
-        errors += [invalid(path, labels[key], e) for e in label_value_errors(labels[key])]
-    return errors
-
-
-def validate_annotations(annotations: Object, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    for key in sorted(annotations):
-        errors += [invalid(path, key, e) for e in label_key_errors(key.lower())]
-    if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > ANNOTATIONS_BYTES_MAX:
-        errors.append(too_long(path, "", ANNOTATIONS_BYTES_MAX))
-    return errors
-
-
-def _validate_owners(owners: list[Object], path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    controllers: list[str] = []
-    at = path  # upstream does not say which
-    for owner in owners:
-        if not owner.get("apiVersion"):
-            errors.append(invalid(f"{at}.apiVersion", owner.get("apiVersion", ""), "version must not be empty"))
-        if not owner.get("kind"):
-            errors.append(invalid(f"{at}.kind", "", "must not be empty"))
-        if not owner.get("name"):
-            errors.append(invalid(f"{at}.name", "", "must not be empty"))
-        if not owner.get("uid"):
-            errors.append(invalid(f"{at}.uid", "", "must not be empty"))
-        if (owner.get("apiVersion"), owner.get("kind")) in _NO_OWNERS:
-            shown = f"{owner['apiVersion']}, Kind={owner['kind']}"
-            errors.append(invalid(at, owner, f"{shown} is disallowed from being an owner"))
-        if owner.get("controller"):
-            controllers.append(f"{owner.get('kind')}/{owner.get('name')}")
-            if len(controllers) > 1:
-                detail = (
-                    'Only one reference can have Controller set to true. Found "true" in references for '
-                    f"{controllers[0]} and {controllers[1]}"
-                )
-                errors.append(invalid(path, owners, detail))
-    return errors
-
-
-def _validate_finalizers(finalizers: list[str], path: str, well_known: bool) -> list[FieldError]:
-    """With `well_known`, a name without a domain must be one of the system's own."""
-    errors: list[FieldError] = []
-    for index, finalizer in enumerate(finalizers):
-        at = f"{path}[{index}]"
-        errors += [invalid(path, finalizer, e) for e in label_key_errors(finalizer)]
-        if well_known and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
-            detail = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(invalid(at, finalizer, detail))
-    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
-        detail = "finalizer orphan and foregroundDeletion cannot be both set"
-        errors.append(invalid(path, finalizers, detail))
+        errors += validate_finalizers(finalizers, "metadata.finalizers", well_known)
     return errors
 
 

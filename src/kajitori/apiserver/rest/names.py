@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 from kajitori.api.resource import Resource
 from kajitori.api.validation.formats import LABEL, LABEL_RULE, SUBDOMAIN, SUBDOMAIN_RULE
+from kajitori.api.validation.object_meta import path_segment_errors
 
 
 def _by_pattern(
@@ -29,13 +30,6 @@ def address_errors(name: str, prefix: bool) -> list[str]:
     except ValueError:
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
     return []
-
-
-def path_segment_errors(name: str, prefix: bool) -> list[str]:
-    """Anything that can stand between two slashes of a path."""
-    if not prefix and name in (".", ".."):
-        return [f"may not be '{name}'"]
-    return [f"may not contain '{mark}'" for mark in ("/", "%") if mark in name]
 
 
 subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253)
