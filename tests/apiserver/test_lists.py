@@ -250,3 +250,28 @@ def test_options_are_refused_in_upstreams_words(in_cluster, query, why):
         assert orjson.loads(body)["message"] == why
 
     in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/api/v1/pods?fieldSelector=x%3Dy", "field label not supported: x"),
+        ("/apis/batch/v1/jobs?fieldSelector=x%3Dy", 'field label "x" not supported for Job'),
+        (
+            "/apis/resource.k8s.io/v1/resourceslices?fieldSelector=x%3Dy",
+            "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: x",
+        ),
+        (
+            "/api/v1/persistentvolumes?fieldSelector=name%3Dy",
+            '"name" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+        ("/api/v1/nodes?fieldSelector=metadata.namespace%3Dy", "field label not supported: metadata.namespace"),
+        ("/apis/storage.k8s.io/v1/storageclasses?fieldSelector=metadata.namespace%3Dy", None),
+    ],
+)
+def test_kinds_say_in_their_own_words_by_what_they_cannot_be_selected(in_cluster, path, why):
+    async def scenario(plane):
+        _, _, body = await plane.client.raw("GET", path, b"", {})
+        assert orjson.loads(body).get("message") == why
+
+    in_cluster(scenario)

@@ -1,6 +1,5 @@
 """The kinds of apps."""
 
-from kajitori.api import selectable
 from kajitori.api.columns import workloads as workloads_columns
 from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
@@ -82,7 +81,6 @@ REPLICA_SET = Resource(
     definition="io.k8s.api.apps.v1.ReplicaSet",
     columns=workloads_columns.REPLICA_SET,
     scale=ScalePaths(),
-    selectable_fields=selectable.REPLICAS,
     default=workloads.default_replica_set,
     validate=workloads_validation.validate_replica_set,
     validate_update=immutability.validate_same_selector,

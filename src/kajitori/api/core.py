@@ -161,7 +161,6 @@ PERSISTENT_VOLUME = Resource(
     subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
     definition="io.k8s.api.core.v1.PersistentVolume",
     columns=volumes_columns.VOLUME,
-    selectable_fields=selectable.PERSISTENT_VOLUME,
     default=volumes.default_volume_of_cluster,
     validate=volumes_validation.validate_volume_of_cluster,
     validate_update=volume_updates.validate_volume_of_cluster_update,

@@ -83,8 +83,7 @@ EVENT_OF_EVENTS: Mapping[str, str] = {
 
 SECRET = _paths("type")
 NODE = _paths("spec.unschedulable", absent="false")
-NAMESPACE: Fields = {"name": _at("metadata", "name"), **_paths("status.phase")}
-PERSISTENT_VOLUME: Fields = {"name": _at("metadata", "name")}
+NAMESPACE = _paths("status.phase")
 SERVICE = _paths("spec.clusterIP", "spec.type")
 REPLICAS = _paths("status.replicas", absent="0")
 JOB: Fields = {"status.successful": _at("status", "succeeded", absent="0")}

@@ -47,12 +47,12 @@ class FieldSelector:
         """The one value that a field must have, if the selector says so (what an index can use)."""
         return next((r.value for r in self.requirements if r.equal and r.field == name), None)
 
-    def check(self, known: Iterable[str]) -> None:
-        """Raise BadRequest for a field that this kind cannot be selected by."""
+    def check(self, known: Iterable[str], refusal: str = "field label not supported: {}") -> None:
+        """Raise BadRequest for a field that this kind cannot be selected by; the field stands in place of `{}`."""
         names = set(known)
         for requirement in self.requirements:
             if requirement.field not in names:
-                raise BadRequest(f"field label not supported: {requirement.field}")
+                raise BadRequest(refusal.format(requirement.field))
 
     def renamed(self, names: Mapping[str, str]) -> "FieldSelector":
         """The same of an object whose fields are called differently; a field without another name keeps its own."""
@@ -76,7 +76,9 @@ def parse_field_selector(text: str) -> FieldSelector:
         assert match is not None, "the pattern matches the empty string"
         position = match.end() + 1
         if term := match.group():
-            requirements.append(_field_requirement(term, text))
+            requirement = _field_requirement(term, text)
+            if requirement.field or requirement.value:  # `=` says nothing
+                requirements.append(requirement)
     return FieldSelector(tuple(requirements))
 
 

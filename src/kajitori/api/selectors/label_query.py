@@ -90,7 +90,7 @@ class _Parser:
             raise ValueError(f"found '{token}', expected: identifier")
         key = token
         if errors := label_key_errors(key):
-            raise ValueError(str(invalid("key", key, "; ".join(errors))))
+            raise ValueError(str(invalid("<nil>", key, "; ".join(errors))))
         if absent:
             return Requirement(key, DOES_NOT_EXIST)
         if self._peek() in (_END, ","):
@@ -99,7 +99,8 @@ class _Parser:
         if operator not in _OPERATORS:
             raise ValueError(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
         values = self._values() if operator in ("in", "notin") else {self._exact_value()}
-        return checked(key, _OPERATORS[operator], values)
+        # The set may be empty here: nothing is in it, and everything is not.
+        return checked(key, _OPERATORS[operator], values) if values else Requirement(key, _OPERATORS[operator])
 
     def _exact_value(self) -> str:
         if self._peek() in (_END, ","):

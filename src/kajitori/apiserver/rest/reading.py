@@ -8,7 +8,7 @@ import orjson
 from kajitori.api.errors import BadRequest, Expired, Timeout
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.api.selectors import FieldSelector, parse_field_selector, parse_label_selector
+from kajitori.api.selectors import parse_field_selector, parse_label_selector
 from kajitori.apiserver.documents import prefix_of, stored_resource
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import Form, accepted
@@ -51,6 +51,15 @@ class ExpiredToken(Expired):
 
     def status(self) -> Object:
         return {**super().status(), "metadata": {"continue": self._token}}
+
+
+_REFUSAL = "field label not supported: {}"
+_REFUSAL_BY_NAME = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+"""Of the built-in kinds that have no selectable fields of their own."""
+_REFUSALS = {
+    ("batch", "jobs"): 'field label "{}" not supported for Job',
+    ("resource.k8s.io", "resourceslices"): "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {}",
+}
 
 
 def parse_revision(text: str) -> int:
@@ -114,22 +123,14 @@ def selection_of(resource: Resource, context: RequestContext, options: ListOptio
         own = resource.stored_field_names
         custom = resource.schema is not None
         known = {"metadata.name", *(own if own or custom else stored_resource(resource).selectable_fields)}
-        known |= {"metadata.namespace"} if resource.namespaced else set()
-        if not custom and known <= {"metadata.name", "metadata.namespace"}:
-            _check_by_name(fields, known)
-        fields.check(known)
+        plain = not custom and known == {"metadata.name"}
+        if resource.namespaced or plain:
+            known |= {"metadata.namespace"}
+        fields.check(known, _REFUSALS.get((resource.group, resource.plural), _REFUSAL_BY_NAME if plain else _REFUSAL))
         fields = fields.renamed(own)
     namespace = context.namespace if resource.namespaced else ""
     name = context.name if context.attributes.verb == "watch" and not options.field_selector else ""
     return Selection(namespace, name, labels, fields)
-
-
-def _check_by_name(fields: FieldSelector, known: set[str]) -> None:
-    """A kind without selectable fields of its own refuses others in upstream's words for those."""
-    for asked in fields.requirements:
-        if asked.field not in known:
-            only = '"metadata.name", "metadata.namespace"'
-            raise BadRequest(f'"{asked.field}" is not a known field selector: only {only}')
 
 
 async def list_objects(backend: Backend, context: RequestContext) -> Response:
