@@ -5,6 +5,7 @@ from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import admission, admission_policies
+from kajitori.api.warnings import extensions as extensions_warnings
 
 MUTATING_ADMISSION_POLICY = Resource(
     group="admissionregistration.k8s.io",
@@ -18,6 +19,7 @@ MUTATING_ADMISSION_POLICY = Resource(
     default=extensions.default_admission_policy,
     validate=admission_policies.validate_mutating_policy,
     counts_generation=True,
+    warnings=extensions_warnings.static_name_warnings,
 )
 
 MUTATING_ADMISSION_POLICY_BINDING = Resource(
@@ -32,6 +34,7 @@ MUTATING_ADMISSION_POLICY_BINDING = Resource(
     default=extensions.default_admission_policy_binding,
     validate=admission_policies.validate_mutating_policy_binding,
     counts_generation=True,
+    warnings=extensions_warnings.static_name_warnings,
 )
 
 MUTATING_WEBHOOK_CONFIGURATION = Resource(
@@ -46,6 +49,7 @@ MUTATING_WEBHOOK_CONFIGURATION = Resource(
     default=extensions.default_mutating_webhooks,
     validate=admission.validate_webhooks,
     counts_generation=True,
+    warnings=extensions_warnings.static_name_warnings,
 )
 
 VALIDATING_ADMISSION_POLICY = Resource(
@@ -63,6 +67,7 @@ VALIDATING_ADMISSION_POLICY = Resource(
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=extensions_warnings.static_name_warnings,
 )
 
 VALIDATING_ADMISSION_POLICY_BINDING = Resource(
@@ -77,6 +82,7 @@ VALIDATING_ADMISSION_POLICY_BINDING = Resource(
     default=extensions.default_admission_policy_binding,
     validate=admission_policies.validate_policy_binding,
     counts_generation=True,
+    warnings=extensions_warnings.static_name_warnings,
 )
 
 VALIDATING_WEBHOOK_CONFIGURATION = Resource(
@@ -91,6 +97,7 @@ VALIDATING_WEBHOOK_CONFIGURATION = Resource(
     default=extensions.default_validating_webhooks,
     validate=admission.validate_webhooks,
     counts_generation=True,
+    warnings=extensions_warnings.static_name_warnings,
 )
 
 RESOURCES = (

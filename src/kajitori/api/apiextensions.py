@@ -4,6 +4,7 @@ from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import extensions
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import custom_resources as custom_resources_validation
+from kajitori.api.warnings import extensions as extensions_warnings
 
 CUSTOM_RESOURCE_DEFINITION = Resource(
     group="apiextensions.k8s.io",
@@ -23,6 +24,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     prepare_create=extensions.prepare_custom_resource_definition,
     prepare_update=extensions.prepare_custom_resource_definition_update,
     counts_generation=True,
+    warnings=extensions_warnings.definition_warnings,
 )
 
 RESOURCES = (CUSTOM_RESOURCE_DEFINITION,)

@@ -6,6 +6,7 @@ from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
 from kajitori.api.validation import immutability, statuses
 from kajitori.api.validation import workloads as workloads_validation
+from kajitori.api.warnings import workloads as workloads_warnings
 
 CONTROLLER_REVISION = Resource(
     group="apps",
@@ -38,6 +39,7 @@ DAEMON_SET = Resource(
     prepare_create=workloads.prepare_daemon_set,
     prepare_update=workloads.prepare_daemon_set_update,
     counts_generation=True,
+    warnings=workloads_warnings.workload_warnings,
 )
 
 DEPLOYMENT = Resource(
@@ -63,6 +65,7 @@ DEPLOYMENT = Resource(
     prepare_update=keep_status,
     counts_generation=True,
     counts_annotations=True,
+    warnings=workloads_warnings.named_workload_warnings,
 )
 
 REPLICA_SET = Resource(
@@ -87,6 +90,7 @@ REPLICA_SET = Resource(
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=workloads_warnings.named_workload_warnings,
 )
 
 STATEFUL_SET = Resource(
@@ -111,6 +115,7 @@ STATEFUL_SET = Resource(
     prepare_create=begin_with({"replicas": 0, "availableReplicas": 0}),
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=workloads_warnings.stateful_set_warnings,
 )
 
 RESOURCES = (

@@ -6,6 +6,7 @@ from kajitori.api.defaults import workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import jobs as jobs_validation
+from kajitori.api.warnings import workloads as workloads_warnings
 
 CRON_JOB = Resource(
     group="batch",
@@ -22,6 +23,7 @@ CRON_JOB = Resource(
     prepare_create=begin_with({}),
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=workloads_warnings.cron_job_warnings,
 )
 
 JOB = Resource(
@@ -40,6 +42,7 @@ JOB = Resource(
     prepare_create=workloads.prepare_job,
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=workloads_warnings.job_warnings,
 )
 
 RESOURCES = (

@@ -18,6 +18,11 @@ from kajitori.api.validation import pods as pods_validation
 from kajitori.api.validation import services as services_validation
 from kajitori.api.validation import volumes as volumes_validation
 from kajitori.api.validation import workloads as workloads_validation
+from kajitori.api.warnings import extensions as extensions_warnings
+from kajitori.api.warnings import networks as networks_warnings
+from kajitori.api.warnings import pod_specs as pod_specs_warnings
+from kajitori.api.warnings import volumes as volumes_warnings
+from kajitori.api.warnings import workloads as workloads_warnings
 
 BINDING = Resource(
     group="",
@@ -64,6 +69,7 @@ ENDPOINTS = Resource(
     columns=networks_columns.ENDPOINTS,
     default=networks.default_endpoints,
     validate=services_validation.validate_endpoints,
+    warnings=networks_warnings.endpoints_warnings,
 )
 
 EVENT = Resource(
@@ -133,6 +139,7 @@ NODE = Resource(
     validate=configuration_validation.validate_node,
     validate_update=configuration_validation.validate_node_update,
     prepare_update=keep_status,
+    warnings=networks_warnings.node_warnings,
 )
 
 PERSISTENT_VOLUME_CLAIM = Resource(
@@ -149,6 +156,7 @@ PERSISTENT_VOLUME_CLAIM = Resource(
     validate_update=volume_updates.validate_claim_update,
     prepare_create=volumes.prepare_claim,
     prepare_update=keep_status,
+    warnings=volumes_warnings.claim_warnings,
 )
 
 PERSISTENT_VOLUME = Resource(
@@ -166,6 +174,7 @@ PERSISTENT_VOLUME = Resource(
     validate_update=volume_updates.validate_volume_of_cluster_update,
     prepare_create=volumes.prepare_volume_of_cluster,
     prepare_update=keep_status,
+    warnings=volumes_warnings.volume_warnings,
 )
 
 POD = Resource(
@@ -204,6 +213,7 @@ POD = Resource(
     prepare_create=pods.prepare_pod,
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=pod_specs_warnings.pod_warnings,
 )
 
 POD_TEMPLATE = Resource(
@@ -216,6 +226,7 @@ POD_TEMPLATE = Resource(
     default=workloads.default_pod_template_object,
     validate=pods_validation.validate_pod_template_object,
     counts_generation=True,
+    warnings=workloads_warnings.pod_template_warnings,
 )
 
 REPLICATION_CONTROLLER = Resource(
@@ -242,6 +253,7 @@ REPLICATION_CONTROLLER = Resource(
     prepare_create=begin_with({"replicas": 0}),
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=workloads_warnings.named_workload_warnings,
 )
 
 RESOURCE_QUOTA = Resource(
@@ -270,6 +282,7 @@ SECRET = Resource(
     default=cluster.default_secret,
     validate=configuration_validation.validate_secret,
     validate_update=configuration_validation.validate_secret_update,
+    warnings=extensions_warnings.secret_warnings,
 )
 
 SERVICE_ACCOUNT = Resource(
@@ -283,6 +296,7 @@ SERVICE_ACCOUNT = Resource(
     ),
     definition="io.k8s.api.core.v1.ServiceAccount",
     columns=cluster_columns.NAME_AND_AGE,
+    warnings=extensions_warnings.service_account_warnings,
 )
 
 SERVICE = Resource(
@@ -304,6 +318,7 @@ SERVICE = Resource(
     revalidate=services_validation.revalidate_service,
     prepare_create=networks.prepare_service,
     prepare_update=prepare_service_update,
+    warnings=networks_warnings.service_warnings,
 )
 
 RESOURCES = (

@@ -8,6 +8,7 @@ from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import dynamic_resources as devices_validation
 from kajitori.api.validation import immutability, statuses
 from kajitori.api.validation.resource_slices import validate_resource_slice
+from kajitori.api.warnings import extensions as extensions_warnings
 
 DEVICE_CLASS = Resource(
     group="resource.k8s.io",
@@ -65,6 +66,7 @@ RESOURCE_SLICE = Resource(
     validate_update=immutability.validate_resource_slice_update,
     prepare_create=cluster.prepare_resource_slice,
     counts_generation=True,
+    warnings=extensions_warnings.resource_slice_warnings,
 )
 
 RESOURCES = (

@@ -6,6 +6,7 @@ from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import networks as networks_validation
 from kajitori.api.validation import statuses
+from kajitori.api.warnings import networks as networks_warnings
 
 INGRESS_CLASS = Resource(
     group="networking.k8s.io",
@@ -36,6 +37,7 @@ INGRESS = Resource(
     prepare_create=begin_with({"loadBalancer": {}}),
     prepare_update=keep_status,
     counts_generation=True,
+    warnings=networks_warnings.ingress_warnings,
 )
 
 IP_ADDRESS = Resource(
@@ -62,6 +64,7 @@ NETWORK_POLICY = Resource(
     default=networks.default_network_policy,
     validate=networks_validation.validate_network_policy,
     counts_generation=True,
+    warnings=networks_warnings.network_policy_warnings,
 )
 
 SERVICE_CIDR = Resource(

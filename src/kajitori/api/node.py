@@ -3,6 +3,7 @@
 from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.resource import Resource
 from kajitori.api.validation import scaling as scaling_validation
+from kajitori.api.warnings import placement as placement_warnings
 
 RUNTIME_CLASS = Resource(
     group="node.k8s.io",
@@ -14,6 +15,7 @@ RUNTIME_CLASS = Resource(
     columns=cluster_columns.RUNTIME_CLASS,
     validate=scaling_validation.validate_runtime_class,
     validate_update=scaling_validation.validate_runtime_class_update,
+    warnings=placement_warnings.runtime_class_warnings,
 )
 
 RESOURCES = (RUNTIME_CLASS,)

@@ -69,6 +69,7 @@ class Resource:
     - `revalidate(new, old)`: where given, instead of `validate` on a change: what was wrong before may be tolerated.
     - `stored_field_names`: where it is stored under another version: the selectable fields, and how that calls them.
       Of a custom resource, always: what its version declares, while the index has the fields of all versions.
+    - `warnings(new, old)`: what is right, but not as it should be; `old` is None for a new object.
     - `prepare_create(obj)`: reset what a client may not set (status).
     - `prepare_update(new, old)`: keep what this endpoint may not change; counting `generation` is generic
       (any change outside metadata and status counts).
@@ -93,6 +94,7 @@ class Resource:
     validate: Callable[[Object], list[FieldError]] | None = None
     validate_update: Callable[[Object, Object], list[FieldError]] | None = None
     revalidate: Callable[[Object, Object], list[FieldError]] | None = None
+    warnings: Callable[[Object, Object | None], list[str]] | None = None
     prepare_create: Callable[[Object], None] | None = None
     prepare_update: Callable[[Object, Object], None] | None = None
     definition: str = ""

@@ -8,6 +8,7 @@ from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import immutability
 from kajitori.api.validation import storage as storage_validation
+from kajitori.api.warnings import volumes as volumes_warnings
 
 CSI_DRIVER = Resource(
     group="storage.k8s.io",
@@ -21,6 +22,7 @@ CSI_DRIVER = Resource(
     validate=storage_validation.validate_csi_driver,
     validate_update=immutability.validate_csi_driver_update,
     prepare_update=count_from_nothing,
+    warnings=volumes_warnings.driver_warnings,
 )
 
 CSI_NODE = Resource(
@@ -44,6 +46,7 @@ CSI_STORAGE_CAPACITY = Resource(
     columns=WITHOUT_OWN_COLUMNS,
     validate=storage_validation.validate_storage_capacity,
     validate_update=storage_validation.validate_storage_capacity_update,
+    warnings=volumes_warnings.capacity_warnings,
 )
 
 STORAGE_CLASS = Resource(
@@ -58,6 +61,7 @@ STORAGE_CLASS = Resource(
     default=volumes.default_storage_class,
     validate=storage_validation.validate_storage_class,
     revalidate=storage_validation.validate_storage_class_update,
+    warnings=volumes_warnings.storage_class_warnings,
 )
 
 VOLUME_ATTACHMENT = Resource(

@@ -114,7 +114,7 @@ def webhooks(**changes):
             {"addressType": "IPv4", "endpoints": [{"addresses": ["x"]}, {"addresses": ["2001:db8::1"]}]},
             [
                 f'endpoints[0].addresses[0]: Invalid value: "x": {_IP}',
-                'endpoints[1].addresses[0]: Invalid value: "2001:db8::1": must be an IPv4 address',
+                'endpoints[1].addresses: Invalid value: "2001:db8::1": must be an IPv4 address',
             ],
         ),
         (networking.INGRESS, ingress(), []),

@@ -69,11 +69,19 @@ def _by_pattern(pattern: re.Pattern[str], rule: str, longest: int) -> Format:
     return errors
 
 
-label_errors = _by_pattern(LABEL, LABEL_RULE, 63)
+_label_errors = _by_pattern(LABEL, LABEL_RULE, 63)
 subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253)
 dns_1035_errors = _by_pattern(_DNS_1035, DNS_1035_RULE, 63)
 wildcard_errors = _by_pattern(_WILDCARD, _WILDCARD_RULE, 253)
 header_errors = _by_pattern(_HEADER, _HEADER_RULE, 1 << 30)
+
+
+def label_errors(text: str) -> list[str]:
+    """A label of DNS. Of a name that would be right but for its dots, the dots are spoken of."""
+    errors = list(_label_errors(text))
+    if errors and errors[-1] is LABEL_RULE and SUBDOMAIN.fullmatch(text):
+        errors[-1] = "must not contain dots"
+    return errors
 
 
 def path_segment_errors(text: str) -> list[str]:
@@ -133,16 +141,52 @@ def is_ip(text: str) -> bool:
 
 
 def ip_errors(text: str) -> list[str]:
-    return [] if is_ip(text) else [IP_RULE]
+    """An address in a form that nobody reads otherwise (KEP-4858)."""
+    if is_ip(text):
+        return []
+    if is_ip(without_leading_zeros(text)):
+        return ["must not have leading 0s"]
+    return ["must not be an IPv4-mapped IPv6 address"] if _is_mapped(text) else [IP_RULE]
+
+
+def canonical_ip_errors(text: str) -> list[str]:
+    """As newer fields want it: in the form of RFC 5952."""
+    errors = ip_errors(text)
+    if not errors and (form := str(ipaddress.ip_address(text))) != text:
+        return [f'must be in canonical form ("{form}")']
+    return errors
 
 
 def cidr_errors(text: str) -> list[str]:
-    address, slash, _ = text.partition("/")
+    address, slash, bits = text.partition("/")
+    plain = f"{without_leading_zeros(address)}/{bits.lstrip('0') or '0'}"
     try:
-        ipaddress.ip_network(text, strict=False)
+        interface = ipaddress.ip_interface(plain)
     except ValueError:
         return [CIDR_RULE]
-    return [] if slash and is_ip(address) else [CIDR_RULE]
+    if not slash or not bits.isascii() or not bits.isdigit() or "%" in address:
+        return [CIDR_RULE]
+    if plain != text:
+        return ["must not have leading 0s in IP or prefix length"]
+    if _is_mapped(address):
+        return ["must not have an IPv4-mapped IPv6 address"]
+    if interface.ip != interface.network.network_address:
+        return ["must not have bits set beyond the prefix length"]
+    return []
+
+
+def without_leading_zeros(text: str) -> str:
+    """`010.0.0.1` as lenient parsers read it: in decimal."""
+    if ":" in text or not text.isascii():
+        return text
+    return ".".join(part.lstrip("0") or "0" if part.isdigit() else part for part in text.split("."))
+
+
+def _is_mapped(text: str) -> bool:
+    try:
+        return getattr(ipaddress.ip_address(text), "ipv4_mapped", None) is not None
+    except ValueError:
+        return False
 
 
 def is_domain_prefixed_path(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Ingresses, network policies, addresses and address ranges."""
 
+import contextlib
 import ipaddress
-import re
 
 from kajitori.api.field_errors import FieldError, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
@@ -19,7 +19,6 @@ from kajitori.api.validation.checks import (
     when_given,
 )
 from kajitori.api.validation.formats import (
-    CIDR_RULE,
     cidr_errors,
     is_domain_prefixed_path,
     is_ip,
@@ -32,8 +31,6 @@ from kajitori.api.validation.formats import (
 _CONTROLLER_BYTES_MAX = 250
 _SEQUENCES = ("//", "/./", "/../", "%2f", "%2F")
 _SUFFIXES = ("/..", "/.")
-
-_LEADING_ZERO = re.compile(r"(?<![0-9a-fA-F:])0+(?=[0-9])")
 
 
 def validate_ingress(ingress: Object) -> list[FieldError]:
@@ -249,16 +246,12 @@ def _service_cidr(cidrs: list[str]) -> Errors:
     families = []
     for index, cidr in enumerate(cidrs):
         at = f"spec.cidrs[{index}]"
-        if _LEADING_ZERO.search(cidr) and not cidr_errors(_LEADING_ZERO.sub("", cidr)):
-            yield invalid(at, cidr, "must not have leading 0s in IP or prefix length")
-        elif cidr_errors(cidr):
-            yield invalid(at, cidr, CIDR_RULE)
-        else:
+        problems = cidr_errors(cidr)
+        yield from must(at, cidr, problems)
+        with contextlib.suppress(ValueError):
             network = ipaddress.ip_network(cidr, strict=False)
             families.append(network.version)
-            if ipaddress.ip_interface(cidr).ip != network.network_address:
-                yield invalid(at, cidr, "must not have bits set beyond the prefix length")
-            elif str(network) != cidr:
+            if not problems and str(network) != cidr:
                 yield invalid(at, cidr, f'must be in canonical form ("{network}")')
     if len(families) > len(set(families)):
         rule = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"

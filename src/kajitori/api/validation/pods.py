@@ -22,7 +22,7 @@ from kajitori.api.validation.containers import (
     init_containers,
     main_containers,
 )
-from kajitori.api.validation.formats import is_ip, label_errors, search_path_errors, subdomain_errors
+from kajitori.api.validation.formats import ip_errors, label_errors, search_path_errors, subdomain_errors
 from kajitori.api.validation.placement import affinity, scheduling_gates, spreading, tolerations
 from kajitori.api.validation.resources import pod_level, resource_amount
 from kajitori.api.validation.security import (
@@ -234,9 +234,7 @@ def _dns_config(path: str, spec: Object) -> Errors:
     if len(servers) > _NAMESERVERS_MAX:
         yield invalid(f"{at}.nameservers", servers, f"must not have more than {_NAMESERVERS_MAX} nameservers")
     for index, server in enumerate(servers):
-        if not is_ip(server):
-            rule = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-            yield invalid(f"{at}.nameservers[{index}]", server, rule)
+        yield from must(f"{at}.nameservers[{index}]", server, ip_errors(server))
     if len(searches) > _SEARCHES_MAX:
         yield invalid(f"{at}.searches", searches, f"must not have more than {_SEARCHES_MAX} search paths")
     if len(" ".join(searches)) > _SEARCH_CHARACTERS_MAX:
@@ -254,8 +252,7 @@ def _dns_config(path: str, spec: Object) -> Errors:
 def _host_aliases(path: str, spec: Object) -> Errors:
     for alias, at in each(spec, "hostAliases", path):
         address = alias.get("ip") or ""
-        if not is_ip(address):
-            yield invalid(f"{at}.ip", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+        yield from must(f"{at}.ip", address, ip_errors(address))
         for index, name in enumerate(alias.get("hostnames") or ()):
             yield from must(f"{at}.hostnames[{index}]", name, subdomain_errors(name))
 

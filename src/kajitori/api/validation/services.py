@@ -16,7 +16,14 @@ from kajitori.api.validation.checks import (
     port_number_or_name,
     when_given,
 )
-from kajitori.api.validation.formats import IP_RULE, cidr_errors, ip_errors, is_ip, label_errors, subdomain_errors
+from kajitori.api.validation.formats import (
+    canonical_ip_errors,
+    cidr_errors,
+    ip_errors,
+    is_ip,
+    label_errors,
+    subdomain_errors,
+)
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -164,7 +171,8 @@ def _distinct_ports(spec: Object) -> Errors:
 
 def _load_balancer(spec: Object, kind: str) -> Errors:
     for index, block in enumerate(spec.get("loadBalancerSourceRanges") or ()):
-        yield from must(f"spec.LoadBalancerSourceRanges[{index}]", block, cidr_errors(block.strip()))
+        block = block.strip()
+        yield from must(f"spec.LoadBalancerSourceRanges[{index}]", block, cidr_errors(block))
     if spec.get("loadBalancerSourceRanges") and kind != "LoadBalancer":
         yield forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
     allocates = spec.get("allocateLoadBalancerNodePorts")
@@ -258,8 +266,8 @@ def _endpoints(endpoints: Object) -> Errors:
         for field in ("addresses", "notReadyAddresses"):
             for address, at in each(subset, field, path):
                 ip = address.get("ip") or ""
+                yield from must(f"{at}.ip", ip, ip_errors(ip))
                 if not is_ip(ip):
-                    yield invalid(f"{at}.ip", ip, IP_RULE)
                     yield invalid(f"{at}.ip", ip, "must be a valid IP address")
                 yield from when_given(f"{at}.hostname", address.get("hostname"), label_errors)
                 yield from when_given(f"{at}.nodeName", address.get("nodeName"), subdomain_errors)
@@ -322,11 +330,11 @@ def _slice_endpoint(path: str, endpoint: Object, kind: str) -> Errors:
     for index, address in enumerate(addresses):
         at = f"{path}.addresses[{index}]"
         if kind in ("IPv4", "IPv6"):
-            if not is_ip(address):
-                yield invalid(at, address, IP_RULE)
-            elif f"IPv{ipaddress.ip_address(address).version}" != kind:
-                yield invalid(at, address, f"must be an {kind} address")
+            if problems := (canonical_ip_errors if kind == "IPv6" else ip_errors)(address):
+                yield from must(at, address, problems)
             else:
+                if f"IPv{ipaddress.ip_address(address).version}" != kind:
+                    yield invalid(f"{path}.addresses", address, f"must be an {kind} address")
                 yield from _usable_address(at, address)
         elif kind == "FQDN":
             yield from _full_name(at, address)

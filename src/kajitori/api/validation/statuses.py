@@ -6,7 +6,7 @@ from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid,
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import Errors, each, must, unsupported
-from kajitori.api.validation.formats import is_ip, subdomain_errors
+from kajitori.api.validation.formats import ip_errors, is_ip, subdomain_errors
 
 Rule = Callable[[Object, Object], list[FieldError]]
 
@@ -186,8 +186,7 @@ def _addresses(path: str, addresses: list[Object], before: list[Object]) -> Erro
 
 
 def legacy_ip(path: str, address: str) -> Errors:
-    if not is_ip(address):
-        yield invalid(path, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    yield from must(path, address, ip_errors(address))
 
 
 def validate_service_status(new: Object, old: Object) -> list[FieldError]:

@@ -310,7 +310,21 @@ def validate_claim(claim: Object) -> list[FieldError]:
 
 
 def validate_volume_of_cluster(volume: Object) -> list[FieldError]:
-    return list(_volume_of_cluster(volume.get("spec") or {}))
+    spec = volume.get("spec") or {}
+    return [*_volume_of_cluster(spec), *_mount_options(volume["metadata"], spec)]
+
+
+_MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"
+_MOUNTED_WITH_OPTIONS = {
+    "gcePersistentDisk", "awsElasticBlockStore", "glusterfs", "nfs", "rbd", "quobyte", "iscsi", "cinder", "cephfs",
+    "azureFile", "vsphereVolume", "azureDisk", "photonPersistentDisk",
+}  # fmt: skip
+
+
+def _mount_options(metadata: Object, spec: Object) -> Errors:
+    if _MOUNT_OPTIONS in (metadata.get("annotations") or ()) and not _MOUNTED_WITH_OPTIONS.intersection(spec):
+        detail = "may not specify mount options for this volume type"
+        yield forbidden(f"metadata.annotations.{_MOUNT_OPTIONS}", detail)
 
 
 _INLINE = "may not be specified in the context of inline volumes"

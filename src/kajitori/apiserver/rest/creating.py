@@ -84,6 +84,8 @@ async def create_object(
             obj["metadata"]["name"] = object_meta.generated_name(obj["metadata"]["generateName"], backend.rng)
         if attempt == 0:
             await aside.attempt(size, check, resource, obj, context)
+            if resource.warnings is not None:
+                context.warnings += resource.warnings(obj, None)
             request.object, request.name = obj, obj["metadata"]["name"]
             await admit_validating(backend, request)
             if unsigned(revision):  # the store refuses it upstream, so everything else comes first

@@ -32,6 +32,10 @@ from kajitori.apiserver.rest.updating import precondition_failed
 from kajitori.storage import interface as stores
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+_JOB_KEEPS_PODS = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
 _POD = ("", "pods")
 _NAMESPACE = ("", "namespaces")
 _ORPHANS_BY_DEFAULT = {("", "replicationcontrollers"), ("batch", "jobs")}
@@ -66,6 +70,8 @@ async def delete(backend: Backend, context: RequestContext, options: DeleteOptio
     resource = context.resource
     assert resource is not None
     namespace = context.namespace if resource.namespaced else ""
+    if not options.policy and resource.group == "batch" and resource.plural == "jobs":
+        context.warnings.append(_JOB_KEEPS_PODS)
 
     async def admit(old: Object) -> None:
         request = AdmissionRequest(

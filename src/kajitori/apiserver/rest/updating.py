@@ -220,6 +220,8 @@ async def _attempt(
         facade.take(request.object, new)
     new = settle(resource, request.object if facade is None else new, old, subresource, fields_tracked=True)
     await aside.attempt(size, check_update, resource, new, old, subresource)
+    if resource.warnings is not None and not subresource:
+        context.warnings += resource.warnings(new, old)
     request.object = new if facade is None else facade.show(new)
     await admit_validating(backend, request)
     return await commit(backend, resource, new, old, current, WriteContext(context.user, options.dry_run, subresource))

@@ -13,6 +13,7 @@ from kajitori.api.durations import time_since
 from kajitori.api.meta import Object
 from kajitori.api.resource import ALL_VERBS, Column, Conversion, Resource, ScalePaths, Subresource
 from kajitori.api.schema import structural
+from kajitori.api.warnings.extensions import custom_object_warnings
 from kajitori.apiserver.discovery import version_rank
 from kajitori.apiserver.special.custom_validation import CustomValidation
 from kajitori.apiserver.special.json_path import compile_path
@@ -95,6 +96,7 @@ def _resource(
         default=lambda obj: structural.default(schema, obj),
         validate=validation.validate,
         revalidate=validation.revalidate,
+        warnings=custom_object_warnings,
         definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
         schema=schema,
         stored_as=stored_as,
