@@ -222,19 +222,45 @@ def test_the_file_system_of_a_path_is_the_nearest_mount():
 def test_a_node_refuses_what_it_cannot_hold():
     allocatable = {"cpu": "2", "memory": "4Gi", "pods": "2"}
     one = pod([resources({"cpu": "1500m"})])
-    assert refusal(one, [], allocatable, {}) is None
-    reason, message = refusal(one, [one], allocatable, {})
+    assert refusal(one, [], allocatable, None) is None
+    reason, message = refusal(one, [one], allocatable, None)
     assert reason == "OutOfcpu"
     assert message == "Node didn't have enough resource: cpu, requested: 1500, used: 1500, capacity: 2000"
-    assert refusal(pod(), [pod(), pod()], allocatable, {})[0] == "OutOfpods"
-    assert refusal(pod(nodeSelector={"disk": "ssd"}), [], allocatable, {})[0] == "NodeAffinity"
+    assert refusal(pod(), [pod(), pod()], allocatable, None)[0] == "OutOfpods"
     wants = pod([resources({"example.com/gpu": "2"})])
-    assert refusal(wants, [wants], allocatable, {}) is None
-    assert refusal(wants, [wants], {**allocatable, "example.com/gpu": "3"}, {})[0] == "OutOfexample.com/gpu"
+    assert refusal(wants, [wants], allocatable, None) is None
+    assert refusal(wants, [wants], {**allocatable, "example.com/gpu": "3"}, None)[0] == "OutOfexample.com/gpu"
     here, there = (pod([{"name": "c", "ports": [{"hostPort": 80, "hostIP": ip}]}]) for ip in ("10.0.0.1", "10.0.0.2"))
-    assert refusal(here, [there], allocatable, {}) is None
+    assert refusal(here, [there], allocatable, None) is None
     anywhere = pod([{"name": "c", "ports": [{"hostPort": 80}]}])
-    assert refusal(anywhere, [there], allocatable, {})[0] == "NodePorts"
+    assert refusal(anywhere, [there], allocatable, None)[0] == "NodePorts"
+
+
+def node_object(*taints, **labels):
+    return {"metadata": {"name": "node-a", "labels": labels}, "spec": {"taints": list(taints)}}
+
+
+def test_a_node_refuses_pods_that_want_another_kind_of_node():
+    def affinity(**requirement):
+        required = {"nodeSelectorTerms": [{"matchExpressions": [requirement]}]}
+        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+    fast = affinity(key="disk", operator="In", values=["ssd"])
+    for wants in (pod(nodeSelector={"disk": "ssd"}), pod(affinity=fast)):
+        assert refusal(wants, [], {}, node_object(disk="ssd")) is None
+        assert refusal(wants, [], {}, None) is None
+        reason, message = refusal(wants, [], {}, node_object(disk="tape"))
+        assert reason == "NodeAffinity"
+        assert message == "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+
+
+def test_a_node_refuses_pods_that_do_not_tolerate_what_ends_pods_there():
+    ends, keeps_off = ({"key": "maintenance", "effect": effect} for effect in ("NoExecute", "NoSchedule"))
+    assert refusal(pod(), [], {}, node_object(keeps_off)) is None
+    reason, message = refusal(pod(), [], {}, node_object(ends))
+    assert reason == "TaintToleration"
+    assert message == "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
+    assert refusal(pod(tolerations=[{"operator": "Exists"}]), [], {}, node_object(ends)) is None
 
 
 WHOLE = Resources(cpu_shares=1024, cpu_quota=50_000, cpu_period=100_000, memory_limit_bytes=GIB)

@@ -376,6 +376,19 @@ def test_a_pod_that_the_api_forgot_is_ended():
     scenario(story)
 
 
+def test_a_label_that_the_watch_has_not_shown_yet_counts():
+    async def story(node):
+        seen = node.kubelet._node_as_seen()
+        node.kubelet._node_as_seen = lambda: seen
+        await node.client.patch(NODE, "node-a", {"metadata": {"labels": {"disk": "ssd"}}})
+        await node.create(pod_object(nodeSelector={"disk": "ssd"}))
+        await node.create(pod_object("other", nodeSelector={"disk": "tape"}))
+        assert (await node.pod())["status"]["phase"] == "Running"
+        assert (await node.pod("other"))["status"]["reason"] == "NodeAffinity"
+
+    scenario(story)
+
+
 def test_a_pod_that_does_not_fit_is_refused():
     async def story(node):
         resources = {"requests": {"cpu": "100000"}}

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 
-from kajitori.api.meta import Object, labels_of
+from kajitori.api.meta import Object
+from kajitori.api.node_fit import matches_affinity, taints_of, untolerated
 from kajitori.api.pods import SAFE_SYSCTLS, amount, host_ports, host_ports_clash, pod_requests
 from kajitori.api.validation.resources import is_extended
 
+AFFINITY = "NodeAffinity"
 _REASONS = {"cpu": "OutOfcpu", "memory": "OutOfmemory", "ephemeral-storage": "OutOfephemeral-storage"}
 
 
 def refusal(
-    pod: Object, others: Iterable[Object], allocatable: Mapping[str, str], node_labels: Mapping[str, str]
+    pod: Object, others: Iterable[Object], allocatable: Mapping[str, str], node: Object | None
 ) -> tuple[str, str] | None:
-    """Reason and message, or None when it may run. `others` are the pods that hold resources already."""
+    """Reason and message, or None when it may run. `others` are the pods that hold resources already; `node` is None
+    as long as its object is not known: then its labels and taints are nobody's reason."""
     held = list(others)
     limit = int(allocatable.get("pods", "110"))
     if len(held) + 1 > limit:
@@ -37,14 +40,11 @@ def refusal(
     for sysctl in (pod["spec"].get("securityContext") or {}).get("sysctls") or ():
         if sysctl["name"].replace("/", ".") not in SAFE_SYSCTLS:
             return "SysctlForbidden", f'forbidden sysctl: "{sysctl["name"]}" not allowlisted'
-    selector = pod["spec"].get("nodeSelector") or {}
-    if any(node_labels.get(key) != value for key, value in selector.items()):
-        return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+    if node is not None and not matches_affinity(pod["spec"], node):
+        return AFFINITY, "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
     ports = host_ports(pod["spec"])
     if ports and host_ports_clash(ports, [port for other in held for port in host_ports(other["spec"])]):
         return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+    if node is not None and untolerated(pod["spec"], taints_of(node), ("NoExecute",)):
+        return "TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
     return None
-
-
-def labels_or_empty(node: Object | None) -> Mapping[str, str]:
-    return labels_of(node) if node else {}

@@ -11,14 +11,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from kajitori.api.core import NODE, POD, SERVICE
+from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object, ObjectKey, is_deleting, uid_of
 from kajitori.api.pods import is_terminal
 from kajitori.client.cache import Cache
 from kajitori.client.events import EventRecorder
-from kajitori.client.interface import Client, WatchEventType
+from kajitori.client.interface import Client, Disconnected, WatchEventType
 from kajitori.kit.clock import Clock
 from kajitori.kubelet import labels
-from kajitori.kubelet.admission import labels_or_empty, refusal
+from kajitori.kubelet.admission import AFFINITY, refusal
 from kajitori.kubelet.config import KubeletConfig
 from kajitori.kubelet.containerd import Containerd
 from kajitori.kubelet.containerd_config import read_host_traits
@@ -177,12 +178,12 @@ class Kubelet:
         assert self._context is not None
         uid = uid_of(pod)
         worker = self.workers[uid] = PodWorker(self._context, pod, self._know)
-        if self._is_new(pod) and (refused := self._refusal(pod)):
-            worker.refuse(*refused)
-            worker.tell("Warning", refused[0], refused[1])
-        else:
-            worker.state.admitted = True
-        task = self._tasks[uid] = asyncio.get_running_loop().create_task(worker.run(), name=f"pod {uid}")
+        refused = self._refusal(pod, self._node_as_seen()) if self._is_new(pod) else None
+        is_certain = refused is None or refused[0] != AFFINITY
+        if is_certain:
+            _admit(worker, refused)
+        work = worker.run() if is_certain else self._judge_again(worker, pod)
+        task = self._tasks[uid] = asyncio.get_running_loop().create_task(work, name=f"pod {uid}")
         task.add_done_callback(lambda done: self._worker_ended(uid, done))
         return worker
 
@@ -190,15 +191,25 @@ class Kubelet:
         """Never seen by a node agent: one that was is taken on again without asking."""
         return not is_deleting(pod) and not (pod.get("status") or {}).get("startTime")
 
-    def _refusal(self, pod: Object) -> tuple[str, str] | None:
+    async def _judge_again(self, worker: PodWorker, pod: Object) -> None:
+        """By the node as it is stored: its watch may be behind that of the pods, and not know a label that the
+        scheduler has seen."""
+        try:
+            node: Object | None = await self._client.get(NODE, self.config.node_name)
+        except (StatusError, Disconnected):
+            node = self._node_as_seen()
+        _admit(worker, self._refusal(pod, node))
+        await worker.run()
+
+    def _node_as_seen(self) -> Object | None:
+        return self._nodes.get(ObjectKey("", self.config.node_name))
+
+    def _refusal(self, pod: Object, node: Object | None) -> tuple[str, str] | None:
         assert self._context is not None
         others = [w.state.pod for w in self.workers.values() if w.state.admitted and not is_terminal(w.state.pod)]
-        node = self._nodes.get(ObjectKey("", self.config.node_name))
-        if node is None:
-            return refusal({**pod, "spec": {**pod["spec"], "nodeSelector": {}}}, others, self._context.allocatable, {})
         # Others may have added resources to the Node; what this agent measures is its own.
-        allocatable = {**((node.get("status") or {}).get("allocatable") or {}), **self._context.allocatable}
-        return refusal(pod, others, allocatable, labels_or_empty(node))
+        told = ((node or {}).get("status") or {}).get("allocatable") or {}
+        return refusal(pod, others, {**told, **self._context.allocatable}, node)
 
     def _judge_resize(self, worker: PodWorker, pod: Object) -> None:
         """Whether the node can give what the pod now asks for."""
@@ -285,6 +296,14 @@ class Kubelet:
         """The pods of this node, as its own API shows them."""
         for worker in self.workers.values():
             yield {**worker.state.pod, "status": worker.state.reported or worker.state.pod.get("status") or {}}
+
+
+def _admit(worker: PodWorker, refused: tuple[str, str] | None) -> None:
+    if refused is None:
+        worker.state.admitted = True
+        return
+    worker.refuse(*refused)
+    worker.tell("Warning", *refused)
 
 
 def _cri_runtime(config: KubeletConfig) -> Runtime:

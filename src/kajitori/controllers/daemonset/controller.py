@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from kajitori.api.apps import CONTROLLER_REVISION, DAEMON_SET
 from kajitori.api.core import NODE, POD
 from kajitori.api.meta import Object, ObjectKey, annotations_of, is_deleting, key_of, labels_of, name_of
+from kajitori.api.node_fit import taints_of
 from kajitori.api.pods import phase
 from kajitori.api.selectors import LabelSelector, from_label_selector
 from kajitori.controllers.batches import all_at_once, in_growing_batches
@@ -13,7 +14,6 @@ from kajitori.controllers.controller import Controller, Source, is_namespace_ter
 from kajitori.controllers.daemonset.placement import make_pod
 from kajitori.controllers.daemonset.plan import plan, status_of
 from kajitori.controllers.history import POD_HASH_LABEL, History, pod_hash
-from kajitori.controllers.node_fit import taints_of
 from kajitori.controllers.ownership import adopters, claim
 from kajitori.controllers.pods import next_available_s
 from kajitori.kit.backoff import Backoff

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from kajitori.api.meta import Object, name_of
-from kajitori.controllers.node_fit import matches_affinity, taints_of, untolerated
+from kajitori.api.node_fit import matches_affinity, taints_of, untolerated
 from kajitori.controllers.pods import pod_from_template
 
 # A daemon stays on a node in trouble (it may be what mends it); the scheduler must be told so as well.

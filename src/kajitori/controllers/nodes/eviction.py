@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from kajitori.api.core import NODE, POD
 from kajitori.api.meta import Object, ObjectKey, is_deleting, key_of, name_of
+from kajitori.api.node_fit import taints_of, tolerates
 from kajitori.api.pods import is_terminal, node_name
 from kajitori.api.times import parse_timestamp, timestamp
 from kajitori.controllers.context import Context
 from kajitori.controllers.controller import Controller, Source, mapped
-from kajitori.controllers.node_fit import taints_of, tolerates
 from kajitori.controllers.nodes.lifecycle import BY_NODE, pod_node
 
 

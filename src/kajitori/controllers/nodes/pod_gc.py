@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from kajitori.api.core import NODE, POD
 from kajitori.api.errors import NotFound
 from kajitori.api.meta import Object, ObjectKey, condition_is, is_deleting, key_of, name_of
+from kajitori.api.node_fit import taints_of
 from kajitori.api.pods import is_terminal, node_name
 from kajitori.controllers.context import Context
 from kajitori.controllers.controller import Controller, Source, mapped
-from kajitori.controllers.node_fit import taints_of
 from kajitori.controllers.nodes.eviction import disruption, with_condition
 from kajitori.controllers.nodes.health import OUT_OF_SERVICE
 from kajitori.controllers.nodes.lifecycle import BY_NODE, pod_node

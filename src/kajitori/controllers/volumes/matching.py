@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from kajitori.api import quantity
 from kajitori.api.local_path import SELECTED_NODE_ANNOTATION
 from kajitori.api.meta import Object, annotations_of, is_deleting, labels_of, name_of, namespace_of, uid_of
+from kajitori.api.node_fit import matches_terms
 from kajitori.api.selectors import from_label_selector
-from kajitori.controllers.node_fit import matches_terms
 
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"

@@ -1,4 +1,7 @@
-"""Whether a pod may be on a node, as far as loops need to know: node selector, required node affinity, taints."""
+"""Whether a pod may be on a node: node selector, required node affinity, taints.
+
+The scheduler has the same rules for all nodes at once, on arrays.
+"""
 
 from collections.abc import Iterable, Sequence
 
