@@ -3,16 +3,13 @@
 Unknown fields are refused, as upstream's strict decoding does: a mistyped `resorces` must not switch off encryption.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kajitori.api.go_durations import duration_ns
 from kajitori.api.meta import Object
-
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|m|s))")
-_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class BadConfiguration(Exception):
@@ -28,13 +25,12 @@ def read_file(path: Path) -> bytes:
 
 
 def duration_s(text: str) -> float | None:
-    """`1h2m3.5s` in seconds; None when it is no duration."""
-    if text == "0":
-        return 0.0
-    found = list(_DURATION.finditer(text))
-    if not found or "".join(match.group() for match in found) != text:
+    """`1h2m3.5s` in seconds; None when it is no duration, or a negative one."""
+    try:
+        found_ns = duration_ns(text)
+    except ValueError:
         return None
-    return sum(float(match[1]) * _UNITS_S[match[2]] for match in found)
+    return found_ns / 1e9 if found_ns >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from kajitori.api.cel.errors import EvaluationError
 from kajitori.api.cel.values import INT_MAX, INT_MIN, Duration, Timestamp
+from kajitori.api.go_durations import duration_ns
 
 _SECOND = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -13,11 +14,6 @@ _FIRST_S, _LAST_S = -62135596800, 253402300799
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
 )
-_UNITS_NS = {
-    "ns": 1, "us": 1000, "\u00b5s": 1000, "\u03bcs": 1000, "ms": 10**6,
-    "s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND,
-}  # fmt: skip
-_PART = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)", re.ASCII)
 _OFFSET = re.compile(r"([+-]?)(\d\d):(\d\d)", re.ASCII)
 
 
@@ -89,23 +85,7 @@ def _fraction(ns: int) -> str:
 
 def parse_duration(text: str) -> Duration:
     """`1h30m`, `1.5s`, `-3ms`. Raises ValueError."""
-    sign, rest = (-1, text[1:]) if text[:1] == "-" else (1, text[1:] if text[:1] == "+" else text)
-    if rest == "0":
-        return Duration(0)
-    total, at = 0, 0
-    while at < len(rest):
-        match = _PART.match(rest, at)
-        if match is None or not (match[1] or match[2]):
-            raise ValueError(f'time: invalid duration "{text}"')
-        if len(match[1]) > 20:
-            raise ValueError(f'time: invalid duration "{text}"')
-        unit = _UNITS_NS[match[3]]
-        fraction = (match[2] or "")[:18]
-        total += int(match[1] or 0) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
-        at = match.end()
-    if not rest or not INT_MIN <= sign * total <= INT_MAX:
-        raise ValueError(f'time: invalid duration "{text}"')
-    return Duration(sign * total)
+    return Duration(duration_ns(text))
 
 
 def duration_text(length: Duration) -> str:
