@@ -75,9 +75,14 @@ def _shown(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     sorting = 0 if isinstance(value, list | InOrder) else orjson.OPT_SORT_KEYS
-    text = orjson.dumps(value, option=sorting).decode()
-    for mark, escaped in _IN_HTML.items():
-        text = text.replace(mark, escaped)
+    return escaped(orjson.dumps(value, option=sorting))
+
+
+def escaped(document: bytes) -> str:
+    """JSON as Go's encoder writes it: safe inside of HTML."""
+    text = document.decode()
+    for mark, code in _IN_HTML.items():
+        text = text.replace(mark, code)
     return text
 
 

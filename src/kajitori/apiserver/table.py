@@ -8,10 +8,19 @@ from kajitori.api.durations import time_since
 from kajitori.api.meta import Object
 from kajitori.api.resource import Column, Resource
 
-_NAME_HELP = (
+NAME_HELP = (
     "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
-    "client to request the generation of an appropriate name automatically."
+    "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
+    "idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
 )
+AGE_HELP = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
+    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
+    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
+"""Upstream's descriptions of metadata.name and metadata.creationTimestamp."""
 
 
 def _age(obj: Object, now_s: float) -> str:
@@ -19,8 +28,8 @@ def _age(obj: Object, now_s: float) -> str:
 
 
 _DEFAULT = (
-    Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=_NAME_HELP),
-    Column(name="Age", cell=_age, description="CreationTimestamp is the time when this object was created."),
+    Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=NAME_HELP),
+    Column(name="Age", cell=_age, description=AGE_HELP),
 )
 
 
@@ -49,7 +58,9 @@ def table_of(
             row["conditions"] = said
         if include == "Object":
             row["object"] = obj
-        elif include != "None":
+        elif include == "None":
+            row["object"] = None
+        else:
             row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj["metadata"]}
         rows.append(row)
     definitions = [

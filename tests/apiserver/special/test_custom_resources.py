@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from kajitori.api.errors import Invalid
 from kajitori.api.meta import condition_is, condition_of
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import WriteContext
@@ -202,11 +201,12 @@ def test_versions_share_one_store() -> None:
     assert only.stored_as is not None
 
 
-def test_a_column_whose_path_cannot_be_read_is_refused() -> None:
-    column = {"name": "Size", "type": "integer", "jsonPath": ".spec["}
-    with pytest.raises(Invalid) as refused:
-        asyncio.run(World().create(definition(additionalPrinterColumns=[column])))
-    assert 'spec.versions[0].additionalPrinterColumns[0].jsonPath: Invalid value: ".spec["' in refused.value.message
+def test_columns_end_where_a_path_cannot_be_read() -> None:
+    columns = [
+        {"name": name, "type": "string", "jsonPath": path} for name, path in (("A", ".a"), ("B", ".b["), ("C", ".c"))
+    ]
+    (kind,) = kinds_of(asyncio.run(World().create(definition(additionalPrinterColumns=columns)))).served
+    assert [column.name for column in kind.columns] == ["Name", "A"]
 
 
 def test_the_finalizer_cannot_be_lost_by_an_update() -> None:
@@ -221,12 +221,40 @@ def test_json_paths() -> None:
     document = {
         "metadata": {"labels": {"a.b/c": "x"}},
         "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Other", "status": "False"}]},
+        "list": [{"n": 1}, {"n": 2}, {"n": 3}],
     }
     assert compile_path('.status.conditions[?(@.type=="Ready")].status')(document) == ["True"]
     assert compile_path(".status.conditions[*].type")(document) == ["Ready", "Other"]
     assert compile_path(".status.conditions[1].type")(document) == ["Other"]
     assert compile_path(r".metadata.labels.a\.b/c")(document) == ["x"]
-    assert compile_path(".metadata.labels['a.b/c']")(document) == ["x"]
+    assert compile_path(r".metadata.labels['a\.b/c']")(document) == ["x"]
     assert compile_path(".absent.field")(document) == []
-    with pytest.raises(ValueError, match="not a simple JSONPath"):
-        compile_path(".a[")
+    assert compile_path("..type")(document) == ["Ready", "Other"]
+    assert compile_path(".list[0:2].n")(document) == [1, 2]
+    assert compile_path(".list[-1].n")(document) == [3]
+    assert compile_path(".list[::2].n")(document) == [1, 3]
+    assert compile_path(".list[0,2].n")(document) == [1, 3]
+    assert compile_path(".list[?(@.n>=2)].n")(document) == [2, 3]
+    assert compile_path(".list[?(@.n)].n")(document) == [1, 2, 3]
+    assert compile_path(".list[?(@.n>'2')].n")(document) == []
+    assert compile_path(".list[5].n")(document) == []
+
+
+@pytest.mark.parametrize("path", [".a[", ".a[b]", ".a[?(@.b]", ".a[?(@.b==')]", "#a", "....a", ".a[-]"])
+def test_what_is_no_json_path(path: str) -> None:
+    with pytest.raises(ValueError):
+        compile_path(path)
+
+
+def test_cells_by_type() -> None:
+    obj = {"metadata": {"name": "a"}, "a": {"b": "<x>"}, "i": 1.9, "n": 3, "d": "2026-01-01", "z": None, "f": 2.5e10}
+    shown = {
+        ("a", "string"): '{"b":"\\u003cx\\u003e"}',
+        ("i", "integer"): 1,
+        ("n", "number"): 3,
+        ("z", "string"): "<no value>",
+    }
+    shown |= {("d", "date"): "<invalid>", ("n", "date"): None, ("n", "boolean"): None, ("f", "string"): "2.5e+10"}
+    columns = [{"name": "X", "type": kind, "jsonPath": f".{field}"} for field, kind in shown]
+    (kind,) = kinds_of(asyncio.run(World().create(definition(additionalPrinterColumns=columns)))).served
+    assert [column.cell(obj, 0.0) for column in kind.columns[1:]] == list(shown.values())

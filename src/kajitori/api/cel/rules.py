@@ -197,6 +197,8 @@ class _Validation:
         detail = self._said(rule, kind, path, variables) or _default_message(rule)
         shown = OMITTED if kind in ("object", "array") else place.value
         reason = rule.rule.get("reason") or "FieldValueInvalid"
+        if reason == "FieldValueDuplicate":
+            detail = ""  # upstream's error of this kind has none
         self._errors.append(FieldError(reason, path or "<nil>", shown, detail))
 
     def _said(self, rule: Rule, kind: str, path: str, variables: Mapping[str, Any]) -> str:

@@ -108,7 +108,16 @@ def _conform_custom(resource: Resource, schema: Object, obj: Object) -> list[str
             _struct(node_of(structural.OBJECT_META), metadata, (None, "metadata", ""), unknown)
         except _Mismatch as error:
             raise decode_errors.refuse(resource.kind, resource.version, error.why, error.conversion) from None
-    return unknown + structural.prune(schema, obj)
+    inside: list[Object] = []
+    unknown += structural.prune(schema, obj, inside)
+    if inside:
+        from kajitori.api.schema.embedded import coerce  # few kinds have these
+
+        try:
+            unknown += coerce(schema, obj)
+        except ValueError as error:
+            raise decode_errors.refuse(resource.kind, resource.version, str(error)) from None
+    return unknown
 
 
 def empty_object(resource: Resource) -> Object:

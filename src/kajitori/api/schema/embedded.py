@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from kajitori.api.errors import BadRequest
 from kajitori.api.field_errors import FieldError, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.schema.conform import conform_definition
@@ -27,11 +26,11 @@ def has_embedded(schema: Object) -> bool:
 
 def coerce(schema: Object, obj: Object) -> list[str]:
     """Make metadata of objects inside what it would have been decoded to, in place; the paths of unknown fields.
-    Raises BadRequest for the first that cannot be decoded. Not of the object itself, whose metadata is decoded already.
+    Raises ValueError for the first that cannot be decoded. Not of the object itself, whose metadata is decoded already.
     """
     unknown: list[str] = []
     for error in _walk(schema, obj, "", partial(_coerced, unknown)):
-        raise BadRequest(str(error))
+        raise ValueError(error)
     return sorted(unknown)
 
 

@@ -11,7 +11,7 @@ from kajitori.api.field_errors import FieldError
 from kajitori.api.meta import Object
 
 
-def ratcheted(errors: Iterable[FieldError], schema: Object, new: Object, old: Object) -> list[FieldError]:
+def ratcheted(errors: Iterable[FieldError], schema: Object, new: Any, old: Any) -> list[FieldError]:
     """The errors that remain."""
     return [error for error in errors if not _is_old(error, schema, new, old)]
 

@@ -20,34 +20,40 @@ _PRESERVE, EMBEDDED = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embe
 _SCALARS = {"string": nodes.STRING, "boolean": nodes.BOOL, "integer": nodes.INT64, "number": nodes.FLOAT}
 
 
-def prune(schema: Object, obj: Object) -> list[str]:
-    """Remove what the schema does not specify, in place; paths of what went. metadata is not looked at."""
+def prune(schema: Object, obj: Object, inside: list[Object] | None = None) -> list[str]:
+    """Remove what the schema does not specify, in place; paths of what went. metadata is not looked at. `inside` gets
+    the whole objects (embedded resources) in it."""
     unknown: list[str] = []
-    _prune_object(schema, obj, None, unknown, resource=True)
+    _prune_object(schema, obj, None, unknown, [] if inside is None else inside, resource=True)
     return unknown
 
 
 def prune_value(schema: Object, value: Any) -> list[str]:
     """The same for any value of a schema."""
     unknown: list[str] = []
-    _prune(schema, value, (None, "", ""), unknown)
+    _prune(schema, value, (None, "", ""), unknown, [])
     return unknown
 
 
-def _prune(schema: Object | None, value: Any, at: Place, unknown: list[str]) -> None:
+def _prune(schema: Object | None, value: Any, at: Place, unknown: list[str], inside: list[Object]) -> None:
     if schema is None:
         return
     if isinstance(value, dict):
-        _prune_object(schema, value, at, unknown, resource=schema.get(EMBEDDED, False))
+        embedded = schema.get(EMBEDDED, False)
+        if embedded:
+            inside.append(value)
+        _prune_object(schema, value, at, unknown, inside, resource=embedded)
     elif isinstance(value, list):
         items = schema.get("items")
         if not isinstance(items, dict):
             items = None if schema.get(_PRESERVE) else {}
         for index, item in enumerate(value):
-            _prune(items, item, (at, index, ""), unknown)
+            _prune(items, item, (at, index, ""), unknown, inside)
 
 
-def _prune_object(schema: Object, obj: Object, at: Place | None, unknown: list[str], *, resource: bool) -> None:
+def _prune_object(
+    schema: Object, obj: Object, at: Place | None, unknown: list[str], inside: list[Object], *, resource: bool
+) -> None:
     properties: Object = schema.get("properties") or {}
     values = schema.get("additionalProperties")
     for key in list(obj):
@@ -55,10 +61,10 @@ def _prune_object(schema: Object, obj: Object, at: Place | None, unknown: list[s
             continue
         place = (at, key, "")
         if key in properties:
-            _prune(properties[key], obj[key], place, unknown)
+            _prune(properties[key], obj[key], place, unknown, inside)
         elif values is not None:
             # `true` admits any key, yet says nothing of what objects in there have: upstream empties those.
-            _prune(values if isinstance(values, dict) else {}, obj[key], place, unknown)
+            _prune(values if isinstance(values, dict) else {}, obj[key], place, unknown, inside)
         elif not schema.get(_PRESERVE):
             unknown.append(path_of(place))
             del obj[key]

@@ -37,9 +37,12 @@ def validate(schema: Object, obj: Any, path: str = "", *, lists: bool = True) ->
     found = list(islice(_errors(schema, obj, path), ERRORS_MAX))
     if len(found) > 1:
         found = list({str(error): error for error in found}.values())
-    if lists:
-        found += islice(_repetitions(schema, obj, path), ERRORS_MAX - len(found))
-    return found
+    return found + repetitions(schema, obj, path) if lists else found
+
+
+def repetitions(schema: Object, value: Any, path: str = "") -> list[FieldError]:
+    """In lists that are sets or maps."""
+    return list(islice(_repetitions(schema, value, path), ERRORS_MAX))
 
 
 def _repetitions(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
@@ -252,7 +255,7 @@ def _object_errors(schema: Object, value: Object, path: str) -> Iterator[FieldEr
             if key not in properties:
                 yield from _errors(values, item, f"{path}.{key}")
     for key, child in properties.items():
-        if key in value and (path or key != "metadata"):
+        if key in value:
             yield from _errors(child, value[key], f"{prefix}{key}")
     for key in schema.get("required") or ():
         if key not in value:

@@ -3,27 +3,35 @@
 Source: the "Custom Resource Definition" task pages and the API reference of apiextensions.k8s.io/v1.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import orjson
 
 from kajitori.api.durations import time_since
+from kajitori.api.field_errors import FieldError, escaped
+from kajitori.api.go_text import go_text
 from kajitori.api.meta import Object
 from kajitori.api.resource import ALL_VERBS, Column, Conversion, Resource, ScalePaths, Subresource
 from kajitori.api.schema import structural
+from kajitori.api.schema.scalars import timestamp
 from kajitori.api.warnings.extensions import custom_object_warnings
 from kajitori.apiserver.discovery import version_rank
 from kajitori.apiserver.special.custom_validation import CustomValidation
 from kajitori.apiserver.special.json_path import compile_path
 from kajitori.apiserver.special.shown_documents import Memory, Shown, ShownDocuments
+from kajitori.apiserver.table import AGE_HELP, NAME_HELP
 
-_NAME_HELP = "Name must be unique within a namespace."
-_AGE: Object = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+_AGE: Object = {
+    "name": "Age",
+    "type": "date",
+    "jsonPath": ".metadata.creationTimestamp",
+    "description": AGE_HELP,
+}
 _ANYTHING: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-# What a column of a type may show.
-_TYPES: dict[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "boolean": (bool,)}
 _PARTS = ("get", "patch", "update")
 _WEIGHS = 8
 """Bytes of a schema that can be as much work as one byte of an object."""
@@ -74,7 +82,8 @@ def _resource(
     own = _selectable([version])
     reader = None if conversion is not None else _reader(definition, schema, stored_as is None)
     api_version = f"{spec['group']}/{version['name']}"
-    validation = CustomValidation(schema)
+    scale = _scale(parts.get("scale"))
+    validation = CustomValidation(schema, scale)
     return Resource(
         group=spec["group"],
         version=version["name"],
@@ -87,15 +96,16 @@ def _resource(
         categories=tuple(names.get("categories") or ()),
         # Nothing new comes while a definition goes.
         verbs=tuple(verb for verb in ALL_VERBS if verb != "create") if leaving else ALL_VERBS,
-        subresources=tuple(_subresources(parts)),
+        subresources=tuple(_subresources(parts, validation)),
         columns=_columns(version.get("additionalPrinterColumns") or [_AGE]),
-        scale=_scale(parts.get("scale")),
+        scale=scale,
         # What is stored is indexed by the fields of all versions, which name the same places unless a webhook converts.
         selectable_fields=own if stored_as is not None or conversion is not None else _selectable(spec["versions"]),
         stored_field_names={field: field for field in own},
         default=lambda obj: structural.default(schema, obj),
         validate=validation.validate,
-        revalidate=validation.revalidate,
+        revalidate=_judged_by_the_change,
+        validate_update=validation.revalidate,
         warnings=custom_object_warnings,
         definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
         schema=schema,
@@ -143,10 +153,15 @@ def _deprecation(spec: Object, version: Object) -> str:
     return f"{text}; use {group}/{max(better, key=version_rank)} {kind}" if better else text
 
 
-def _subresources(parts: Object) -> list[Subresource]:
+def _judged_by_the_change(new: Object, old: Object) -> list[FieldError]:
+    """A change of an object and one of its status are judged each in its way: by their `validate_update`."""
+    return []
+
+
+def _subresources(parts: Object, validation: CustomValidation) -> list[Subresource]:
     found = []
     if parts.get("status") is not None:
-        found.append(Subresource(name="status", verbs=_PARTS))
+        found.append(Subresource(name="status", verbs=_PARTS, validate_update=validation.revalidate_status))
     if parts.get("scale") is not None:
         found.append(Subresource(name="scale", verbs=_PARTS, kind="Scale", group="autoscaling", version="v1"))
     return found
@@ -165,20 +180,31 @@ def _scale(scale: Object | None) -> ScalePaths | None:
 def _selectable(versions: list[Object]) -> dict[str, Callable[[Object], str]]:
     def reader(path: str) -> Callable[[Object], str]:
         find = compile_path(path)
-        return lambda obj: next((_plain(value) for value in find(obj)), "")
+        return lambda obj: next((go_text(value) for value in find(obj) if value is not None), "")
 
     fields = (field for version in versions for field in version.get("selectableFields") or ())
     return {field["jsonPath"].lstrip("."): reader(field["jsonPath"]) for field in fields}
 
 
 def _columns(definitions: list[Object]) -> tuple[Column, ...]:
-    name = Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=_NAME_HELP)
-    return (name, *(_column(definition) for definition in definitions))
+    """Those up to the first whose path cannot be read."""
+    name = Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=NAME_HELP)
+    return (name, *map(_column, takewhile(_readable, definitions)))
 
 
-def _finder(path: str) -> Callable[[Any], list[Any]]:
-    """Read when first used: a definition may have thousands of columns that nobody looks at."""
-    return lambda document: compile_path(path)(document)
+_PLAIN_PATH = re.compile(r"(?:\.[\w-]+)+")
+
+
+def _readable(definition: Object) -> bool:
+    """Known at a glance of most paths: a definition may have thousands of columns that nobody looks at."""
+    path = definition["jsonPath"]
+    if _PLAIN_PATH.fullmatch(path):
+        return True
+    try:
+        compile_path(path)
+    except ValueError:
+        return False
+    return True
 
 
 def _column(definition: Object) -> Column:
@@ -195,25 +221,50 @@ def _column(definition: Object) -> Column:
 
 
 def _cell(path: str, kind: str) -> Callable[[Object, float], Any]:
-    find = _finder(path)
+    """Of several values only the first is shown. The path is read when the column is first looked at."""
 
     def cell(obj: Object, now_s: float) -> Any:
-        found = find(obj)
-        if not found or found[0] is None:
-            return None
-        value = found[0]
-        if kind == "date":
-            return time_since(value, now_s) if isinstance(value, str) else "<unknown>"
-        if kind == "string":
-            return ",".join(_plain(each) for each in found) if len(found) > 1 else _plain(value)
-        return value if type(value) in _TYPES.get(kind, ()) else None
+        found, show = compile_path(path)(obj), _SHOWN.get(kind)
+        return show(found[0], now_s) if found and show is not None else None
 
     return cell
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else orjson.dumps(value).decode()
+def _text(value: Any, now_s: float) -> str:
+    if value is None:
+        return "<no value>"
+    return (
+        escaped(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)) if isinstance(value, dict | list) else go_text(value)
+    )
+
+
+def _integer(value: Any, now_s: float) -> int | None:
+    return int(value) if type(value) in (int, float) else None
+
+
+def _number(value: Any, now_s: float) -> float | None:
+    return value if type(value) in (int, float) else None
+
+
+def _boolean(value: Any, now_s: float) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _date(value: Any, now_s: float) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        timestamp(value)
+    except ValueError:
+        return "<invalid>"
+    return time_since(value, now_s)
+
+
+_Show = Callable[[Any, float], Any]
+_SHOWN: dict[str, _Show] = {
+    "string": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+}

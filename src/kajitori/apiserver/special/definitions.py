@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from kajitori.api import apiextensions
-from kajitori.api.errors import Invalid, NotFound, StatusError
+from kajitori.api.errors import NotFound, StatusError
 from kajitori.api.meta import Object, condition_is, condition_of, is_deleting, name_of, namespace_of, set_condition
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
@@ -16,7 +16,6 @@ from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.rest.metadata import new_uid
 from kajitori.apiserver.special.conversion_webhooks import Call, WebhookConversion
 from kajitori.apiserver.special.custom_resources import Kinds, kinds_of, schemas_of
-from kajitori.apiserver.special.definition_checks import path_errors
 from kajitori.apiserver.special.definition_status import status_of
 from kajitori.apiserver.special.shown_documents import Memory, Shown
 from kajitori.kit.clock import Clock
@@ -56,9 +55,7 @@ class CustomResourceDefinitions(RestHooks):
             unsubscribe()
 
     async def before_create(self, obj: Object, context: WriteContext) -> None:
-        if context.dry_run:
-            _check_paths(obj)
-        else:
+        if not context.dry_run:
             self._accept(obj)
 
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
@@ -90,8 +87,7 @@ class CustomResourceDefinitions(RestHooks):
                 self._work.set()
 
     def _accept(self, definition: Object) -> None:
-        """Judge the names and write the conditions. Raises Invalid for a path that cannot be read."""
-        _check_paths(definition)
+        """Judge the names and write the conditions."""
         meta = definition["metadata"]
         if FINALIZER not in (meta.get("finalizers") or ()):
             meta["finalizers"] = [*(meta.get("finalizers") or ()), FINALIZER]
@@ -226,8 +222,3 @@ class CustomResourceDefinitions(RestHooks):
 
     def _now(self) -> str:
         return timestamp(self._clock.now())
-
-
-def _check_paths(definition: Object) -> None:
-    if errors := list(path_errors(definition)):
-        raise Invalid.of(CRD.group, CRD.kind, name_of(definition), errors)
