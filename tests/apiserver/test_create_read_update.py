@@ -633,7 +633,7 @@ def test_unknown_resources_subresources_and_methods(in_cluster):
         status, _, answer = await send(plane, "POST", "/api/v1/namespaces/default/configmaps/a", config_map())
         assert status == 405 and answer["reason"] == "MethodNotAllowed"
         status, _, _ = await send(plane, "POST", "/api/v1/configmaps", config_map())
-        assert status == 400
+        assert status == 405
 
     in_cluster(scenario)
 

@@ -188,7 +188,7 @@ def test_aggregated_discovery_says_the_same_and_has_an_etag(in_cluster):
         assert headers["content-type"].endswith("as=APIGroupDiscoveryList")
         groups = {item["metadata"]["name"]: item for item in orjson.loads(body)["items"]}
         resources = {r["resource"]: r for r in groups["apps"]["versions"][0]["resources"]}
-        assert resources["deployments"]["responseKind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
+        assert resources["deployments"]["responseKind"] == {"group": "", "version": "", "kind": "Deployment"}
         parts = {part["subresource"]: part for part in resources["deployments"]["subresources"]}
         assert parts["scale"]["responseKind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
         status, _, _ = await get(plane, "/apis", accept, **{"if-none-match": headers["etag"]})

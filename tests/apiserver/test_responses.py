@@ -1,5 +1,6 @@
 import pytest
 
+from kajitori.apiserver.http import encoding
 from kajitori.apiserver.http_types import Response
 from kajitori.apiserver.responses import with_warnings
 
@@ -26,3 +27,10 @@ def test_an_answer_that_all_share_stays_as_it_is() -> None:
     shared = Response(404)
     assert with_warnings(shared, ["a"]).headers
     assert shared.headers == ()
+
+
+def test_an_answer_that_says_how_it_may_be_kept_says_it_once():
+    date = encoding.DateHeader(lambda: 0.0).line()
+    own = Response(200, b"", headers=(("Cache-Control", "public"),))
+    assert encoding.head(own, date, b"", close=False).count(b"Cache-Control") == 1
+    assert b"Cache-Control: no-cache, private\r\n" in encoding.head(Response(200), date, b"", close=False)

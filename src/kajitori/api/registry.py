@@ -52,6 +52,7 @@ _MODULES = (
 )
 
 BUILTIN: tuple[Resource, ...] = tuple(resource for module in _MODULES for resource in module.RESOURCES)
+BUILT_IN_GROUPS = frozenset(resource.group for resource in BUILTIN if resource.group)
 
 
 class Registry:

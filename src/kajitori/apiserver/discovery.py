@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from kajitori.api.errors import MethodNotAllowed
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.aggregation.priorities import Priority, default_priority
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import Accepted, Form, accepted, encode_document
+from kajitori.apiserver.negotiate import Accepted, Form, accepted, accepted_as_object, encode_document
 
 Versions = Callable[[], Mapping[tuple[str, str], Object]]
 """By group and version: APIVersionDiscovery documents of what other servers serve. They win over our own."""
@@ -93,8 +94,8 @@ class Discovery:
             return None
         rows: list[Object] = []
         for resource in resources:
-            row = _row(resource.plural, resource.singular or resource.kind.lower(), resource, resource.verbs)
-            row["kind"] = resource.kind
+            singular = resource.singular or resource.kind.lower()
+            row = _row(resource.plural, singular, resource, resource.verbs, resource.kind)
             if resource.short_names:
                 row["shortNames"] = list(resource.short_names)
             if resource.categories:
@@ -103,14 +104,13 @@ class Discovery:
                 row["storageVersionHash"] = _hash(resource)
             rows.append(row)
             for subresource in resource.subresources:
-                part = _row(f"{resource.plural}/{subresource.name}", "", resource, subresource.verbs)
-                if subresource.version:
-                    part |= {"group": subresource.group, "version": subresource.version}
-                part["kind"] = subresource.kind or resource.kind
-                rows.append(part)
+                name, kind = f"{resource.plural}/{subresource.name}", subresource.kind or resource.kind
+                rows.append(_row(name, "", resource, subresource.verbs, kind, subresource.group, subresource.version))
         rows.sort(key=lambda row: row["name"])
-        document: Object = {"kind": "APIResourceList", "groupVersion": f"{group}/{version}" if group else version}
-        return {**document, "resources": rows} if not group else {**document, "apiVersion": "v1", "resources": rows}
+        if not group:
+            return {"kind": "APIResourceList", "groupVersion": version, "resources": rows}
+        group_version = f"{group}/{version}"
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": rows}
 
     def aggregated(self, version: str, *, core: bool) -> Object:
         items = [self._aggregated_group(g, vs) for g, vs in self.groups().items() if (g == "") is core]
@@ -123,7 +123,7 @@ class Discovery:
 
     def _aggregated_group(self, group: str, versions: list[str]) -> Object:
         return {
-            "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
+            "metadata": {"name": group} if group else {},
             "versions": [self._aggregated_version(group, version) for version in versions],
         }
 
@@ -131,14 +131,19 @@ class Discovery:
         if (other := self.others().get((group, version))) is not None:
             return other
         resources = sorted(self._resources(group, version), key=lambda r: r.plural)
-        return {"version": version, "freshness": "Current", "resources": [_aggregated_resource(r) for r in resources]}
+        return {"version": version, "resources": [_aggregated_resource(r) for r in resources], "freshness": "Current"}
 
     # serving
 
     def respond(self, context: RequestContext) -> Response | None:
         """The answer for /api..., /apis...; None when there is no such path."""
-        parts = [part for part in context.path.split("/") if part]
-        accept = accepted(context.headers.get("accept", ""))
+        path, header = context.path, context.headers.get("accept", "")
+        if path.startswith("//"):
+            return None
+        parts = path.strip("/").split("/")
+        if parts == ["apis"] and path.endswith("//"):
+            return None
+        accept = accepted(header) if len(parts) == 1 else accepted_as_object(header)
         document: Object | None = None
         match parts:
             case ["api"]:
@@ -153,12 +158,14 @@ class Discovery:
                 document = self.resource_list(group, version)
         if document is None:
             return None
+        if context.method != "GET" and parts != ["apis"]:
+            raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         aggregated = document["kind"] == "APIGroupDiscoveryList"
         body = encode_document(document, accept)
         headers: tuple[tuple[str, str], ...] = ()
         if aggregated:
             tag = '"' + hashlib.sha256(body).hexdigest().upper() + '"'
-            headers = (("ETag", tag), ("Vary", "Accept"))
+            headers = (("ETag", tag), ("Vary", "Accept"), ("Cache-Control", "public"))
             if context.headers.get("if-none-match") == tag:
                 return Response(304, b"", "", headers)
             return Response(200, body, accept.content_type, headers)
@@ -168,14 +175,19 @@ class Discovery:
         return self.aggregated(accept.version, core=core) if accept.form is Form.DISCOVERY else None
 
 
-def _row(name: str, singular: str, resource: Resource, verbs: Iterable[str]) -> Object:
-    return {
-        "name": name,
-        "singularName": singular,
-        "namespaced": resource.namespaced,
-        "kind": "",
-        "verbs": sorted(verbs),
-    }
+def _row(
+    name: str,
+    singular: str,
+    resource: Resource,
+    verbs: Iterable[str],
+    kind: str,
+    group: str = "",
+    version: str = "",
+) -> Object:
+    row: Object = {"name": name, "singularName": singular, "namespaced": resource.namespaced}
+    if version:
+        row |= {"group": group, "version": version} if group else {"version": version}
+    return {**row, "kind": kind, "verbs": sorted(verbs)}
 
 
 def _hash(resource: Resource) -> str:
@@ -185,7 +197,10 @@ def _hash(resource: Resource) -> str:
 
 
 def _aggregated_resource(resource: Resource) -> Object:
-    def kind(name: str, group: str = resource.group, version: str = resource.version) -> Object:
+    # The group and version that everything stands under are said of custom kinds only.
+    own = (resource.group, resource.version) if resource.schema is not None else ("", "")
+
+    def kind(name: str, group: str = own[0], version: str = own[1]) -> Object:
         return {"group": group, "version": version, "kind": name}
 
     document: dict[str, Any] = {

@@ -32,8 +32,8 @@ class Health:
 
     async def respond(self, context: RequestContext) -> Response | None:
         """None when the path is none of these."""
-        endpoint, _, one = context.path.strip("/").partition("/")
-        if endpoint not in ENDPOINTS:
+        endpoint, slash, one = context.path.removeprefix("/").partition("/")
+        if endpoint not in ENDPOINTS or (slash and not one):
             return None
         checks = {**self.live, **self.ready} if endpoint == "readyz" else self.live
         if one:
@@ -74,7 +74,7 @@ async def run_check(check: Check) -> str:
 async def _alone(check: Check) -> Response:
     if why := await run_check(check):
         return Response(500, f"internal server error: {why}\n".encode(), _TEXT, _NO_GUESSING)
-    return Response(200, b"ok", _TEXT, _NO_GUESSING)
+    return Response(200, b"ok", _TEXT)
 
 
 def _list(endpoint: str, checks: Mapping[str, Check], excluded: set[str], failures: Mapping[str, str]) -> Response:

@@ -57,7 +57,7 @@ _VERSIONS = {
     Form.TABLE: ("v1", "v1beta1"),
     Form.METADATA: ("v1", "v1beta1"),
     Form.METADATA_LIST: ("v1", "v1beta1"),
-    Form.DISCOVERY: ("v2", "v2beta1"),
+    Form.DISCOVERY: ("v2",),
 }
 _GROUPS = {Form.DISCOVERY: "apidiscovery.k8s.io"}
 

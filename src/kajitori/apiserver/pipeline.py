@@ -153,7 +153,8 @@ class Pipeline:
         query = request.query
         attributes = attributes_of(user, info, request.query)
         flow = self._flow.flow_of(attributes)
-        request.answer_lines = flow.lines
+        if info.subresource not in _STREAMING:
+            request.answer_lines = flow.lines
         verdict, reason = extension.authorizer.authorize(attributes)
         if verdict is Verdict.ASK:
             began_s = self._clock.monotonic()

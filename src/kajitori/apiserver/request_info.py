@@ -38,7 +38,7 @@ def _parse_cached(method: str, path: str) -> RequestInfo:
 
 
 def _parse(method: str, path: str) -> RequestInfo:
-    parts = [part for part in path.split("/") if part]
+    parts = path.strip("/").split("/")
     group = ""
     outside = RequestInfo(method.lower(), path)
     if len(parts) >= 3 and parts[0] == "api":
@@ -46,6 +46,8 @@ def _parse(method: str, path: str) -> RequestInfo:
     elif len(parts) >= 4 and parts[0] == "apis":
         group, version, parts = parts[1], parts[2], parts[3:]
     else:
+        return outside
+    if path.startswith("//"):
         return outside
     verb = _VERBS.get(method, method.lower())
     if parts[0] == "watch":
@@ -57,6 +59,8 @@ def _parse(method: str, path: str) -> RequestInfo:
         namespace = parts[1]
         if len(parts) > 2 and parts[2] not in _NAMESPACE_SUBRESOURCES:
             parts = parts[2:]
+    if "" in parts[:3]:
+        return outside  # two slashes where a resource, a name or a subresource should stand
     name = parts[1] if len(parts) > 1 else ""
     if not name and verb == "get":
         verb = "list"

@@ -10,7 +10,9 @@ import orjson
 from kajitori.api.errors import StatusError
 from kajitori.apiserver.http_types import Response
 
-NOT_A_PATH = Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+NOT_A_PATH = Response(
+    404, b"404 page not found\n", "text/plain; charset=utf-8", (("X-Content-Type-Options", "nosniff"),)
+)
 
 
 def json_response(document: Any, status: int = 200) -> Response:

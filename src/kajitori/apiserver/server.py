@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from kajitori.api.registry import Registry
+from kajitori.api.registry import BUILT_IN_GROUPS, Registry
 from kajitori.apiserver import process_figures
 from kajitori.apiserver.compaction import COMPACTION_S, Compactor
 from kajitori.apiserver.discovery import Discovery
@@ -38,7 +38,7 @@ from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.responses import NOT_A_PATH, json_response
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.store_size import StoreSize
-from kajitori.apiserver.verbs import verb_of
+from kajitori.apiserver.verbs import check_method, has_route, method_not_allowed, no_such_resource, verb_of
 from kajitori.apiserver.watch_cache.cache import WatchCache
 from kajitori.kit.clock import Clock, within
 from kajitori.kit.randomness import BlockRandom
@@ -196,18 +196,23 @@ class ApiServer:
             return await remote(context)
         resource = context.resource
         extension = self._pipeline.extension
-        if resource is None:
-            return NOT_A_PATH
-        if not resource.namespaced and info.namespace and info.resource != "namespaces":
-            return NOT_A_PATH
+        if resource is None or not has_route(resource, info):
+            return self._no_route(info.path)
+        handler = extension.handlers.get((info.group, info.resource, info.subresource))
+        if handler is not None and info.subresource:
+            check_method(resource, info, context.method)
         if resource.deprecation:
             context.warnings.append(resource.deprecation)
-        handler = extension.handlers.get((info.group, info.resource, info.subresource))
         if handler is not None:
             return await handler(context)
-        if resource.namespaced and info.name and not info.namespace and not info.collection:
-            return NOT_A_PATH
         return await verb_of(resource, context)(self.backend, context)
+
+    def _no_route(self, path: str) -> Response:
+        """The refusal. A group that is served says itself that it has no such path."""
+        parts = [*path.split("/"), ""]
+        if parts[1] == "api" or (parts[1] == "apis" and parts[2] in BUILT_IN_GROUPS):
+            raise no_such_resource()
+        return NOT_A_PATH
 
     async def _non_resource(self, context: RequestContext) -> Response:
         path = context.path
@@ -215,6 +220,8 @@ class ApiServer:
             if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
                 return await handler(context)
         if path == "/version" or path == "/version/":
+            if context.method != "GET":
+                raise method_not_allowed()
             return json_response(self._version())
         if path == "/metrics":
             await self._store_size.ask()
@@ -228,7 +235,7 @@ class ApiServer:
         if path.startswith("/openapi/"):
             return self._openapi.respond(context) or NOT_A_PATH
         if path.startswith("/api"):
-            return self.discovery.respond(context) or NOT_A_PATH
+            return self.discovery.respond(context) or self._no_route(path)
         if path.startswith(dumps.PREFIX):
             return dumps.respond(self._flow, path, self.clock.monotonic()) or NOT_A_PATH
         return await self.health.respond(context) or NOT_A_PATH

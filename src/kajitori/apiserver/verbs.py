@@ -8,6 +8,7 @@ from kajitori.api.errors import BadRequest, MethodNotAllowed, NotFound
 from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import accepted
+from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.rest import creating, deleting, patching, reading, scaling, updating
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.options import delete_options, list_options
@@ -109,9 +110,42 @@ _SCALE: dict[str, Verb] = {
 }
 
 
+def has_route(resource: Resource, info: RequestInfo) -> bool:
+    """Whether there is such a path at all: objects of a namespace are found there alone, those without one nowhere
+    below one, and nothing stands behind a subresource but what a proxy passes on."""
+    if info.rest and info.subresource != "proxy":
+        return False
+    if info.namespace:
+        return resource.namespaced or info.resource == "namespaces"
+    return not resource.namespaced or (info.collection and "list" in resource.verbs)
+
+
+_BY_METHOD = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def check_method(resource: Resource, info: RequestInfo, method: str) -> None:
+    """Raises MethodNotAllowed for what a subresource of its own handler does not know. Proxies know HEAD and OPTIONS
+    too."""
+    part = next((part for part in resource.subresources if part.name == info.subresource), None)
+    if part is None or (info.subresource == "proxy" and method in ("HEAD", "OPTIONS")):
+        return
+    if _BY_METHOD.get(method) not in part.verbs:
+        raise method_not_allowed()
+
+
+def _is_routed(resource: Resource, context: RequestContext) -> bool:
+    """Whether a built-in kind's collection knows the method: one over all namespaces can be read only."""
+    verb = context.attributes.verb
+    if verb in ("create", "deletecollection"):
+        return bool(context.namespace) or not resource.namespaced
+    return bool(context.name) or verb not in ("update", "patch")
+
+
 def verb_of(resource: Resource, context: RequestContext) -> Verb:
     """Raises NotFound for a subresource that does not exist, MethodNotAllowed for a verb that it does not know."""
     verb, subresource = context.attributes.verb, context.attributes.subresource
+    if resource.schema is None and (context.method == "HEAD" or not _is_routed(resource, context)):
+        raise method_not_allowed()
     if not subresource:
         asks_only = resource.verbs == ("create",)  # a review or a binding: answered by a handler, never stored
         if verb not in resource.verbs or verb not in _VERBS or asks_only:

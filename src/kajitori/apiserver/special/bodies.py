@@ -30,7 +30,7 @@ def success(context: RequestContext, status: int = 201) -> Response:
 def only(context: RequestContext, *methods: str) -> None:
     """Raise MethodNotAllowed for any other method."""
     if context.method not in methods:
-        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+        raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
 
 
 def is_dry_run(context: RequestContext) -> bool:
