@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from kajitori.apiserver import pki
 from kajitori.app.layout import Layout
 from kajitori.app.prepare import kubelet_serving, prepare
 from kajitori.app.record import ClusterRecord
@@ -59,3 +60,14 @@ def test_a_broken_file_that_can_be_made_anew_is(layout: Layout) -> None:
 def test_an_expired_authority_is_named(layout: Layout) -> None:
     with pytest.raises(CommandError, match=r"ca\.crt has expired"):
         prepare(layout, RECORD, NOW_S + 11 * YEAR_S)
+
+
+def test_an_identity_that_was_somebody_else_is_issued_anew(layout: Layout) -> None:
+    """A cluster of before gave its simulator every right."""
+    authority = pki.ensure(layout.pki, (), NOW_S).authority
+    stem = layout.pki / "identities" / "simulator"
+    stem.with_name("simulator.crt").unlink()
+    pki.ensure_client(stem, authority, "system:kajitori:simulator", ("system:masters",), NOW_S)
+    prepare(layout, RECORD, NOW_S)
+    found = x509.load_pem_x509_certificate(stem.with_name("simulator.crt").read_bytes())
+    assert found.subject.rfc4514_string() == "CN=system:kajitori:simulator"

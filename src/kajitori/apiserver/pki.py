@@ -72,8 +72,11 @@ def public_key(private_key: bytes) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def needs_reissue(certificate: bytes, authority: bytes, sans: Iterable[str], now_s: float) -> bool:
-    """Whether a certificate is unreadable, about to expire, of another authority, or for other names."""
+def needs_reissue(
+    certificate: bytes, authority: bytes, sans: Iterable[str], now_s: float, subject: x509.Name | None = None
+) -> bool:
+    """Whether a certificate is unreadable, about to expire, of another authority, for other names or of another
+    subject."""
     try:
         found, issuer = x509.load_pem_x509_certificate(certificate), x509.load_pem_x509_certificate(authority)
         found.verify_directly_issued_by(issuer)
@@ -84,7 +87,13 @@ def needs_reissue(certificate: bytes, authority: bytes, sans: Iterable[str], now
         present = set(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         present = set()
-    return present != wanted or found.not_valid_after_utc.timestamp() - now_s < RENEW_BEFORE_S
+    is_other = present != wanted or (subject is not None and found.subject != subject)
+    return is_other or found.not_valid_after_utc.timestamp() - now_s < RENEW_BEFORE_S
+
+
+def _subject(common_name: str, groups: Sequence[str]) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def _issue(
@@ -98,10 +107,8 @@ def _issue(
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     issuer_key = _private_key(authority.key)
     key = ec.generate_private_key(ec.SECP256R1())
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-    subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     builder = (
-        _builder(subject, issuer.subject, key.public_key(), now_s, CERTIFICATE_DAYS)
+        _builder(_subject(common_name, groups), issuer.subject, key.public_key(), now_s, CERTIFICATE_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -213,13 +220,22 @@ FRONT_PROXY_CLIENT = "front-proxy-client"
 
 def ensure_client(stem: Path, authority: Pair, user: str, groups: Sequence[str], now_s: float) -> Pair:
     """The client certificate kept in `stem`.crt and `stem`.key, issued anew when it has to be."""
-    return ensure_pair(stem, authority, (), now_s, lambda: issue_client(authority, user, groups, now_s))
+    subject = _subject(user, groups)
+    return ensure_pair(stem, authority, (), now_s, lambda: issue_client(authority, user, groups, now_s), subject)
 
 
-def ensure_pair(stem: Path, authority: Pair, sans: Iterable[str], now_s: float, issue: Callable[[], Pair]) -> Pair:
+def ensure_pair(
+    stem: Path,
+    authority: Pair,
+    sans: Iterable[str],
+    now_s: float,
+    issue: Callable[[], Pair],
+    subject: x509.Name | None = None,
+) -> Pair:
     """The pair kept in `stem`.crt and `stem`.key, or a new one in its place when it is missing or no longer fits."""
     found = _read_pair(stem)
-    if found and _belong_together(found) and not needs_reissue(found.certificate, authority.certificate, sans, now_s):
+    fits = found and _belong_together(found)
+    if found and fits and not needs_reissue(found.certificate, authority.certificate, sans, now_s, subject):
         return found
     pair = issue()
     _write_pair(stem, pair)

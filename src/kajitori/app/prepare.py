@@ -22,7 +22,6 @@ SERVICE_ADDRESSES = ("10.96.0.1", "127.0.0.1", "::1")
 CONTROL_PLANE, SCHEDULER = "control-plane", "scheduler"
 PROXY, DNS, INGRESS = "proxy", "dns", "ingress"
 SIMULATOR = "simulator"
-"""Stands for many kubelets at once, whom the node authorizer would tell apart: it may do everything instead."""
 # file name of the identity -> its user
 _USERS = {
     CONTROL_PLANE: "system:kube-controller-manager",
@@ -30,6 +29,7 @@ _USERS = {
     PROXY: "system:kube-proxy",
     DNS: "system:kajitori:dns",
     INGRESS: "system:kajitori:ingress",
+    SIMULATOR: "system:kajitori:simulator",
 }
 
 
@@ -68,10 +68,8 @@ def _prepare(layout: Layout, record: ClusterRecord, now_s: float) -> None:
 
     identity("admin", "kubernetes-admin", ("system:masters",), local, layout.kubeconfig)
     for name, user in _USERS.items():
-        server = local if name in (CONTROL_PLANE, SCHEDULER) else shared
+        server = local if name in (CONTROL_PLANE, SCHEDULER, SIMULATOR) else shared
         identity(name, user, (), server, layout.identity(name))
-    if record.simulated_nodes:
-        identity(SIMULATOR, "system:kajitori:simulator", ("system:masters",), local, layout.identity(SIMULATOR))
     for node in record.node_names:
         identity(node, f"system:node:{node}", ("system:nodes",), shared, layout.identity(node))
         _kubelet_serving(layout, authority, node, now_s)

@@ -33,16 +33,26 @@ _OWN_ROLES = {
         "list,watch discovery.k8s.io endpointslices",
         "create,patch,update core,events.k8s.io events",
     ),
+    # Many kubelets in one: the node authorizer would tell them apart. Of pods it may nothing but end them.
+    "system:kajitori:simulator": (
+        "get,list,watch,create,delete core nodes",
+        "list,watch,delete core pods",
+        "patch core nodes/status,pods/status",
+    ),
 }
 # Node agents remove the directories of deleted local-path volumes, and so watch for them. That they take off such a
 # volume's finalizer is allowed by the node authorizer, which knows whose it is.
 _LOCAL_PATH = "system:kajitori:local-path"
 _LOCAL_PATH_RULES = ("list,watch core persistentvolumes",)
-# A node's name server announces itself by an EndpointSlice of its own.
+# A node's name server announces itself by an EndpointSlice of its own; simulated nodes say that they live.
 _OWN_NAMESPACED_ROLES = {
     "kube-system/system:kajitori:dns": (
         "system:kajitori:dns",
         ("create,get,patch discovery.k8s.io endpointslices",),
+    ),
+    "kube-node-lease/system:kajitori:simulator": (
+        "system:kajitori:simulator",
+        ("create,patch coordination.k8s.io leases",),
     ),
 }
 # The controllers and the local-path provisioner act as one identity, so it may what each of upstream's may.
