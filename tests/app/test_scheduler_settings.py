@@ -9,7 +9,8 @@ import pytest
 from kajitori.app.processes import parts_of
 from kajitori.app.record import ClusterRecord
 from kajitori.app.scheduler_settings import read_profile
-from kajitori.cli.interface import CommandError
+from kajitori.app.up import record_of
+from kajitori.cli.interface import CommandError, UpOptions
 from kajitori.cli.main import run
 from kajitori.scheduler.view import NAME
 
@@ -75,10 +76,21 @@ def test_the_commands_take_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         application = Recorded()
         monkeypatch.setattr(sys, "argv", ["kajitori", command, "--data-dir", str(tmp_path), option, str(path)])
         assert run(application) == 0  # type: ignore[arg-type]
-        assert application.options.scheduler_config == path
+        assert Path(application.options.scheduler_config) == path
 
 
 def test_the_process_that_schedules_is_told(tmp_path: Path) -> None:
     parts = {part.name: part.arguments for part in parts_of(ClusterRecord(scheduler_config="/s.yaml"))}
     assert parts["controllers"] == ("controllers", "--scheduler-config", "/s.yaml")
     assert "--scheduler-config" not in parts["apiserver"]
+
+
+def test_a_cluster_remembers_it_until_it_is_told_to_forget() -> None:
+    before = ClusterRecord(scheduler_config="/s.yaml")
+
+    def after(given: str | None) -> str:
+        return record_of(UpOptions(data_dir=Path("/d"), scheduler_config=given), before).scheduler_config
+
+    assert after(None) == "/s.yaml"
+    assert after("/other.yaml") == "/other.yaml"
+    assert after("") == ""

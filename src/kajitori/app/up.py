@@ -28,7 +28,7 @@ STORES = ("sqlite", "memory")
 
 def up(options: UpOptions) -> None:
     layout = Layout(options.data_dir)
-    record = _record(options, _record_of_before(layout))
+    record = record_of(options, _record_of_before(layout) or ClusterRecord())
     if record.scheduler_config:
         from kajitori.app.scheduler_settings import read_profile
 
@@ -67,7 +67,8 @@ def _record_of_before(layout: Layout) -> ClusterRecord | None:
         return None
 
 
-def _record(options: UpOptions, before: ClusterRecord | None) -> ClusterRecord:
+def record_of(options: UpOptions, before: ClusterRecord) -> ClusterRecord:
+    """What is asked for now, with what is remembered of the options that are."""
     if options.store not in STORES and not options.store.startswith("etcd://"):
         raise CommandError(f"--store {options.store}: unknown; choose {', '.join(STORES)} or etcd://HOST:PORT,...")
     return ClusterRecord(
@@ -78,8 +79,8 @@ def _record(options: UpOptions, before: ClusterRecord | None) -> ClusterRecord:
         disable=tuple(sorted(options.disable)),
         http_port=options.http_port,
         https_port=options.https_port,
-        scheduler_config=str(options.scheduler_config.absolute()) if options.scheduler_config else "",
-        apiserver=renewed(before.apiserver if before else (), options.apiserver),
+        scheduler_config=before.scheduler_config if options.scheduler_config is None else options.scheduler_config,
+        apiserver=renewed(before.apiserver, options.apiserver),
     )
 
 

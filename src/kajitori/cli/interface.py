@@ -24,7 +24,8 @@ class UpOptions:
     wait: bool = False
     http_port: int = 80
     https_port: int = 443
-    scheduler_config: Path | None = None
+    scheduler_config: str | None = None
+    """A file's absolute path; "" for upstream's defaults, None for what the cluster remembers."""
     apiserver: tuple[str, ...] = ()
     """Options of `apiserver_options.OPTIONS` as texts `--name=value`, beside those that the cluster remembers."""
 

@@ -47,6 +47,10 @@ def _names(_: click.Context, parameter: click.Parameter, value: str) -> frozense
     return names
 
 
+def _absolute(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    return str(Path(value).absolute()) if value else value
+
+
 class _Verbatim(click.Command):
     """Everything after our own leading options goes on as it was typed, `--` and `--help` included."""
 
@@ -90,7 +94,12 @@ def build_cli(application: Application) -> click.Group:
     )
     @click.option("--http-port", type=click.IntRange(1, 65535), default=80, show_default=True, help="Of the Ingress.")
     @click.option("--https-port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Of the Ingress.")
-    @click.option("--scheduler-config", type=_FILE, help="KubeSchedulerConfiguration: one profile with its plugins.")
+    @click.option(
+        "--scheduler-config",
+        callback=_absolute,
+        metavar="FILE",
+        help="KubeSchedulerConfiguration: one profile with its plugins. Remembered; an empty FILE forgets it.",
+    )
     @click.option("--detach", is_flag=True, help="Return and leave the cluster running.")
     @click.option("--wait", is_flag=True, help="Report when every node is Ready and the system parts answer.")
     @apiserver_options
