@@ -6,6 +6,7 @@ import pytest
 from kajitori.api.batch import JOB
 from kajitori.api.core import CONFIG_MAP, NAMESPACE, POD
 from kajitori.api.errors import Conflict, Forbidden, Invalid, NotFound
+from kajitori.api.scheduling import PRIORITY_CLASS
 from kajitori.client.interface import PatchType
 
 
@@ -237,5 +238,16 @@ def test_hooks_run_around_writes_and_take_back_what_fails(in_cluster):
             ("rollback", "b"),
             ("deleted", "a"),
         ]
+
+    in_cluster(scenario)
+
+
+def test_the_priority_classes_of_the_system_stay(in_cluster):
+    async def scenario(plane):
+        for name, value in (("system-node-critical", 2000001000), ("mine", 5)):
+            await plane.client.create(PRIORITY_CLASS, {"metadata": {"name": name}, "value": value})
+        await plane.client.delete(PRIORITY_CLASS, "mine")
+        with pytest.raises(Forbidden, match="this is a system priority class and cannot be deleted"):
+            await plane.client.delete(PRIORITY_CLASS, "system-node-critical")
 
     in_cluster(scenario)

@@ -280,3 +280,35 @@ def test_a_review_of_rules_says_that_a_webhook_has_more(tmp_path: Path) -> None:
         assert review["status"]["evaluationError"] == "webhook authorizer does not support user rule resolution"
 
     with_server(tmp_path, scenario, authorization=authorization)
+
+
+def test_a_custom_object_has_no_scale_until_it_says_how_many(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        replicas = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        spec = {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{**version, "subresources": {"scale": replicas}}],
+        }
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        await api.ok("POST", crds, {"metadata": {"name": "widgets.example.com"}, "spec": spec})
+        widgets, merge = "/apis/example.com/v1/namespaces/default/widgets", "application/merge-patch+json"
+        typed = {"apiVersion": "example.com/v1", "kind": "Widget"}
+        await api.ok("POST", widgets, {**typed, "metadata": {"name": "a"}, "spec": {}})
+        status, answer = await api.ask("GET", f"{widgets}/a/scale")
+        assert (status, answer["reason"]) == (500, "InternalError")
+        assert answer["message"].endswith('the spec replicas field ".spec.replicas" does not exist')
+        status, answer = await api.ask("PATCH", f"{widgets}/a/scale", {"spec": {}}, patch=merge)
+        assert (status, answer["message"]) == (400, 'the spec replicas field ".spec.replicas" cannot be empty')
+        await api.ok("PATCH", f"{widgets}/a/scale", {"spec": {"replicas": 2}}, patch=merge)
+        assert (await api.ok("GET", f"{widgets}/a/scale"))["spec"] == {"replicas": 2}
+
+        await api.ok("POST", widgets, {**typed, "metadata": {"name": "b"}, "spec": {"replicas": 1, "x": 1}})
+        await api.ok("PATCH", f"{widgets}/b/scale", {"spec": {"replicas": 2}}, patch=merge)
+        (entry,) = (await api.ok("GET", f"{widgets}/b"))["metadata"]["managedFields"]
+        assert entry["fieldsV1"]["f:spec"] == {".": {}, "f:x": {}}
+
+    with_server(tmp_path, scenario)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from kajitori.api.errors import Conflict, NotFound, StatusError
+from kajitori.api.errors import Conflict, Forbidden, NotFound, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.times import parse_timestamp, timestamp
@@ -32,6 +32,7 @@ from kajitori.apiserver.rest.updating import precondition_failed
 from kajitori.storage import interface as stores
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+_SYSTEM_CLASSES = ("system-node-critical", "system-cluster-critical")
 _JOB_KEEPS_PODS = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
     "propagationPolicy=Orphan to suppress this warning"
@@ -70,6 +71,10 @@ async def delete(backend: Backend, context: RequestContext, options: DeleteOptio
     resource = context.resource
     assert resource is not None
     namespace = context.namespace if resource.namespaced else ""
+    if resource.plural == "priorityclasses" and context.name in _SYSTEM_CLASSES and context.attributes.verb == "delete":
+        why = "this is a system priority class and cannot be deleted"
+        details = {"name": context.name, "group": resource.group, "kind": resource.plural}
+        raise Forbidden(f'{resource.qualified_name} "{context.name}" is forbidden: {why}', details)
     if not options.policy and resource.group == "batch" and resource.plural == "jobs":
         context.warnings.append(_JOB_KEEPS_PODS)
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from kajitori.api.columns import workloads
-from kajitori.api.errors import Invalid, NotFound
+from kajitori.api.errors import BadRequest, InternalError, Invalid, NotFound, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
 from kajitori.api.patch import apply
@@ -25,6 +25,9 @@ from kajitori.apiserver.rest.rendering import object_response
 from kajitori.apiserver.rest.updating import Change, Facade, change_object, check_preconditions
 
 _DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
+_EMPTY = "cannot be empty"
+_NOT_SET = -(2**31)
+"""Replicas that nobody has said, while a patch is applied."""
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 SCALE = Resource(
@@ -88,7 +91,18 @@ def _paths(resource: Resource) -> ScalePaths:
 async def get_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
-    return _shown(backend, context, scale_of(_paths(resource), await read_object(backend, context)))
+    paths, obj = _paths(resource), await read_object(backend, context)
+    if resource.schema is not None and _at(obj, paths.spec_replicas) is None:
+        raise _no_replicas(paths, "does not exist")
+    return _shown(backend, context, scale_of(paths, obj))
+
+
+def _no_replicas(paths: ScalePaths, why: str) -> StatusError:
+    """A custom object that has said nothing of replicas has no scale until it is given one."""
+    message = f'the spec replicas field ".{paths.spec_replicas.strip(".")}" {why}'
+    if why == _EMPTY:
+        return BadRequest(message)
+    return InternalError(f"Internal error occurred: {message}", {"causes": [{"message": message}]})
 
 
 def _shown(backend: Backend, context: RequestContext, scale: Object) -> Response:
@@ -153,8 +167,13 @@ async def _write(
     def change(current: Object) -> Object:
         scale = document
         if media:
-            scale = merged_patch(media, scale_of(paths, current), document, _DEFINITION)
+            scale = scale_of(paths, current)
+            if resource.schema is not None and _at(current, paths.spec_replicas) is None:
+                scale["spec"]["replicas"] = _NOT_SET
+            scale = merged_patch(media, scale, document, _DEFINITION)
             conform_object(SCALE, check_kind(SCALE, scale), options.field_validation, context.warnings)
+            if scale["spec"].get("replicas") == _NOT_SET:
+                raise _no_replicas(paths, _EMPTY)
             _check(scale, context.name)
         check_preconditions(resource, {**current["metadata"], **_given(scale)}, current["metadata"])
         _with(current, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0))
@@ -178,6 +197,7 @@ async def _changed(
         SCALE,
         lambda obj: scale_of(paths, obj),
         lambda scale, obj: _with(obj, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0)),
+        owns=resource.schema is None,
     )
     body = await change_object(
         backend,

@@ -40,11 +40,15 @@ worked on in another thread. Raises StatusError."""
 
 @dataclass(frozen=True, slots=True)
 class Facade:
-    """What admission sees in the place of the object: a Scale. `take` writes what it says back into the object."""
+    """What admission sees in the place of the object: a Scale. `take` writes what it says back into the object.
+
+    `owns`: whether who writes through it owns the field. Of custom resources upstream only takes it from who had it.
+    """
 
     kind: Resource
     show: Callable[[Object], Object]
     take: Callable[[Object, Object], None]
+    owns: bool = True
 
     def put_up(self, request: AdmissionRequest, old: Object) -> None:
         request.document, request.old = self.kind, self.show(old)
@@ -211,6 +215,9 @@ async def _attempt(
     if track_fields:  # before admission: what that changes is nobody's
         now = timestamp(backend.clock.now())
         await aside.run(size, managed_fields.update, resource, new, old, manager, now, subresource)
+        if facade is not None and not facade.owns:
+            entries = new["metadata"].get("managedFields") or ()
+            new["metadata"]["managedFields"] = [entry for entry in entries if entry.get("subresource") != subresource]
     if facade is not None:
         facade.put_up(request, old)
     request.object = new if facade is None else facade.show(new)
