@@ -12,6 +12,7 @@ from kajitori.controllers.nodes.health import taints_for
 from kajitori.controllers.nodes.ipam import NodeIpamController, free_cidr
 from kajitori.controllers.nodes.lifecycle import NodeLifecycleController
 from kajitori.controllers.nodes.pod_gc import PodGarbageCollector
+from kajitori.controllers.nodes.roles import CONTROL_PLANE_LABEL, NodeRoleController
 from kajitori.controllers.settings import Settings
 
 NOW_S = 1_800_000_000.0
@@ -194,6 +195,22 @@ def test_every_node_gets_its_own_network(loops: Any) -> None:
         assert all(spec["podCIDRs"] == [spec["podCIDR"]] for spec in given)
 
     loops.run([NodeIpamController], scenario)
+
+
+def test_a_node_of_the_control_planes_machine_is_labelled_once(loops: Any) -> None:
+    def labels(name: str) -> dict[str, str]:
+        return loops.api.one(NODE, name)["metadata"].get("labels") or {}  # type: ignore[no-any-return]
+
+    async def scenario() -> None:
+        for name in ("n1", "n2"):
+            loops.api.put(NODE, make_node(name))
+        await loops.settle()
+        assert (labels("n1"), labels("n2")) == ({CONTROL_PLANE_LABEL: ""}, {})
+        loops.api.edit(NODE, "n1", lambda node: node["metadata"].pop("labels"))
+        await loops.settle()
+        assert labels("n1") == {}
+
+    loops.run([NodeRoleController], scenario, settings=Settings(control_plane_nodes=("n1",)))
 
 
 def test_pods_of_a_node_that_is_gone_are_removed_after_the_quarantine(loops: Any) -> None:

@@ -2,16 +2,13 @@
 
 import asyncio
 import itertools
-from dataclasses import replace
 
 from node_fixture import fake_node, pod_object
 
 from kajitori.api.coordination import LEASE
 from kajitori.api.core import CONFIG_MAP, NODE, POD
-from kajitori.api.errors import Forbidden
 from kajitori.api.meta import condition_is, condition_of
 from kajitori.client.interface import PatchType
-from kajitori.kubelet.node_object import CONTROL_PLANE_LABEL
 from kajitori.kubelet.pod_state import PodEnd
 from kajitori.kubelet.runtime import ContainerState
 
@@ -411,34 +408,6 @@ def test_the_node_registers_and_keeps_its_lease():
         first = (await node.client.get(LEASE, "node-a", "kube-node-lease"))["spec"]["renewTime"]
         await node.advance(10)
         assert (await node.client.get(LEASE, "node-a", "kube-node-lease"))["spec"]["renewTime"] > first
-
-    scenario(story)
-
-
-class RefusesRoles:
-    """As NodeRestriction does to a node's own client."""
-
-    def __init__(self, client):
-        self._client = client
-
-    def __getattr__(self, name):
-        return getattr(self._client, name)
-
-    async def create(self, resource, obj, *arguments, **options):
-        if resource is NODE and CONTROL_PLANE_LABEL in obj["metadata"]["labels"]:
-            raise Forbidden("is not allowed to set the following labels")
-        return await self._client.create(resource, obj, *arguments, **options)
-
-
-def test_a_node_that_may_not_name_its_role_registers_again_after_a_restart():
-    async def story(node):
-        await node.stop()
-        node.config = replace(node.config, control_plane=True)
-        node.client = RefusesRoles(node.client)
-        await node.start()
-        before = (await node.client.get(LEASE, "node-a", "kube-node-lease"))["spec"]["renewTime"]
-        await node.advance(10)
-        assert (await node.client.get(LEASE, "node-a", "kube-node-lease"))["spec"]["renewTime"] > before
 
     scenario(story)
 

@@ -6,6 +6,7 @@ from kajitori.app.access import access_of, client_of
 from kajitori.app.layout import Layout
 from kajitori.app.notify import notify_ready
 from kajitori.app.prepare import CONTROL_PLANE, SCHEDULER
+from kajitori.app.record import read_record
 from kajitori.app.running import run_until
 from kajitori.app.scheduler_settings import read_profile
 from kajitori.cli.interface import PartOptions
@@ -24,9 +25,12 @@ def _scheduler(client: Client, cache: Cache, clock: Clock, options: PartOptions)
 
 
 def _settings(options: PartOptions) -> Settings:
+    layout = Layout(options.data_dir)
+    record = None if options.kubeconfig else read_record(layout)
     return Settings(
         root_ca_pem=access_of(options, CONTROL_PLANE).certificate_authority.decode(),
-        volumes_dir=str(Layout(options.data_dir).volumes),
+        volumes_dir=str(layout.volumes),
+        control_plane_nodes=record.node_names[:1] if record else (),
     )
 
 

@@ -3,7 +3,7 @@
 from kajitori.app.doctor import CNI_FOLDERS, cni_folder
 from kajitori.app.layout import Layout
 from kajitori.app.prepare import kubelet_serving
-from kajitori.app.record import ClusterRecord, node_address, node_number
+from kajitori.app.record import ClusterRecord, node_address
 from kajitori.kit.clock import Clock
 from kajitori.kubelet.config import KubeletConfig
 from kajitori.kubelet.containerd_config import ContainerdConfig
@@ -34,7 +34,6 @@ def kubelet_config(layout: Layout, node: str) -> KubeletConfig:
         serving_key=stem.with_name(f"{stem.name}.key"),
         client_ca=layout.pki / "ca.crt",
         listen_address=node_address(node),
-        control_plane=node_number(node) == 1,
     )
 
 

@@ -17,6 +17,7 @@ from kajitori.controllers.nodes.eviction import TaintEvictionController
 from kajitori.controllers.nodes.ipam import NodeIpamController
 from kajitori.controllers.nodes.lifecycle import NodeLifecycleController
 from kajitori.controllers.nodes.pod_gc import PodGarbageCollector
+from kajitori.controllers.nodes.roles import NodeRoleController
 from kajitori.controllers.replicaset import ReplicaSetController, ReplicationControllerController
 from kajitori.controllers.run import Factory
 from kajitori.controllers.statefulset.controller import StatefulSetController
@@ -46,6 +47,7 @@ CONTROLLERS: tuple[Factory, ...] = (
     NamespaceController,
     NodeIpamController,
     NodeLifecycleController,
+    NodeRoleController,
     PodGarbageCollector,
     ReplicaSetController,
     ReplicationControllerController,

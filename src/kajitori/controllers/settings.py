@@ -13,6 +13,8 @@ class Settings:
     """How large a node's share of `pod_cidr` is."""
     volumes_dir: str = "/var/lib/kajitori/volumes"
     """Where the local-path provisioner makes directories, on the node of the pod."""
+    control_plane_nodes: tuple[str, ...] = ()
+    """The nodes on the control plane's own machine."""
     node_grace_s: float = 40.0
     """After how long without a sign of life a node counts as unreachable: its lease is renewed every 10 s."""
     terminated_pods_max: int = 12500

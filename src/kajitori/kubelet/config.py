@@ -27,8 +27,6 @@ class KubeletConfig:
     cluster_domain: str = "cluster.local"
     resolv_conf: Path = Path("/etc/resolv.conf")
     max_pods: int = 110
-    control_plane: bool = False
-    """Label the node as control plane too (it is never tainted: one machine is the whole cluster)."""
     labels: dict[str, str] = field(default_factory=dict)
     capacity_overrides: dict[str, str] = field(default_factory=dict)
     """Capacity to claim instead of what the machine shows, such as `{"cpu": "2"}` when nodes share one machine."""

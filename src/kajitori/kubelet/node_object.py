@@ -12,7 +12,6 @@ from kajitori.kubelet.runtime import ImageRecord, RuntimeHealth, RuntimeVersion
 IMAGES_MAX = 50
 LEASE_DURATION_S = 40
 LEASE_NAMESPACE = "kube-node-lease"
-CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 _QUIET = {
     "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -133,8 +132,6 @@ def new_node(machine: Machine, config: KubeletConfig, status: Object) -> Object:
         "labels": node_labels(machine, config),
         "annotations": {"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
     }
-    if config.control_plane:
-        metadata["labels"][CONTROL_PLANE_LABEL] = ""
     return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}, "status": status}
 
 

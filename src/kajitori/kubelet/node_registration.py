@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from kajitori.api.coordination import LEASE
 from kajitori.api.core import NODE
-from kajitori.api.errors import AlreadyExists, Conflict, Forbidden, NotFound, StatusError
+from kajitori.api.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kajitori.api.meta import Object, labels_of
 from kajitori.client.interface import Client, Disconnected, PatchType
 from kajitori.kit.backoff import Backoff
@@ -16,7 +16,6 @@ from kajitori.kubelet.config import KubeletConfig
 from kajitori.kubelet.housekeeping import Housekeeping
 from kajitori.kubelet.machine import Machine
 from kajitori.kubelet.node_object import (
-    CONTROL_PLANE_LABEL,
     LEASE_NAMESPACE,
     lease,
     new_node,
@@ -127,16 +126,6 @@ class NodeRegistration:
 
     async def _create_or_adopt(self) -> Object:
         node = new_node(self._machine, self._config, await self._status())
-        try:
-            return await self._create(node)
-        except Forbidden:
-            # A node may not give itself a role (NodeRestriction): then that is for an administrator.
-            if CONTROL_PLANE_LABEL not in node["metadata"]["labels"]:
-                raise
-            del node["metadata"]["labels"][CONTROL_PLANE_LABEL]
-            return await self._create(node)
-
-    async def _create(self, node: Object) -> Object:
         try:
             created = await self._client.create(NODE, node)
         except AlreadyExists:
