@@ -66,10 +66,10 @@ def test_other_authorizers_decide_from_the_next_request_on(tmp_path: Path) -> No
         assert authorizer.authorize(ASKED)[0] is Verdict.NO_OPINION
         w.access.authorize_by(AuthorizationSettings(("RBAC",)))
         assert authorizer.authorize(ASKED)[0] is Verdict.ALLOW
-        assert w.access.incomplete == ""
+        assert w.access.incomplete(ASKED.user) == []
         webhook = Webhook(kubeconfig=w.kubeconfig)
         w.access.authorize_by(AuthorizationSettings((webhook,)))
-        assert (authorizer.authorize(ASKED)[0], w.access.incomplete) == (Verdict.ASK, NO_RULES)
+        assert (authorizer.authorize(ASKED)[0], w.access.incomplete(ASKED.user)) == (Verdict.ASK, [NO_RULES])
         with pytest.raises(BadConfiguration):
             w.access.authorize_by(AuthorizationSettings((Webhook(kubeconfig=tmp_path / "none"),)))
         assert authorizer.authorize(ASKED)[0] is Verdict.ASK

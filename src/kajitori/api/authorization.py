@@ -10,7 +10,7 @@ LOCAL_SUBJECT_ACCESS_REVIEW = Resource(
     plural="localsubjectaccessreviews",
     verbs=("create",),
     definition="io.k8s.api.authorization.v1.LocalSubjectAccessReview",
-    validate=authorization_validation.validate_access_review,
+    validate=authorization_validation.validate_local_access_review,
 )
 
 SELF_SUBJECT_ACCESS_REVIEW = Resource(

@@ -203,8 +203,8 @@ def build(
     shown = config.front_proxy or (stem.with_suffix(".crt"), stem.with_suffix(".key"))
     aggregation = Aggregation(objects, registry, clock, endpoints, shown)
     handlers = {
-        **IdentityReviews(authenticator).handlers(),
-        **AccessReviews(authorizer, roles, lambda: access.incomplete).handlers(),
+        **IdentityReviews(authenticator, clock).handlers(),
+        **AccessReviews(authorizer, roles, clock, access.incomplete).handlers(),
         **Bindings(objects, clock).handlers(),
         **Evictions(objects, clock).handlers(),
         **TokenRequests(objects, issuer, config.audiences, clock, config.token_lifetime_max_s).handlers(),

@@ -5,7 +5,7 @@ import pytest
 from kajitori.api import apiextensions, apps, autoscaling, core, discovery, networking, scheduling, storage
 from kajitori.api.conversions.autoscaling import to_v2
 from kajitori.api.schema import conform
-from kajitori.api.validation.authorization import access_selectors
+from kajitori.api.validation.authorization import validate_self_access_review
 
 CONTAINERS = [{"name": "c", "image": "i"}]
 
@@ -135,7 +135,7 @@ def test_annotations_of_an_old_autoscaler_that_say_nothing_are_ignored(text):
     ],
 )  # fmt: skip
 def test_selectors_of_an_access_review(asked, wrong):
-    found = access_selectors({"resourceAttributes": asked})
+    found = validate_self_access_review({"spec": {"resourceAttributes": asked}})
     assert [error.field.removeprefix("spec.resourceAttributes.") for error in found] == wrong
 
 

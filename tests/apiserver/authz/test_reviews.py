@@ -4,13 +4,14 @@ from typing import Any
 import orjson
 import pytest
 
-from kajitori.api import rbac
+from kajitori.api import authorization, rbac
 from kajitori.api.errors import Forbidden, Invalid, NotFound
 from kajitori.apiserver.authz.escalation import BindingHooks, RoleHooks
 from kajitori.apiserver.authz.rbac import RbacAuthorizer
 from kajitori.apiserver.authz.reviews import AccessReviews
 from kajitori.apiserver.http_types import Request, RequestContext, WriteContext
 from kajitori.apiserver.interfaces import Attributes, User
+from kajitori.kit.clock import VirtualClock
 from kajitori.testing.objects import FakeObjects
 
 JANE = User("jane", ("dev",))
@@ -36,7 +37,7 @@ def world() -> RbacAuthorizer:
 
 def review(kind: str, spec: dict[str, Any], user: User = JANE, namespace: str = "") -> dict[str, Any]:
     authorizer = world()
-    reviews = AccessReviews(authorizer, authorizer).handlers()
+    reviews = AccessReviews(authorizer, authorizer, VirtualClock()).handlers()
     handler = reviews["authorization.k8s.io", f"{kind.lower()}s", ""]
     request = Request("POST", "/", body=orjson.dumps({"kind": kind, "spec": spec}))
     context = RequestContext(request, user, Attributes(user, "create", namespace=namespace))
@@ -57,6 +58,47 @@ def test_can_i() -> None:
         review("LocalSubjectAccessReview", about, BOSS, "other")
     with pytest.raises(Invalid, match="at least one of user or group"):
         review("SubjectAccessReview", {"resourceAttributes": pods})
+
+
+def test_selectors_that_are_not_understood_only_widen_the_question() -> None:
+    def asked(**selectors: dict[str, Any]) -> Any:
+        pods = {"verb": "list", "resource": "pods", **selectors}
+        return review("SelfSubjectAccessReview", {"resourceAttributes": pods})["status"].get("evaluationError")
+
+    field, label = "spec.resourceAttributes.fieldSelector", "spec.resourceAttributes.labelSelector"
+    known = {"key": "a", "operator": "In", "values": ["b"]}
+    assert asked(fieldSelector={"requirements": [known]}, labelSelector={"requirements": [known]}) is None
+    wrong = asked(fieldSelector={"rawSelector": "a"}, labelSelector={"rawSelector": "a in (b"})
+    assert wrong == f"{field} ignored due to parse error; {label} ignored due to parse error"
+    newer = {"key": "a", "operator": "Newer"}
+    assert asked(labelSelector={"requirements": [known, newer]}) == f"{label} partially ignored due to parse error"
+
+
+def test_a_review_says_who_wrote_it_and_has_no_other_metadata() -> None:
+    answered = review("SelfSubjectAccessReview", {"resourceAttributes": {"verb": "get", "resource": "pods"}})
+    (entry,) = answered["metadata"].pop("managedFields")
+    assert entry["fieldsV1"] == {"f:spec": {"f:resourceAttributes": {".": {}, "f:resource": {}, "f:verb": {}}}}
+    assert answered["metadata"] == {}
+    named = {"metadata": {"name": "x", "uid": "dropped"}, "spec": {"nonResourceAttributes": {}}}
+    (error,) = authorization.SELF_SUBJECT_ACCESS_REVIEW.validate(named)  # type: ignore[misc]
+    assert str(error).startswith('metadata: Invalid value: {"name":"x"')
+    both = {"spec": {"nonResourceAttributes": {}, "resourceAttributes": {}}}
+    (error,) = authorization.SELF_SUBJECT_ACCESS_REVIEW.validate(both)  # type: ignore[misc]
+    assert str(error).startswith('spec.nonResourceAttributes: Invalid value: {"Path":"","Verb":""}: cannot')
+
+
+def test_a_rules_review_names_roles_that_do_not_exist() -> None:
+    objects = FakeObjects()
+    for name in ("one", "two"):
+        role, subject = {"kind": "ClusterRole", "name": name}, {"kind": "User", "name": "jane"}
+        objects.put(rbac.CLUSTER_ROLE_BINDING, {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]})
+    reviews = AccessReviews(RbacAuthorizer(objects), RbacAuthorizer(objects), VirtualClock()).handlers()
+    request = Request("POST", "/", body=b'{"spec": {"namespace": "default"}}')
+    context = RequestContext(request, JANE, Attributes(JANE, "create"))
+    answered = asyncio.run(reviews["authorization.k8s.io", "selfsubjectrulesreviews", ""](context))  # type: ignore[arg-type]
+    status = orjson.loads(answered.body)["status"]  # type: ignore[union-attr]
+    missing = [f'clusterrole.rbac.authorization.k8s.io "{name}" not found' for name in ("one", "two")]
+    assert (status["evaluationError"], status["incomplete"]) == (f"[{', '.join(missing)}]", False)
 
 
 def test_an_extra_field_of_nothing_is_an_empty_one() -> None:

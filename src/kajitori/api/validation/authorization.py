@@ -1,7 +1,7 @@
 """Roles, bindings and access reviews."""
 
 from kajitori.api.defaults.cluster import RBAC_GROUP
-from kajitori.api.field_errors import FieldError, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors, label_value_errors
 from kajitori.api.validation.checks import Errors, each, label_selector, must, unsupported
@@ -90,23 +90,6 @@ def _subject(path: str, subject: Object, namespaced: bool) -> Errors:
         yield unsupported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group"))
 
 
-def access_selectors(spec: Object) -> Errors:
-    """Of the resource attributes of an access review. Operators may be newer than this server."""
-    asked = spec.get("resourceAttributes") or {}
-    for field, named in (("fieldSelector", False), ("labelSelector", True)):
-        selector, at = asked.get(field), f"spec.resourceAttributes.{field}"
-        if selector is None:
-            continue
-        raw, requirements = selector.get("rawSelector"), selector.get("requirements")
-        if raw and requirements:
-            yield invalid(f"{at}.rawSelector", raw, "may not specified at the same time as requirements")
-        if not raw and not requirements:
-            detail = f"when {at} is specified, requirements or rawSelector is required"
-            yield required(f"{at}.requirements", detail)
-        for requirement, path in each(selector, "requirements", at):
-            yield from _selector_requirement(path, requirement, named)
-
-
 def _selector_requirement(path: str, requirement: Object, named: bool) -> Errors:
     """`named`: its key is a label's."""
     key, operator, values = requirement.get("key") or "", requirement.get("operator"), requirement.get("values") or ()
@@ -123,22 +106,81 @@ def _selector_requirement(path: str, requirement: Object, named: bool) -> Errors
 
 
 def validate_self_access_review(review: Object) -> list[FieldError]:
-    return list(_access(review.get("spec") or {}))
+    return [*_asked(review), *_selectors(review), *_bare(review)]
 
 
 def validate_access_review(review: Object) -> list[FieldError]:
+    return [*_asked(review), *_subject_given(review), *_selectors(review), *_bare(review)]
+
+
+def validate_local_access_review(review: Object) -> list[FieldError]:
+    return [
+        *_asked(review),
+        *_subject_given(review),
+        *_selectors(review),
+        *_bare(review, "namespace", detail="must be empty except for namespace"),
+        *_in_its_namespace(review),
+    ]
+
+
+def _asked(review: Object) -> Errors:
     spec = review.get("spec") or {}
-    errors = list(_access(spec))
-    if not spec.get("user") and not spec.get("groups"):
-        errors.append(invalid("spec.user", spec.get("user") or "", "at least one of user or group must be specified"))
-    return errors
-
-
-def _access(spec: Object) -> Errors:
     given = [spec.get("resourceAttributes") is not None, spec.get("nonResourceAttributes") is not None]
     if all(given):
-        detail = "cannot be specified in combination with resourceAttributes"
-        yield invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"], detail)
+        yield _path_asked(spec, "cannot be specified in combination with resourceAttributes")
     elif not any(given):
         detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         yield invalid("spec.resourceAttributes", None, detail)
+
+
+def _path_asked(spec: Object, detail: str) -> FieldError:
+    """The value as Go shows a struct whose fields have no names in documents."""
+    asked = spec["nonResourceAttributes"]
+    shown = InOrder(Path=asked.get("path") or "", Verb=asked.get("verb") or "")
+    return invalid("spec.nonResourceAttributes", shown, detail)
+
+
+def _subject_given(review: Object) -> Errors:
+    spec = review.get("spec") or {}
+    if not spec.get("user") and not spec.get("groups"):
+        yield invalid("spec.user", spec.get("user") or "", "at least one of user or group must be specified")
+
+
+def _selectors(review: Object) -> Errors:
+    """Of the resource attributes. Operators may be newer than this server."""
+    asked = (review.get("spec") or {}).get("resourceAttributes") or {}
+    for field, named in (("fieldSelector", False), ("labelSelector", True)):
+        selector, at = asked.get(field), f"spec.resourceAttributes.{field}"
+        if selector is None:
+            continue
+        raw, requirements = selector.get("rawSelector"), selector.get("requirements")
+        if raw and requirements:
+            yield invalid(f"{at}.rawSelector", raw, "may not specified at the same time as requirements")
+        if not raw and not requirements:
+            detail = f"when {at} is specified, requirements or rawSelector is required"
+            yield required(f"{at}.requirements", detail)
+        for requirement, path in each(selector, "requirements", at):
+            yield from _selector_requirement(path, requirement, named)
+
+
+_METADATA = (
+    *("name", "generateName", "namespace", "resourceVersion", "generation"),
+    *("labels", "annotations", "ownerReferences", "finalizers", "managedFields"),
+)
+
+
+def _bare(review: Object, *allowed: str, detail: str = "must be empty") -> Errors:
+    """A review is never stored: its metadata says nothing, but who wrote which field."""
+    said = {field: value for field, value in (review.get("metadata") or {}).items() if value}
+    if said.keys() - {"managedFields", *allowed}:
+        yield invalid("metadata", InOrder({field: said[field] for field in _METADATA if field in said}), detail)
+
+
+def _in_its_namespace(review: Object) -> Errors:
+    spec, namespace = review.get("spec") or {}, (review.get("metadata") or {}).get("namespace") or ""
+    asked = spec.get("resourceAttributes")
+    if asked is not None and (asked.get("namespace") or "") != namespace:
+        field = "spec.resourceAttributes.namespace"
+        yield invalid(field, asked.get("namespace") or "", "must match metadata.namespace")
+    if spec.get("nonResourceAttributes") is not None:
+        yield _path_asked(spec, "disallowed on this kind of request")

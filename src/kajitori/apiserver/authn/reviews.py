@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from kajitori.api import authentication
 from kajitori.api.errors import BadRequest, Unauthorized
 from kajitori.api.meta import Object
+from kajitori.api.times import timestamp
 from kajitori.apiserver.authn.chain import AuthenticatorChain
 from kajitori.apiserver.authn.user_info import user_info
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
-from kajitori.apiserver.special.bodies import answer, only, read_document
+from kajitori.apiserver.special.bodies import answer, only, read_posted
+from kajitori.kit.clock import Clock
 
 _GROUP = "authentication.k8s.io"
 
 
 class IdentityReviews:
-    def __init__(self, authenticator: AuthenticatorChain) -> None:
+    def __init__(self, authenticator: AuthenticatorChain, clock: Clock) -> None:
         self._authenticator = authenticator
+        self._clock = clock
 
     def handlers(self) -> Mapping[HandlerKey, Handler]:
         return {
@@ -25,7 +28,7 @@ class IdentityReviews:
 
     async def _token(self, context: RequestContext) -> Response:
         only(context, "POST")
-        review = read_document(context, authentication.TOKEN_REVIEW)
+        review = read_posted(context, authentication.TOKEN_REVIEW, self._clock)
         spec = review.get("spec") or {}
         if not spec.get("token"):
             raise BadRequest("token is required for TokenReview in authentication")
@@ -41,6 +44,6 @@ class IdentityReviews:
 
     async def _self(self, context: RequestContext) -> Response:
         only(context, "POST")
-        review = read_document(context, authentication.SELF_SUBJECT_REVIEW)
-        status = {"userInfo": user_info(context.user)}
-        return answer(context, {**review, "status": status}, 201)
+        review = read_posted(context, authentication.SELF_SUBJECT_REVIEW, self._clock)
+        metadata, status = {"creationTimestamp": timestamp(self._clock.now())}, {"userInfo": user_info(context.user)}
+        return answer(context, {**review, "metadata": metadata, "status": status}, 201)

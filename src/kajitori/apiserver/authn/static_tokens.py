@@ -37,7 +37,7 @@ class StaticTokens:
             digest = _digest(token)
             if digest in users:
                 raise BadConfiguration(f"{path}: line {line}: the token of an earlier line: give every user his own")
-            groups = tuple(group.strip() for group in row[3].split(",") if group.strip()) if len(row) > 3 else ()
+            groups = tuple(group.strip() for group in row[3].split(",")) if len(row) > 3 else ()
             users[digest] = User(name, groups, uid)
         return StaticTokens(users)
 

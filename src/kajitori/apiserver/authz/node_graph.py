@@ -1,14 +1,18 @@
 """What each node has a reason to read: what the pods bound to it name.
 
-Pods name secrets, config maps, claims, service accounts; a claim leads to its volume, a volume to its secrets. A
-deleted local-path volume leads to the node that is to clean it up.
+Pods name secrets, config maps, claims, service accounts, resource claims; a claim leads to its volume, a volume to its
+secrets. A deleted local-path volume leads to the node that is to clean it up. Attachments and resource slices name
+their node.
 """
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from kajitori.api import core, local_path
+from kajitori.api.dynamic_resources import RESOURCE_SLICE
 from kajitori.api.meta import Object, key_of, name_of, namespace_of
+from kajitori.api.storage import VOLUME_ATTACHMENT
 from kajitori.apiserver.interfaces import Objects
 
 Target = tuple[str, str, str]
@@ -25,9 +29,14 @@ class NodeGraph:
         self._volumes_of_secret: dict[Target, set[str]] = {}
         self._secrets_of_volume: dict[str, frozenset[Target]] = {}
         self._cleaner_of_volume: dict[str, str] = {}
+        self._node_of: dict[Target, str] = {}
         self._unsubscribe = [
             objects.subscribe(core.POD, self._pod_changed),
             objects.subscribe(core.PERSISTENT_VOLUME, self._volume_changed),
+            *(
+                objects.subscribe(kind, partial(self._placed, kind.plural))
+                for kind in (VOLUME_ATTACHMENT, RESOURCE_SLICE)
+            ),
         ]
 
     def stop(self) -> None:
@@ -35,7 +44,9 @@ class NodeGraph:
             unsubscribe()
 
     def reaches(self, node: str, target: Target) -> bool:
-        """Whether a pod on this node needs the target."""
+        """Whether a pod on this node needs the target, or the target says it is this node's."""
+        if self._node_of.get(target) == node:
+            return True
         named = self._named.get(node)
         if not named:
             return False
@@ -74,6 +85,13 @@ class NodeGraph:
         if not named:
             del self._named[node]
 
+    def _placed(self, plural: str, event: str, obj: Object) -> None:
+        target, node = (plural, "", name_of(obj)), obj["spec"].get("nodeName", "")
+        if event == "DELETED" or not node:
+            self._node_of.pop(target, None)
+        else:
+            self._node_of[target] = node
+
     def _volume_changed(self, event: str, volume: Object) -> None:
         name = name_of(volume)
         for secret in self._secrets_of_volume.pop(name, ()):
@@ -102,8 +120,17 @@ def _targets_of_pod(pod: Object) -> Iterator[Target]:
     for field in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(field) or ():
             yield from _targets_of_container(container, namespace)
+    made = {status["name"]: status.get("resourceClaimName") for status in _claim_statuses(pod)}
+    for claim in spec.get("resourceClaims") or ():
+        if name := claim.get("resourceClaimName") or made.get(claim["name"]):
+            yield "resourceclaims", namespace, name
     for volume in spec.get("volumes") or ():
         yield from _targets_of_volume(volume, namespace, name_of(pod))
+
+
+def _claim_statuses(pod: Object) -> list[Object]:
+    """What was made from templates, as the pod's status says."""
+    return (pod.get("status") or {}).get("resourceClaimStatuses") or []
 
 
 def _targets_of_container(container: Object, namespace: str) -> Iterator[Target]:

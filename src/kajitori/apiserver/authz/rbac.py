@@ -4,7 +4,7 @@ The index is a few dictionaries; a decision is remembered until anything in RBAC
 costs one lookup.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kajitori.api import rbac
@@ -89,13 +89,19 @@ class RbacAuthorizer:
 
     def _decide(self, attributes: Attributes) -> tuple[Verdict, str]:
         namespace = attributes.namespace if attributes.is_resource else ""
-        missing = []
         for grant, rules in self._grants(attributes.user, namespace):
             if any(rule.allows(attributes) for rule in rules):
                 return Verdict.ALLOW, grant.reason()
-            if self.role_rules(grant.role_kind, grant.role, grant.namespace) is None:
-                missing.append(f'{grant.role_kind.lower()}.rbac.authorization.k8s.io "{grant.role}" not found')
-        return Verdict.NO_OPINION, _missing_reason(missing)
+        missing = aggregated(self.missing_roles(attributes.user, namespace))
+        return Verdict.NO_OPINION, f"RBAC: {missing[0]}" if missing else ""
+
+    def missing_roles(self, user: User, namespace: str) -> list[str]:
+        """The roles that are bound to a user but do not exist, each in the words of a refusal."""
+        return [
+            f'{grant.role_kind.lower()}.rbac.authorization.k8s.io "{grant.role}" not found'
+            for grant, _ in self._grants(user, namespace)
+            if self.role_rules(grant.role_kind, grant.role, grant.namespace) is None
+        ]
 
     def _grants(self, user: User, namespace: str) -> Iterator[tuple[Grant, tuple[Rule, ...]]]:
         for scope in ("", namespace) if namespace else ("",):
@@ -130,10 +136,10 @@ class RbacAuthorizer:
         self._remembered.clear()
 
 
-def _missing_reason(missing: list[str]) -> str:
-    if not missing:
-        return ""
-    return f"RBAC: {missing[0]}" if len(missing) == 1 else f"RBAC: [{', '.join(missing)}]"
+def aggregated(errors: Sequence[str]) -> list[str]:
+    """Several errors as one, as Go joins them, each said once; none stay none."""
+    distinct = list(dict.fromkeys(errors))
+    return [f"[{', '.join(distinct)}]"] if len(distinct) > 1 else distinct
 
 
 def _subjects_of(user: User) -> Iterator[_Subject]:

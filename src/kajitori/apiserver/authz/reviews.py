@@ -1,18 +1,18 @@
 """authorization.k8s.io: asking beforehand what a request would be told, about oneself or (with the right to) others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kajitori.api import authorization
-from kajitori.api.errors import BadRequest, Invalid
-from kajitori.api.field_errors import FieldError, invalid
+from kajitori.api.errors import BadRequest, Invalid, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.api.validation.authorization import access_selectors
-from kajitori.apiserver.authz.rbac import RbacAuthorizer
+from kajitori.api.selectors import FieldRequirement, parse_field_selector, parse_label_selector
+from kajitori.apiserver.authz.rbac import RbacAuthorizer, aggregated
 from kajitori.apiserver.authz.rules import Rule, compact
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Attributes, Authorizer, User, Verdict, decided
-from kajitori.apiserver.special.bodies import answer, only, read_document
+from kajitori.apiserver.special.bodies import answer, only, read_posted
+from kajitori.kit.clock import Clock
 
 _GROUP = "authorization.k8s.io"
 # Upstream's refusals of these kinds name no kind.
@@ -22,11 +22,18 @@ _NO_KIND = ""
 class AccessReviews:
     """`handlers` answers the four kinds. Who may ask about others is the RBAC of these kinds themselves."""
 
-    def __init__(self, authorizer: Authorizer, rbac: RbacAuthorizer, incomplete: Callable[[], str] = str) -> None:
-        """`incomplete` says why the rules of RBAC are not all: another authorizer cannot list its own."""
+    def __init__(
+        self,
+        authorizer: Authorizer,
+        rbac: RbacAuthorizer,
+        clock: Clock,
+        incomplete: Callable[[User], Sequence[str]] = lambda user: (),
+    ) -> None:
+        """`incomplete` says why the rules of RBAC are not all of a user's: other authorizers cannot list theirs."""
         self._authorizer = authorizer
         self._incomplete = incomplete
         self._rbac = rbac
+        self._clock = clock
 
     def handlers(self) -> Mapping[HandlerKey, Handler]:
         return {
@@ -43,65 +50,44 @@ class AccessReviews:
         return await self._review(context, authorization.SUBJECT_ACCESS_REVIEW, None)
 
     async def _local_access(self, context: RequestContext) -> Response:
-        review = read_document(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW)
-        asked = (review.get("spec") or {}).get("resourceAttributes")
-        said = (review.get("metadata") or {}).get("namespace") or ""
-        if said and said != context.namespace:
-            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-        if asked is not None and (asked.get("namespace") or "") != context.namespace:
-            detail = "must match metadata.namespace"
-            error = invalid("spec.resourceAttributes.namespace", asked.get("namespace", ""), detail)
-            raise Invalid.of(_GROUP, _NO_KIND, "", [error])
         return await self._review(context, authorization.LOCAL_SUBJECT_ACCESS_REVIEW, None)
 
     async def _review(self, context: RequestContext, kind: Resource, user: User | None) -> Response:
         only(context, "POST")
-        review = read_document(context, kind)
-        spec = review.get("spec") or {}
-        if errors := _errors(spec, about_another=user is None):
+        review = read_posted(context, kind, self._clock)
+        assert kind.validate is not None
+        if errors := kind.validate(review):
             raise Invalid.of(_GROUP, _NO_KIND, "", errors)
-        verdict, reason = await decided(self._authorizer, _attributes(spec, user or _subject(spec)))
+        spec = review["spec"]
+        attributes, ignored = _attributes(spec, user or _subject(spec))
+        verdict, reason = await decided(self._authorizer, attributes)
         status: Object = {"allowed": verdict is Verdict.ALLOW}
         if verdict is Verdict.DENY:
             status["denied"] = True
         if reason:
             status["reason"] = reason
+        if ignored:
+            status["evaluationError"] = "; ".join(ignored)
         return answer(context, {**review, "status": status}, 201)
 
     async def _self_rules(self, context: RequestContext) -> Response:
         only(context, "POST")
-        review = read_document(context, authorization.SELF_SUBJECT_RULES_REVIEW)
+        review = read_posted(context, authorization.SELF_SUBJECT_RULES_REVIEW, self._clock)
         namespace = (review.get("spec") or {}).get("namespace", "")
         if not namespace:
             raise BadRequest("no namespace on request")
         rules = compact(self._rbac.rules_for(context.user, namespace))
+        incomplete = list(self._incomplete(context.user))
         status: Object = {
             "resourceRules": [_resource_rule(rule) for rule in rules if rule.resources],
             "nonResourceRules": [
                 {"verbs": sorted(rule.verbs), "nonResourceURLs": sorted(rule.paths)} for rule in rules if rule.paths
             ],
-            "incomplete": bool(self._incomplete()),
+            "incomplete": bool(incomplete),
         }
-        if why := self._incomplete():
-            status["evaluationError"] = why
-        return answer(context, {**review, "spec": {}, "status": status}, 201)
-
-
-def _errors(spec: Object, *, about_another: bool) -> list[FieldError]:
-    errors = []
-    given = [field for field in ("resourceAttributes", "nonResourceAttributes") if spec.get(field) is not None]
-    if len(given) != 1:
-        what = (
-            "cannot be specified in combination with resourceAttributes"
-            if given
-            else ("exactly one of nonResourceAttributes or resourceAttributes must be specified")
-        )
-        field = "spec.nonResourceAttributes" if given else "spec.resourceAttributes"
-        errors.append(invalid(field, spec.get("nonResourceAttributes"), what))
-    errors += access_selectors(spec)
-    if about_another and not spec.get("user") and not spec.get("groups"):
-        errors.append(invalid("spec.user", spec.get("user", ""), "at least one of user or group must be specified"))
-    return errors
+        if errors := incomplete + aggregated(self._rbac.missing_roles(context.user, namespace)):
+            status["evaluationError"] = aggregated(errors)[0]
+        return answer(context, {**review, "metadata": {}, "spec": {}, "status": status}, 201)
 
 
 def _subject(spec: Object) -> User:
@@ -109,12 +95,15 @@ def _subject(spec: Object) -> User:
     return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
 
 
-def _attributes(spec: Object, user: User) -> Attributes:
+def _attributes(spec: Object, user: User) -> tuple[Attributes, list[str]]:
+    """What is asked, and which selectors of it were not understood: what they leave out only widens the question."""
     path = spec.get("nonResourceAttributes")
     if path is not None:
-        return Attributes(user, path.get("verb", ""), path=path.get("path", ""))
+        return Attributes(user, path.get("verb", ""), path=path.get("path", "")), []
     asked = spec["resourceAttributes"]
-    return Attributes(
+    fields, fields_ignored = _selector(asked.get("fieldSelector") or {}, parse_field_selector, _field_requirement)
+    labels, labels_ignored = _selector(asked.get("labelSelector") or {}, parse_label_selector, _label_requirement)
+    attributes = Attributes(
         user,
         asked.get("verb", ""),
         asked.get("group", ""),
@@ -123,16 +112,41 @@ def _attributes(spec: Object, user: User) -> Attributes:
         asked.get("subresource", ""),
         asked.get("namespace", ""),
         asked.get("name", ""),
-        label_selector=(asked.get("labelSelector") or {}).get("rawSelector", ""),
-        field_selector=_field_selector(asked.get("fieldSelector") or {}),
+        label_selector=labels,
+        field_selector=fields,
     )
+    ignored = (("fieldSelector", fields_ignored), ("labelSelector", labels_ignored))
+    return attributes, [f"spec.resourceAttributes.{field} {how} due to parse error" for field, how in ignored if how]
 
 
-def _field_selector(selector: Object) -> str:
-    if selector.get("rawSelector"):
-        return str(selector["rawSelector"])
-    exact = [r for r in selector.get("requirements") or () if r.get("operator") == "In" and len(r["values"]) == 1]
-    return ",".join(f"{requirement['key']}={requirement['values'][0]}" for requirement in exact)
+def _selector(selector: Object, parse: Callable[[str], object], shown: Callable[[Object], str]) -> tuple[str, str]:
+    """A selector as a query says it, and what of it is ignored: nothing, all or a part."""
+    if raw := selector.get("rawSelector"):
+        try:
+            parse(raw)
+        except StatusError:
+            return "", "ignored"
+        return str(raw), ""
+    requirements = selector.get("requirements") or ()
+    understood = [text for text in map(shown, requirements) if text]
+    if len(understood) == len(requirements):
+        return ",".join(understood), ""
+    return ",".join(understood), "partially ignored" if understood else "ignored"
+
+
+def _field_requirement(requirement: Object) -> str:
+    """Empty for what no field selector can say."""
+    values = requirement.get("values") or []
+    equal = {"In": True, "NotIn": False}.get(requirement.get("operator", ""))
+    if equal is None or len(values) != 1:
+        return ""
+    return str(FieldRequirement(requirement.get("key", ""), values[0], equal))
+
+
+def _label_requirement(requirement: Object) -> str:
+    key, values = requirement.get("key", ""), ",".join(requirement.get("values") or ())
+    forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
+    return str(forms.get(requirement.get("operator", ""), ""))
 
 
 def _resource_rule(rule: Rule) -> Object:

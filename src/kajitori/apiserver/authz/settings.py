@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kajitori.apiserver.authn.settings import GROUP, VERSIONS, Compile
+from kajitori.apiserver.authz.node import node_of
 from kajitori.apiserver.authz.union import Always, PrivilegedGroup
 from kajitori.apiserver.authz.webhook import Condition, WebhookAuthorizer, WebhookPolicy
 from kajitori.apiserver.configuration import BadConfiguration, Section
-from kajitori.apiserver.interfaces import Authorizer, Verdict
+from kajitori.apiserver.interfaces import Authorizer, User, Verdict
 from kajitori.apiserver.remote import ReviewCaller
 from kajitori.kit.clock import Clock
 
@@ -35,10 +36,12 @@ Step = str | Webhook
 class AuthorizationSettings:
     steps: tuple[Step, ...] = (NODE, RBAC)
 
-    @property
-    def incomplete(self) -> str:
-        """Why a review of rules cannot tell all of them; empty when it can."""
-        return NO_RULES if any(isinstance(step, Webhook) for step in self.steps) else ""
+    def incomplete(self, user: User) -> list[str]:
+        """Why a review of rules cannot tell all of a user's; empty when it can."""
+        found = (
+            ["node authorizer does not support user rule resolution"] if NODE in self.steps and node_of(user) else []
+        )
+        return [*found, *(NO_RULES for step in self.steps if isinstance(step, Webhook))]
 
 
 def build_authorizers(

@@ -21,7 +21,10 @@ _ANY_FINALIZER = {
     ("apiextensions.k8s.io", "customresourcedefinitions"),
     ("apiregistration.k8s.io", "apiservices"),
 }
-_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+"""What only the server says: of a create it is dropped before anything else looks."""
+
+_KEPT = (*SYSTEM_FIELDS, "generation")
 
 
 def new_uid(rng: random.Random) -> str:

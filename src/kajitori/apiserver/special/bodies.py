@@ -1,12 +1,17 @@
 """Reading a request's document and answering with one, for handlers outside the generic path."""
 
-from kajitori.api.errors import MethodNotAllowed
+from kajitori.api.errors import BadRequest, MethodNotAllowed
 from kajitori.api.meta import Object
+from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
+from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import accepted_as_object, encode_document
 from kajitori.apiserver.rest.decoding import decode_object
+from kajitori.apiserver.rest.metadata import SYSTEM_FIELDS
 from kajitori.apiserver.rest.options import write_options
+from kajitori.apiserver.rest.ownership import manager_of
+from kajitori.kit.clock import Clock
 
 
 def read_document(context: RequestContext, resource: Resource) -> Object:
@@ -14,6 +19,24 @@ def read_document(context: RequestContext, resource: Resource) -> Object:
     if not context.body:
         return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
     return decode_object(resource, context, write_options(context.query).field_validation)
+
+
+def read_posted(context: RequestContext, resource: Resource, clock: Clock) -> Object:
+    """The body of a create of what is never stored, as the generic path would have it: in the request's namespace,
+    without what only the server says, with who wrote which field."""
+    document = read_document(context, resource)
+    metadata = document["metadata"]
+    if resource.namespaced:
+        if (metadata.get("namespace") or context.namespace) != context.namespace:
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        metadata["namespace"] = context.namespace
+    else:
+        metadata.pop("namespace", None)
+    for field in (*SYSTEM_FIELDS, "managedFields"):
+        metadata.pop(field, None)
+    manager = manager_of(context, write_options(context.query).manager)
+    managed_fields.update(resource, document, None, manager, timestamp(clock.now()))
+    return document
 
 
 def answer(context: RequestContext, document: Object, status: int = 200) -> Response:
