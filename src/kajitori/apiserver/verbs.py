@@ -36,6 +36,11 @@ async def _shown(backend: Backend, context: RequestContext, body: bytes, status:
     return await run(len(body), object_response, resource, body, accept, now_s, status=status, include=include)
 
 
+def _check_accepted(context: RequestContext) -> None:
+    """Before anything is written. Raises NotAcceptable."""
+    accepted(context.headers.get("accept", ""))
+
+
 async def _create(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
@@ -43,6 +48,7 @@ async def _create(backend: Backend, context: RequestContext) -> Response:
         raise method_not_allowed()
     if resource.namespaced and not context.namespace:
         raise BadRequest("an empty namespace may not be set during creation")
+    _check_accepted(context)
     return await _shown(backend, context, await creating.create(backend, context), 201)
 
 
@@ -59,11 +65,13 @@ async def _watch(backend: Backend, context: RequestContext) -> Response:
 
 
 async def _update(backend: Backend, context: RequestContext) -> Response:
+    _check_accepted(context)
     status, body = await updating.update(backend, context)
     return await _shown(backend, context, body, status)
 
 
 async def _patch(backend: Backend, context: RequestContext) -> Response:
+    _check_accepted(context)
     status, body = await patching.patch(backend, context)
     return await _shown(backend, context, body, status)
 
@@ -71,6 +79,7 @@ async def _patch(backend: Backend, context: RequestContext) -> Response:
 async def _delete(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
+    _check_accepted(context)
     options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
     deleted = await deleting.delete(backend, context, options)
     status = 202 if not deleted.gone and options.orphan_asked is False else 200
@@ -84,10 +93,10 @@ async def _delete_collection(backend: Backend, context: RequestContext) -> Respo
     assert resource is not None
     options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
     chosen = list_options(context.query)
+    accept = accepted(context.headers.get("accept", ""), lists=True)
     selection = reading.selection_of(resource, context, chosen)
     bodies, metadata = await reading.shown_bodies(backend, resource, selection, chosen)
     await deleting.delete_collection(backend, context, bodies, options)
-    accept = accepted(context.headers.get("accept", ""))
     size, now_s = bytes_to_render(resource, bodies, accept), backend.clock.now()
     return await backend.aside.run(size, list_response, resource, bodies, metadata, accept, now_s)
 
@@ -155,6 +164,8 @@ def verb_of(resource: Resource, context: RequestContext) -> Verb:
         return _VERBS[verb]
     part = next((s for s in resource.subresources if s.name == subresource), None)
     if part is None:
+        if resource.schema is not None:
+            raise NotFound.of(resource.group, resource.plural, context.name)
         raise no_such_resource()
     if verb not in part.verbs:
         raise method_not_allowed()

@@ -89,3 +89,31 @@ def test_the_schema_speaks_of_the_name_too() -> None:
     name = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 2}}}
     validation = CustomValidation({"type": "object", "properties": {"metadata": name}})
     assert [error.field for error in validation.validate({"metadata": {"name": "abc"}})] == ["metadata.name"]
+
+
+def test_repetitions_are_told_once_and_items_of_maps_are_objects() -> None:
+    keyed = {"type": "array", "items": ANYTHING, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
+    validation = CustomValidation({"type": "object", "properties": {"a": keyed}})
+    assert [error.field for error in validation.validate({"a": [{"k": 1}, {"k": 1}, {"k": 1}]})] == ["a[1]"]
+    messages = [error.detail for error in validation.validate({"a": [{"k": 1}, 3]})]
+    assert messages[-1] == "must be an object for an array of list-type map"
+
+
+def test_an_enumeration_without_null_refuses_it_where_null_is_a_type() -> None:
+    text = {"type": "string", "nullable": True, "enum": ["a"]}
+    validation = CustomValidation({"type": "object", "properties": {"a": text}})
+    assert [str(error) for error in validation.validate({"a": None})] == [
+        'a: Unsupported value: null: supported values: "a"'
+    ]
+
+
+def test_large_numbers_with_an_exponent_are_no_integers() -> None:
+    validation = CustomValidation({"type": "object", "properties": {"a": {"type": "integer"}}})
+    assert validation.validate({"a": 1e15}) == []
+    assert len(validation.validate({"a": 1e30})) > 0
+
+
+def test_of_alternatives_the_one_with_most_checks_says_what_is_wrong() -> None:
+    text = {"type": "string", "anyOf": [{"pattern": "^a"}, {"format": "date"}]}
+    _, nearest = CustomValidation({"type": "object", "properties": {"a": text}}).validate({"a": "x"})
+    assert nearest.detail == 'a in body must be of type date: "x"'

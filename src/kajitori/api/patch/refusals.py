@@ -18,9 +18,10 @@ def not_applicable() -> Invalid:
     return Invalid("the server rejected our request due to an error in our request", {})
 
 
-def bad_result(patched: Object, why: str) -> Invalid:
-    """The document that a JSON or merge patch made does not decode; `why` is the decoder's message."""
-    return _invalid_patch(orjson.dumps(patched).decode(), why)
+def bad_result(patched: Object, why: str, *, ordered: bool = False) -> Invalid:
+    """The document that a JSON or merge patch made does not decode; `why` is the decoder's message. `ordered`: it is
+    shown with its keys in order, as custom objects are, which have no Go type."""
+    return _invalid_patch(orjson.dumps(patched, option=orjson.OPT_SORT_KEYS if ordered else 0).decode(), why)
 
 
 def bad_strategic_result(patch: Object, why: str) -> Invalid:

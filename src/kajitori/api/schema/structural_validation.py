@@ -1,6 +1,7 @@
 """Checking a custom resource against its structural schema, with upstream's field errors."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -63,6 +64,7 @@ def _repetitions(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
 def _errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
     """In upstream's order: type, junctors, what there is to say of a text, number or list, enumeration, object."""
     if value is None and schema.get("nullable"):
+        yield from _enumeration_errors(schema, value, path)
         return
     yield from _type_errors(schema, value, path)
     if value is None:
@@ -111,7 +113,7 @@ def _type_errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
     if not wanted and (not form or value is None):
         return
     fits = found == wanted or (wanted == "number" and found == "integer")
-    fits = fits or (wanted == "integer" and found == "number" and float(value).is_integer())
+    fits = fits or (wanted == "integer" and found == "number" and value.is_integer() and abs(value) <= _EXACT_MAX)
     if value is None or not form:
         if not fits:
             yield _wrong_type(path, wanted, found)
@@ -124,6 +126,8 @@ def _type_errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
         yield _wrong_type(path, wanted, found)
 
 
+_EXACT_MAX = 2**53 - 1
+"""Beyond, a number with a fraction or an exponent is no integer: not every one has a float of its own."""
 _OWN_FORMATS = {"integer": "int64", "number": "float64"}
 
 
@@ -226,19 +230,25 @@ def _list_errors(schema: Object, value: list[Any], path: str) -> Iterator[FieldE
 
 
 def _duplicate_errors(schema: Object, value: list[Any], path: str) -> Iterator[FieldError]:
+    """What is there for the second time; what comes a third time is not told again."""
     list_type = schema.get("x-kubernetes-list-type")
     if list_type not in ("set", "map"):
         return
     keys = schema.get("x-kubernetes-list-map-keys") or ()
-    seen: set[bytes] = set()
+    if list_type == "map":
+        for index, item in enumerate(value):
+            if item is not None and not isinstance(item, dict):
+                yield invalid(f"{path}[{index}]", item, "must be an object for an array of list-type map")
+                return
+    seen: Counter[bytes] = Counter()
     for index, item in enumerate(value):
         identity = item
-        if list_type == "map" and isinstance(item, dict):
-            identity = {key: item[key] for key in keys if key in item}
+        if list_type == "map":
+            identity = {key: item[key] for key in keys if key in item} if item is not None else {}
         encoded = orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)
-        if encoded in seen:
+        seen[encoded] += 1
+        if seen[encoded] == 2:
             yield duplicate(f"{path}[{index}]", identity)
-        seen.add(encoded)
 
 
 def _object_errors(schema: Object, value: Object, path: str) -> Iterator[FieldError]:
@@ -296,14 +306,17 @@ def _nearest(schemas: list[Object], value: Any, path: str) -> Iterator[FieldErro
 
 
 def _looked_at(schema: Object, value: Any) -> int:
-    """How many values a schema speaks of, as upstream counts its checks."""
-    count = 1
+    """How many checks a schema makes of a value, as upstream counts them."""
+    if value is None:
+        return 0
+    count, form = 1, known_format(schema)
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         count += sum(_looked_at(child, value[key]) for key, child in properties.items() if key in value)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         count += sum(_looked_at(schema["items"], item) for item in value)
-    return count + (1 if schema.get("type") else 0)
+    count += 1 if schema.get("type") or form else 0
+    return count + (1 if form and isinstance(value, str) else 0)
 
 
 def _holds(schema: Object, value: Any, path: str) -> bool:

@@ -48,7 +48,9 @@ async def converted(obj: Object | None, source: Resource, target: Resource) -> O
     stored: Object = orjson.loads(orjson.dumps(obj))
     if source.conversion is not None:
         stored = await source.conversion.stored(stored)
-    elif source.to_stored is not None:
+    elif (
+        source.to_stored is not None and source.schema is None
+    ):  # what a custom kind does not store is shown all the same
         stored = source.to_stored(stored)
     kept = stored_resource(source)
     stored["kind"], stored["apiVersion"] = kept.kind, kept.api_version

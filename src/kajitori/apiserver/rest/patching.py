@@ -174,7 +174,8 @@ def patched(
     except Undecodable as error:
         if media == STRATEGIC_PATCH:
             raise refusals.bad_strategic_result(document, error.conversion) from None
-        raise refusals.bad_result(wanted, error.why) from None
+        whole = _apply(resource, media, current, document)  # `wanted` has lost what is unknown
+        raise refusals.bad_result(whole, error.why, ordered=resource.schema is not None) from None
     _check_name(wanted["metadata"], context)
     _check_namespace(resource, wanted["metadata"], context)
     if (uid := wanted["metadata"].get("uid")) and uid != current["metadata"]["uid"]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import orjson
 
+from kajitori.api.errors import NotAcceptable
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.apiserver.documents import head_of
+from kajitori.apiserver.documents import head_of, stored_resource
 from kajitori.apiserver.http_types import Response
 from kajitori.apiserver.negotiate import Accepted, Form, encode_document
 from kajitori.apiserver.rest.backend import in_version
@@ -40,11 +41,14 @@ def object_response(
     """One object; `body` is in the resource's version already."""
     if accept.plain:
         return Response(status, body)
+    if accept.form is Form.METADATA_LIST:
+        kind = _internal(resource, resource.kind, "Unstructured")
+        raise NotAcceptable(f"{_ASKED}List, but the requested object is not a list (*{kind})")
     obj = orjson.loads(body)
     if accept.form is Form.TABLE:
         document = table_of(resource, [obj], accept.version, now_s, include=include)
         document["metadata"] = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-    elif accept.form in (Form.METADATA, Form.METADATA_LIST):
+    elif accept.form is Form.METADATA:
         document = _metadata_only(obj, accept.version)
     else:
         document = obj
@@ -56,17 +60,21 @@ def list_response(
 ) -> Response:
     """Bodies joined as they are, unless another form is asked for."""
     bodies = list(bodies)
+    kind = resource.list_kind or f"{resource.kind}List"
+    if accept.form is Form.METADATA:
+        what = _internal(resource, kind, "UnstructuredList")
+        raise NotAcceptable(f"{_ASKED}, but the requested object is a list (*{what})")
     if not resource.shown_as_stored or (bodies and not all(map(_starts(resource), bodies))):
         bodies = [body_in_version(resource, body) for body in bodies]
-    kind = resource.list_kind or f"{resource.kind}List"
+    said = {"continue": "", **metadata} if _custom(resource) else metadata
     if accept.plain:
-        top = {"kind": kind, "apiVersion": resource.api_version, "metadata": metadata}
+        top = {"kind": kind, "apiVersion": resource.api_version, "metadata": said}
         return Response(200, orjson.dumps(top)[:-1] + b',"items":[' + _joined(resource, bodies) + b"]}")
     items = [orjson.loads(body) for body in bodies]
     if accept.form is Form.TABLE:
         document = table_of(resource, items, accept.version, now_s, include=include)
         document["metadata"] = metadata
-    elif accept.form in (Form.METADATA, Form.METADATA_LIST):
+    elif accept.form is Form.METADATA_LIST:
         document = {
             "kind": "PartialObjectMetadataList",
             "apiVersion": f"meta.k8s.io/{accept.version}",
@@ -76,8 +84,18 @@ def list_response(
     else:
         if not _custom(resource):
             items = [_untyped(item) for item in items]
-        document = {"kind": kind, "apiVersion": resource.api_version, "metadata": metadata, "items": items}
+        document = {"kind": kind, "apiVersion": resource.api_version, "metadata": said, "items": items}
     return Response(200, encode_document(document, accept), accept.content_type)
+
+
+_ASKED = "you requested PartialObjectMetadata"
+
+
+def _internal(resource: Resource, kind: str, custom: str) -> str:
+    """What upstream calls a kind inside: `core.ConfigMap`, `rbac.Role`."""
+    if _custom(resource):
+        return f"unstructured.{custom}"
+    return f"{stored_resource(resource).group.partition('.')[0] or 'core'}.{kind}"
 
 
 def _custom(resource: Resource) -> bool:

@@ -110,6 +110,7 @@ def _resource(
         definition=f"{'.'.join(reversed(spec['group'].split('.')))}.{version['name']}.{names['kind']}",
         schema=schema,
         stored_as=stored_as,
+        to_stored=None if stored_as is None or conversion is not None else _writer(stored_as.schema or _ANYTHING),
         from_stored=reader,
         shown=ShownDocuments(names["kind"], api_version, reader, memory) if reader is not None else None,
         conversion=conversion,
@@ -141,6 +142,17 @@ def _reader(definition: Object, schema: Object, is_stored: bool) -> Callable[[Ob
     return read
 
 
+def _writer(schema: Object) -> Callable[[Object], Object]:
+    """To the version that is stored, whose schema decides what is kept."""
+
+    def write(obj: Object) -> Object:
+        copy: Object = orjson.loads(orjson.dumps(obj))
+        structural.prune(schema, copy)
+        return copy
+
+    return write
+
+
 def _deprecation(spec: Object, version: Object) -> str:
     """The warning by upstream's rule: the version's own text, or one that names the newest version to use."""
     if not version.get("deprecated"):
@@ -149,7 +161,9 @@ def _deprecation(spec: Object, version: Object) -> str:
         return str(version["deprecationWarning"])
     group, kind = spec["group"], spec["names"]["kind"]
     text = f"{group}/{version['name']} {kind} is deprecated"
+    rank = version_rank(version["name"])
     better = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
+    better = [name for name in better if version_rank(name) > rank]
     return f"{text}; use {group}/{max(better, key=version_rank)} {kind}" if better else text
 
 
