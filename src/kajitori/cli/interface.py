@@ -44,6 +44,8 @@ class PartOptions:
     disable: frozenset[str] = frozenset()
     scheduler_config: Path | None = None
     """Of the scheduler, alone or beside the controllers."""
+    leader_elect: bool | None = None
+    """Of controllers and scheduler; None: where others could do the same work."""
     apiserver: tuple[str, ...] = ()
     """As in `UpOptions`; only the API server has them."""
 

@@ -171,6 +171,14 @@ def _part_command(part: str, application: Application) -> click.Command:
     if part in ("controllers", "scheduler"):
         name = "--config" if part == "scheduler" else "--scheduler-config"
         click.option(name, "scheduler_config", type=_FILE, help="KubeSchedulerConfiguration.")(command)
+        click.option(
+            "--leader-elect",
+            type=click.BOOL,
+            is_flag=False,
+            flag_value="true",
+            default=None,
+            help="Act only while holding a lease. [default: true with --kubeconfig or an etcd store]",
+        )(command)
     return command
 
 

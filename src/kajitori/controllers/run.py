@@ -20,8 +20,8 @@ Lead = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 class ControllerManager:
     """Attaches the loops to shared caches and runs them until cancelled.
 
-    `lead` is leader election for more than one process; None means this process is alone. Caches run before
-    leadership is won, so that a new leader starts warm.
+    `lead` is leader election for more than one process; None means this process is alone. It begins when the caches
+    are full, so that a new leader starts warm.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ControllerManager:
 
     async def run(self) -> None:
         caches = asyncio.ensure_future(self.cache.run())
-        loops = asyncio.ensure_future(self._run_loops() if self._lead is None else self._lead(self._run_loops))
+        loops = asyncio.ensure_future(self._act())
         try:
             await asyncio.gather(caches, loops)
         finally:
@@ -59,8 +59,14 @@ class ControllerManager:
         """Return when every cache has listed its kind once."""
         await self.cache.synced()
 
-    async def _run_loops(self) -> None:
+    async def _act(self) -> None:
         await self.cache.synced()
+        if self._lead is None:
+            await self._run_loops()
+        else:
+            await self._lead(self._run_loops)
+
+    async def _run_loops(self) -> None:
         tasks = [asyncio.ensure_future(controller.run()) for controller in self.controllers]
         try:
             await asyncio.gather(*tasks)
