@@ -42,7 +42,8 @@ async def fill(plane):
         (PARTIAL_LIST, Form.METADATA_LIST),
         ("application/json;q=0.5, application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9", Form.TABLE),
         ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Form.OBJECT),
-        ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", Form.DISCOVERY),
+        ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", Form.OBJECT),
+        ("application/json;as=", Form.OBJECT),
     ],
 )
 def test_the_first_acceptable_form_is_served(header, form):
@@ -50,8 +51,18 @@ def test_the_first_acceptable_form_is_served(header, form):
 
 
 def test_a_form_that_cannot_be_served():
-    with pytest.raises(NotAcceptable, match="only the following media types are accepted"):
-        accepted("application/xml")
+    for header in ("application/xml", "application/*", "APPLICATION/JSON", "*"):
+        with pytest.raises(NotAcceptable, match="406: Not Acceptable\n\nAvailable representations: application/json, "):
+            accepted(header)
+    with pytest.raises(NotAcceptable, match="stream=watch"):
+        accepted("application/xml", lists=True)
+    for header in (
+        "application/json;as=Table",
+        "application/json;as=Table;v=v9;g=meta.k8s.io",
+        "application/json;as=No",
+    ):
+        with pytest.raises(NotAcceptable, match="only the following media types are accepted"):
+            accepted(header)
     with pytest.raises(UnsupportedMediaType):
         decode_body(b"<x/>", "application/xml")
     with pytest.raises(BadRequest, match="yaml: "):
@@ -63,7 +74,7 @@ def test_tables(in_cluster):
         await fill(plane)
         await plane.clock.advance(200)
         _, headers, body = await get(plane, MAPS, TABLE)
-        assert headers["content-type"] == "application/json;g=meta.k8s.io;v=v1;as=Table"
+        assert headers["content-type"] == "application/json"
         table = orjson.loads(body)
         assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Data", "Age"]
         assert [row["cells"] for row in table["rows"]] == [["a", 1, "3m20s"], ["b", 1, "3m20s"]]
@@ -73,7 +84,7 @@ def test_tables(in_cluster):
         assert orjson.loads(body)["rows"][0]["object"]["data"] == {"k": "v"}
         _, _, body = await get(plane, f"{MAPS}?includeObject=None&limit=1", TABLE)
         table = orjson.loads(body)
-        assert "object" not in table["rows"][0] and table["metadata"]["continue"]
+        assert table["rows"][0]["object"] is None and table["metadata"]["continue"]
 
     in_cluster(scenario)
 
@@ -267,5 +278,30 @@ def test_openapi_version_3_in_protobuf_is_not_acceptable(in_cluster):
         form = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
         assert (await get(plane, "/openapi/v3/apis/apps/v1", accept=form))[0] == 406
         assert (await get(plane, "/openapi/v2", accept="text/html"))[0] == 406
+
+    in_cluster(scenario)
+
+
+def test_metadata_of_a_list_is_a_list_and_of_an_object_is_none(in_cluster):
+    async def scenario(plane):
+        await fill(plane)
+        alone = PARTIAL_LIST.replace("PartialObjectMetadataList", "PartialObjectMetadata")
+        status, _, body = await get(plane, MAPS, alone)
+        why = "you requested PartialObjectMetadata, but the requested object is a list (*core.ConfigMapList)"
+        assert (status, orjson.loads(body)["message"]) == (406, why)
+        status, _, body = await get(plane, f"{MAPS}/a", PARTIAL_LIST)
+        why = "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)"
+        assert (status, orjson.loads(body)["message"]) == (406, why)
+
+    in_cluster(scenario)
+
+
+def test_what_cannot_be_answered_is_not_done(in_cluster):
+    async def scenario(plane):
+        body = orjson.dumps({"metadata": {"name": "a"}})
+        status, _, _ = await plane.client.raw("POST", MAPS, body, {"accept": "text/html"})
+        assert status == 406
+        status, _, _ = await plane.client.raw("GET", f"{MAPS}/a")
+        assert status == 404
 
     in_cluster(scenario)

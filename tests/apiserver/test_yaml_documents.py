@@ -136,3 +136,9 @@ def test_repeated_keys() -> None:
     ]
     assert repeated_keys(b'{"a": [{"b": 1}], "b": "x:\\":"}') == []
     assert repeated_keys(b'{"a": 1, "a": 1}') == ['line 1: key "a" already set in map']
+
+
+def test_what_stands_twice_is_written_twice_and_times_are_quoted_like_all_other_texts():
+    same = {"b": "1"}
+    assert dump_yaml({"x": same, "y": same}) == b'x:\n  b: "1"\ny:\n  b: "1"\n'
+    assert dump_yaml({"t": "2026-11-23T00:00:00Z"}) == b't: "2026-11-23T00:00:00Z"\n'

@@ -12,7 +12,7 @@ from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.aggregation.priorities import Priority, default_priority
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import Accepted, Form, accepted, accepted_as_object, encode_document
+from kajitori.apiserver.negotiate import Accepted, Form, accepted_of_discovery, encode_document
 
 Versions = Callable[[], Mapping[tuple[str, str], Object]]
 """By group and version: APIVersionDiscovery documents of what other servers serve. They win over our own."""
@@ -143,7 +143,7 @@ class Discovery:
         parts = path.strip("/").split("/")
         if parts == ["apis"] and path.endswith("//"):
             return None
-        accept = accepted(header) if len(parts) == 1 else accepted_as_object(header)
+        accept = accepted_of_discovery(header, aggregated=len(parts) == 1)
         document: Object | None = None
         match parts:
             case ["api"]:

@@ -45,11 +45,11 @@ class Accepted(NamedTuple):
 
     @property
     def content_type(self) -> str:
+        """Tables and metadata say in their document what they are; aggregated discovery says it here too."""
         base = "application/yaml" if self.yaml else "application/json"
-        if self.form is Form.OBJECT:
+        if self.form is not Form.DISCOVERY:
             return base
-        group = "apidiscovery.k8s.io" if self.form is Form.DISCOVERY else "meta.k8s.io"
-        return f"{base};g={group};v={self.version};as={self.form.value}"
+        return f"{base};g=apidiscovery.k8s.io;v={self.version};as={self.form.value}"
 
 
 _PLAIN = Accepted()
@@ -69,45 +69,81 @@ def _quality(parameters: dict[str, str]) -> float:
         return 1.0
 
 
-def accepted(header: str) -> Accepted:
-    """The first alternative that can be served: JSON and YAML, as objects, tables or metadata alone.
+_MEDIA = ("application/json", "application/yaml", PROTOBUF)
+_STREAMS = ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+_OBJECTS = frozenset((Form.TABLE, Form.METADATA, Form.METADATA_LIST))
+_AGGREGATED = frozenset((Form.DISCOVERY,))
+_PLAINLY: frozenset[Form] = frozenset()
+
+
+class _NotOffered(NotAcceptable):
+    """No alternative names a media type that the path gives: refused before anything is done."""
+
+
+def accepted(header: str, *, lists: bool = False) -> Accepted:
+    """The first alternative that can be served: JSON and YAML, as objects, tables or metadata alone. `lists`: a path
+    that can be watched too.
 
     Raises NotAcceptable. Who lists nothing but protobuf gets JSON: Go clients read what Content-Type says.
     """
     if header in ("", "application/json", "*/*"):
         return _PLAIN
-    return _chosen(header)
+    try:
+        return _of_objects(header)
+    except _NotOffered:
+        raise NotAcceptable(_nothing_of(_OFFERED + (_STREAMS if lists else "")), {}) from None
+
+
+def accepted_as_object(header: str) -> Accepted:
+    """Of answers that have no other form. Raises NotAcceptable."""
+    if header in ("", "application/json", "*/*"):
+        return _PLAIN
+    _check_offered(header)
+    return _first(header, _PLAINLY)
+
+
+def accepted_of_discovery(header: str, *, aggregated: bool) -> Accepted:
+    """Of discovery, the whole of which has an aggregated form. Raises NotAcceptable."""
+    return _first(header, _AGGREGATED if aggregated else _PLAINLY) if header else _PLAIN
+
+
+def _nothing_of(offered: str) -> str:
+    return f"406: Not Acceptable\n\nAvailable representations: {offered}"
+
+
+def _check_offered(header: str) -> None:
+    """Media types are compared as they stand, `*/*` alone matching all, before forms and qualities are looked at."""
+    media = [alternative.partition(";")[0].strip() for alternative in header.split(",")]
+    if not any(name in _MEDIA or "*/*" in name for name in media):
+        raise _NotOffered(_nothing_of(_OFFERED), {})
 
 
 @text_cache(entries_max=512, length_max=1024)
-def _chosen(header: str) -> Accepted:
+def _of_objects(header: str) -> Accepted:
+    _check_offered(header)
+    return _first(header, _OBJECTS)
+
+
+def _first(header: str, forms: frozenset[Form]) -> Accepted:
+    """The first alternative, by quality and then by place, that asks for the object itself or for one of these."""
     alternatives = []
     for index, alternative in enumerate(header.split(",")):
         media, *rest = (part.strip() for part in alternative.split(";"))
         parameters = dict(part.partition("=")[::2] for part in rest)
-        alternatives.append((-_quality(parameters), index, media.lower(), parameters))
+        alternatives.append((-_quality(parameters), index, media, parameters))
     # Protobuf comes last, because a form that can be served may stand behind it.
     for _, _, media, parameters in sorted(alternatives, key=lambda a: (a[2] == PROTOBUF, *a[:2])):
-        if media not in ("application/json", "application/yaml", "*/*", "application/*", PROTOBUF):
+        if media not in (*_MEDIA, "application/*", "*/*", "*"):
             continue
         yaml = media == "application/yaml"
-        if "as" not in parameters:
+        if not (asked := parameters.get("as")):
             return Accepted(yaml=yaml, pretty=parameters.get("pretty") == "1")
-        form = next((f for f in _VERSIONS if f.value == parameters["as"]), None)
-        if form is None or parameters.get("g", "meta.k8s.io") != _GROUPS.get(form, "meta.k8s.io"):
+        form = next((form for form in forms if form.value == asked), None)
+        if form is None or parameters.get("g") != _GROUPS.get(form, "meta.k8s.io"):
             continue
-        version = parameters.get("v", "v1")
-        if version in _VERSIONS[form]:
+        if (version := parameters.get("v", "")) in _VERSIONS[form]:
             return Accepted(form, version, yaml)
     raise NotAcceptable(f"only the following media types are accepted: {_OFFERED}")
-
-
-def accepted_as_object(header: str) -> Accepted:
-    """The first alternative that asks for no other form, of answers that have none. Raises NotAcceptable."""
-    plain = [alternative for alternative in header.split(",") if ";as=" not in alternative.replace(" ", "")]
-    if not plain:
-        raise NotAcceptable(f"only the following media types are accepted: {_OFFERED}")
-    return accepted(",".join(plain))
 
 
 def decode_body(body: bytes, content_type: str, *, allowed: str = "") -> Any:

@@ -258,10 +258,15 @@ def repeated_keys(text: bytes) -> list[str]:
 
 
 class _Dumper(_BaseDumper):  # type: ignore[misc]  # its base is C or Python
-    """Quotes every text that would be read as something else, as go-yaml does."""
+    """Quotes every text that would be read as something else, as go-yaml does; what stands twice is written twice."""
 
     def represent_text(self, text: str) -> Any:
-        return self.represent_scalar(f"{_TAG}str", text, style=None if _is_plain(text) else '"')
+        tag = f"{_TAG}str"
+        plain = _is_plain(text) and self.resolve(yaml.ScalarNode, text, (True, False)) == tag
+        return self.represent_scalar(tag, text, style=None if plain else '"')
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 _Dumper.add_representer(str, _Dumper.represent_text)

@@ -84,7 +84,7 @@ def _slice_addresses(endpoint_slice: Object) -> str:
 ENDPOINT_SLICE = (
     NAME,
     column("AddressType", "addressType"),
-    column("Ports", lambda obj: first_few([_slice_port(p) for p in obj.get("ports") or ()]) or UNSET),
+    column("Ports", lambda obj: first_few([_slice_port(p) for p in obj.get("ports") or ()], empty="") or UNSET),
     column("Endpoints", _slice_addresses),
     AGE,
 )

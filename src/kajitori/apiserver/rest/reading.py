@@ -136,7 +136,7 @@ def selection_of(resource: Resource, context: RequestContext, options: ListOptio
 async def list_objects(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
-    accept = accepted(context.headers.get("accept", ""))
+    accept = accepted(context.headers.get("accept", ""), lists=True)
     options = list_options(context.query)
     bodies, metadata = await shown_bodies(backend, resource, selection_of(resource, context, options), options)
     include = context.query.get("includeObject", "Metadata")
@@ -266,7 +266,7 @@ def _entry_of(stored: Resource, root: str, record: Record) -> Entry:
 async def watch(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
-    accept = accepted(context.headers.get("accept", ""))
+    accept = accepted(context.headers.get("accept", ""), lists=True)
     options = list_options(context.query, watch=True)
     include = context.query.get("includeObject", "Metadata")
     selection = selection_of(resource, context, options)
