@@ -11,7 +11,7 @@ from kajitori.api.core import CONFIG_MAP
 from kajitori.api.errors import BadRequest, Conflict, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.patch.apply import LAST_APPLIED, apply
-from kajitori.api.patch.configuration import check_configuration
+from kajitori.api.patch.configuration import check_configuration, untyped
 from kajitori.api.patch.managed_fields import managers_of, update
 from kajitori.api.resource import Resource
 
@@ -325,3 +325,14 @@ def test_who_applies_in_another_version_has_one_entry_and_loses_what_is_not_said
     (entry,) = live["metadata"]["managedFields"]
     assert (entry["apiVersion"], entry["time"]) == ("example.com/v2", T2)
     assert live["spec"] == {"a": "1"}
+
+
+def test_nothing_is_applied_to_an_object_that_is_not_of_its_types() -> None:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
+    kind = Resource(group="e.x", version="v1", kind="Custom", plural="customs", namespaced=False, schema=schema)
+    live = {"apiVersion": "e.x/v1", "kind": "Custom", "metadata": {"name": "a"}, "spec": {"n": "x"}}
+    assert untyped(kind, live) == [".spec.n: expected numeric (int or float), got string"]
+    assert untyped(kind, {**live, "spec": {"n": 1}}) == []
+    config = {"apiVersion": "e.x/v1", "kind": "Custom", "metadata": {"name": "a"}, "spec": {"n": 1}}
+    with pytest.raises(StatusError, match=r"failed to create typed live object \(/a; e.x/v1, Kind=Custom\): .spec.n"):
+        apply(kind, live, config, "me", "")

@@ -11,7 +11,7 @@ import orjson
 
 from kajitori.api.errors import Conflict
 from kajitori.api.meta import Object
-from kajitori.api.patch.configuration import not_convertible
+from kajitori.api.patch.configuration import check_live, not_convertible
 from kajitori.api.patch.field_sets import EMPTY, FieldSet, Path, in_set_order, shown, without_below
 from kajitori.api.patch.managed_fields import (
     APPLY,
@@ -60,6 +60,8 @@ def apply(
     `config` has been through `check_configuration`. The result conforms to the schema but is neither defaulted nor
     validated. Raises Conflict for fields of others, StatusError for a value that its type cannot hold.
     """
+    if live is not None and resource.schema is not None:
+        check_live(resource, live)
     node = resource_node(resource)
     base = empty_object(resource) | {"metadata": {}} if live is None else live
     managers = read_managers(base["metadata"].get("managedFields"))

@@ -51,9 +51,29 @@ def check_configuration(resource: Resource, document: Any) -> Object:
         raise BadRequest("metadata.managedFields must be nil")
     problems = undeclared(resource_node(resource), document)
     if problems:
-        listed = problems[0] if len(problems) == 1 else "errors:\n" + "".join(f"  {p}\n" for p in problems)
-        raise StatusError(f"failed to create typed patch object ({_what(resource, document)}): {listed.rstrip()}")
+        raise StatusError(f"failed to create typed patch object ({_what(resource, document)}): {_listed(problems)}")
     return document
+
+
+def _listed(problems: list[str]) -> str:
+    return problems[0] if len(problems) == 1 else "\n  ".join(("errors:", *problems))
+
+
+_REPEATED = "duplicate entries for key"
+
+
+def untyped(resource: Resource, obj: Object) -> list[str]:
+    """What of a custom object is not of its schema's types. Such an object is written without managed fields, and
+    nothing can be applied to it. Lists may have repeated items. Built-in objects are of their types always."""
+    if resource.schema is None:
+        return []
+    return [problem for problem in undeclared(resource_node(resource), obj) if _REPEATED not in problem]
+
+
+def check_live(resource: Resource, live: Object) -> None:
+    """Raises StatusError for an object that nothing can be applied to."""
+    if problems := untyped(resource, live):
+        raise StatusError(f"failed to create typed live object ({_what(resource, live)}): {_listed(problems)}")
 
 
 def not_convertible(resource: Resource, config: Object, why: str) -> StatusError:
@@ -132,7 +152,7 @@ def _bad_items(node: Node, element: Node, values: list[Any], path: str) -> Itera
                 continue
             at = path + shown((name,))
             if name in seen:
-                yield f"{path}: duplicate entries for key {shown((name,))}"
+                yield f"{path}: {_REPEATED} {shown((name,))}"
             seen.add(name)
         yield from _undeclared(element, item, at)
 

@@ -3,6 +3,7 @@
 from kajitori.api.errors import AlreadyExists, BadRequest, Invalid, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
+from kajitori.api.patch.configuration import untyped
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.documents import key_in_store, stored_resource
@@ -104,6 +105,8 @@ async def create_object(
 def _track(backend: Backend, resource: Resource, obj: Object, manager: str) -> None:
     """What the client says and the defaults belong to the client; what admission and the server add is nobody's."""
     obj["metadata"].pop("managedFields", None)
+    if resource.schema is not None and untyped(resource, obj):
+        return
     tracked = {k: v for k, v in obj.items() if k != "status"} if resource.has_subresource("status") else obj
     managed_fields.update(resource, tracked, None, manager, timestamp(backend.clock.now()))
 

@@ -7,6 +7,7 @@ from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
+from kajitori.api.patch.configuration import untyped
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.documents import key_in_store, stored_resource, with_revision
@@ -214,7 +215,7 @@ async def _attempt(
     new = settle(resource, wanted, old, subresource)
     if track_fields:  # before admission: what that changes is nobody's
         now = timestamp(backend.clock.now())
-        await aside.run(size, managed_fields.update, resource, new, old, manager, now, subresource)
+        await aside.run(size, _track, resource, wanted, new, old, manager, now, subresource)
         if facade is not None and not facade.owns:
             entries = new["metadata"].get("managedFields") or ()
             new["metadata"]["managedFields"] = [entry for entry in entries if entry.get("subresource") != subresource]
@@ -312,9 +313,24 @@ def settle(
     return new
 
 
+def _track(
+    resource: Resource, wanted: Object, new: Object, old: Object, manager: str, now: str, subresource: str
+) -> None:
+    if resource.schema is not None and (untyped(resource, wanted) or untyped(resource, old)):
+        new["metadata"].pop("managedFields", None)
+    else:
+        managed_fields.update(resource, new, old, manager, now, subresource)
+
+
 def _counts(resource: Resource, new: Object, old: Object) -> bool:
     if _spec_changed(new, old):
         return True
+    if (
+        resource.schema is not None
+        and not resource.has_subresource("status")
+        and new.get("status") != old.get("status")
+    ):
+        return True  # to a kind without the subresource, its status is a field like any other
     before, after = old["metadata"].get("annotations"), new["metadata"].get("annotations")
     return resource.counts_annotations and (after or {}) != (before or {})
 
