@@ -1,12 +1,10 @@
 """One node as a process: kubelet, Services, routes, DNS, and on the first node the Ingress."""
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from typing import Any
 
 from kajitori.api.core import NODE
-from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object, condition_of
 from kajitori.api.times import parse_timestamp
 from kajitori.app.access import client_of
@@ -20,13 +18,13 @@ from kajitori.app.running import run_until
 from kajitori.cli.interface import CommandError, PartOptions
 from kajitori.client.cache import Cache
 from kajitori.client.http import HttpClient
-from kajitori.client.interface import Disconnected, WatchEventType
+from kajitori.client.interface import WatchEventType
 from kajitori.kit.clock import Clock, SystemClock
 from kajitori.kubelet.containerd import ContainerdError
 from kajitori.kubelet.kubelet import Kubelet
 from kajitori.network.cni import PodNetwork
 from kajitori.network.dns.server import DnsServer, DnsServerConfig
-from kajitori.network.dns.service import ensure_service
+from kajitori.network.dns.service import Announcer
 from kajitori.network.dns.upstream import UpstreamConfig, read_resolvers
 from kajitori.network.errors import NetworkError
 from kajitori.network.ingress.controller import IngressController
@@ -36,10 +34,6 @@ from kajitori.network.proxy.endpoints import NodeView
 from kajitori.network.proxy.proxy import Proxy, ProxyConfig
 from kajitori.network.proxy.rules import RuleConfig
 from kajitori.network.routes import RouteKeeper, RouteKeeperConfig
-
-logger = logging.getLogger(__name__)
-
-ANNOUNCE_RETRY_S = 1.0
 
 
 def enter(options: PartOptions) -> None:
@@ -100,8 +94,9 @@ class _Node:
             address = node_address(self._name)
             upstream = UpstreamConfig(servers=read_resolvers(own=(address,)))
             server = DnsServer(DnsServerConfig(address, upstream=upstream), cache, clock)
-            self._waited.append(self._announce(server))
-            services.append(server.run())
+            announcer = Announcer(self._client(DNS), cache.informer(NODE), clock, self._name, address)
+            self._waited.append(announcer.announced.wait())
+            services += [server.run(), _announce(server, announcer)]
         return [cache.run(), *services]
 
     def _ingress(self) -> list[Coroutine[Any, Any, None]]:
@@ -112,23 +107,16 @@ class _Node:
         self._waited.append(controller.ready.wait())
         return [cache.run(), controller.run()]
 
-    async def _announce(self, server: DnsServer) -> None:
-        """Let pods find this node's name server once it answers."""
-        await server.ready.wait()
-        client = self._client(DNS)
-        while True:
-            try:
-                await ensure_service(client, self._name, node_address(self._name))
-                break
-            except (StatusError, Disconnected) as error:
-                logger.warning("DNS of %s is not announced yet: %s", self._name, error)
-                await self._clock.sleep(ANNOUNCE_RETRY_S)
-        await client.close()
-
     async def _notify(self) -> None:
         await asyncio.gather(*self._waited)
         notify_ready()
         await asyncio.Event().wait()
+
+
+async def _announce(server: DnsServer, announcer: Announcer) -> None:
+    """Let pods find this node's name server once it answers."""
+    await server.ready.wait()
+    await announcer.run()
 
 
 async def _node_ready(cache: Cache, name: str, since_s: float) -> None:

@@ -14,7 +14,7 @@ from kajitori.api.meta import Object, ObjectKey
 from kajitori.api.resource import Resource
 from kajitori.kit.clock import SystemClock, VirtualClock
 from kajitori.network.dns.server import DnsServer, DnsServerConfig
-from kajitori.network.dns.service import dns_slice, ensure_service
+from kajitori.network.dns.service import dns_slice, ensure_slice
 from kajitori.network.dns.upstream import Unreachable, Upstream, UpstreamConfig, read_resolvers
 from kajitori.network.errors import AddressTaken
 
@@ -168,14 +168,19 @@ class FixedClient:
         return self.objects[resource.plural, name] | patch
 
 
+NODE_ONE = {"metadata": {"name": "one", "uid": "u-1"}}
+
+
 def test_a_node_announces_its_server_once_and_corrects_it() -> None:
     async def main() -> None:
         client = FixedClient()
         for _ in range(2):
-            await ensure_service(client, "one", "10.89.0.1")  # type: ignore[arg-type]
+            await ensure_slice(client, NODE_ONE, "10.89.0.1")  # type: ignore[arg-type]
         assert client.writes == 1
-        assert client.objects["endpointslices", "kube-dns-one"] == dns_slice("one", "10.89.0.1")
-        await ensure_service(client, "one", "10.89.0.9")  # type: ignore[arg-type]
+        assert client.objects["endpointslices", "kube-dns-one"] == dns_slice(NODE_ONE, "10.89.0.1")
+        await ensure_slice(client, NODE_ONE, "10.89.0.9")  # type: ignore[arg-type]
         assert client.writes == 2
+        await ensure_slice(client, {"metadata": {"name": "one", "uid": "u-2"}}, "10.89.0.9")  # type: ignore[arg-type]
+        assert client.writes == 3
 
     asyncio.run(main())
