@@ -647,3 +647,19 @@ def test_pods_of_a_kubelet_are_found_by_node(in_cluster):
         assert [pod["metadata"]["name"] for pod in found.items] == ["p1", "p3"]
 
     in_cluster(scenario)
+
+
+def test_a_strategic_patch_of_a_scale_may_call_it_anything(in_cluster):
+    """As Ansible does, which calls it by the kind that is scaled; other patches change the type, which is refused."""
+
+    async def scenario(plane):
+        await plane.client.create(DEPLOYMENT, deployment())
+        path = "/apis/apps/v1/namespaces/default/deployments/d/scale"
+        wrong = {"kind": "Deployment", "spec": {"replicas": 4}}
+        strategic = "application/strategic-merge-patch+json"
+        status, _, answer = await send(plane, "PATCH", path, wrong, content_type=strategic)
+        assert (status, answer["kind"], answer["spec"]) == (200, "Scale", {"replicas": 4})
+        status, _, answer = await send(plane, "PATCH", path, wrong, content_type="application/merge-patch+json")
+        assert status == 422 and 'no kind "Deployment" is registered for version "autoscaling/v1"' in answer["message"]
+
+    in_cluster(scenario)

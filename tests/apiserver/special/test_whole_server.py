@@ -306,6 +306,10 @@ def test_a_custom_object_has_no_scale_until_it_says_how_many(tmp_path: Path) -> 
         await api.ok("PATCH", f"{widgets}/a/scale", {"spec": {"replicas": 2}}, patch=merge)
         assert (await api.ok("GET", f"{widgets}/a/scale"))["spec"] == {"replicas": 2}
 
+        status, answer = await api.ask("PATCH", f"{widgets}/a", {"kind": "Other"}, patch=merge)
+        assert status == 422
+        assert answer["message"] == 'Other.example.com "a" is invalid: kind: Invalid value: "Other": must be Widget'
+
         await api.ok("POST", widgets, {**typed, "metadata": {"name": "b"}, "spec": {"replicas": 1, "x": 1}})
         await api.ok("PATCH", f"{widgets}/b/scale", {"spec": {"replicas": 2}}, patch=merge)
         (entry,) = (await api.ok("GET", f"{widgets}/b"))["metadata"]["managedFields"]

@@ -10,7 +10,6 @@ from kajitori.api.errors import (
     Conflict,
     Invalid,
     NotFound,
-    UnsupportedMediaType,
 )
 from kajitori.api.field_errors import FieldError, forbidden, invalid, required
 from kajitori.api.meta import Object
@@ -20,19 +19,15 @@ from kajitori.api.resource import Resource
 from kajitori.api.schema.decode_errors import Undecodable
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext
-from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.creating import create_object
 from kajitori.apiserver.rest.decoding import check_kind, conform_object
 from kajitori.apiserver.rest.options import STRICT, WARN, WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
+from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, JSON_PATCH, STRATEGIC_PATCH, decode_patch
 from kajitori.apiserver.rest.updating import change_object
 from kajitori.apiserver.yaml_documents import repeated_keys
 
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
 _APPLY_ATTEMPTS = 5
 """How often an object may come and go between being looked for and being created."""
 
@@ -134,27 +129,6 @@ def _check_name(metadata: Object, context: RequestContext) -> None:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
 
 
-def decode_patch(resource: Resource, media: str, body: bytes) -> Any:
-    """Raises BadRequest, UnsupportedMediaType."""
-    allowed = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH] + ([STRATEGIC_PATCH] if resource.schema is None else [])
-    if media not in allowed:
-        raise UnsupportedMediaType(
-            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(allowed)
-        )
-    if media == APPLY_PATCH:
-        return decode_body(body, YAML_APPLY)
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"error decoding patch: {error}") from None
-    if media == JSON_PATCH:
-        if not isinstance(document, list):
-            raise BadRequest("error decoding patch: a JSON patch is a list of operations")
-    elif not isinstance(document, dict):
-        raise BadRequest("error decoding patch: a merge patch is an object")
-    return document
-
-
 def patched(
     resource: Resource, media: str, current: Object, document: Any, options: WriteOptions, context: RequestContext
 ) -> Object:
@@ -167,6 +141,9 @@ def patched(
         _check_name({}, context)
     wanted["kind"] = kind
     if (kind, api_version) != (resource.kind, resource.api_version):
+        if resource.schema is not None and isinstance(kind, str) and isinstance(api_version, str):
+            _check_name(wanted["metadata"], context)
+            raise _another_type(resource, kind, api_version, context.name)
         raise refusals.bad_result(wanted, refusals.not_registered(kind, api_version))
     try:
         check_kind(resource, wanted)
@@ -184,10 +161,24 @@ def patched(
     return wanted
 
 
+def _another_type(resource: Resource, kind: str, api_version: str, name: str) -> Invalid:
+    """Custom objects have no Go type that would not decode: their kind is a field that may not change."""
+    wrong = [
+        invalid(field, value, f"must be {wanted}")
+        for field, value, wanted in (
+            ("kind", kind, resource.kind),
+            ("apiVersion", api_version, resource.api_version),
+        )
+        if value != wanted
+    ]
+    return Invalid.of(api_version.rpartition("/")[0], kind, name, wrong)
+
+
 def merged_patch(media: str, current: Object, document: Any, definition: str) -> Object:
     """A patch of a document that is not a resource of its own, such as a Scale."""
-    if media == STRATEGIC_PATCH:
-        return strategic.apply_definition(current, document, definition)
+    if media == STRATEGIC_PATCH:  # merged by type, as above
+        typed = {"kind": current["kind"], "apiVersion": current["apiVersion"]}
+        return {**strategic.apply_definition(current, document, definition), **typed}
     return json_patch.apply(current, document) if media == JSON_PATCH else merge.apply(current, document)
 
 

@@ -9,7 +9,7 @@ from kajitori.api.columns import workloads
 from kajitori.api.errors import BadRequest, InternalError, Invalid, NotFound, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
-from kajitori.api.patch import apply
+from kajitori.api.patch import apply, refusals
 from kajitori.api.patch.configuration import check_configuration
 from kajitori.api.resource import Resource, ScalePaths
 from kajitori.api.selectors import from_label_selector, from_label_set
@@ -19,7 +19,8 @@ from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.decoding import check_kind, conform_object, decode_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
-from kajitori.apiserver.rest.patching import APPLY_PATCH, decode_patch, merged_patch
+from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, decode_patch
+from kajitori.apiserver.rest.patching import merged_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.rendering import object_response
 from kajitori.apiserver.rest.updating import Change, Facade, change_object, check_preconditions
@@ -171,8 +172,11 @@ async def _write(
             if resource.schema is not None and _at(current, paths.spec_replicas) is None:
                 scale["spec"]["replicas"] = _NOT_SET
             scale = merged_patch(media, scale, document, _DEFINITION)
+            typed = scale.get("kind") or SCALE.kind, scale.get("apiVersion") or SCALE.api_version
+            if typed != (SCALE.kind, SCALE.api_version):
+                raise refusals.bad_result(scale, refusals.not_registered(*typed))
             conform_object(SCALE, check_kind(SCALE, scale), options.field_validation, context.warnings)
-            if scale["spec"].get("replicas") == _NOT_SET:
+            if (scale.get("spec") or {}).get("replicas") == _NOT_SET:
                 raise _no_replicas(paths, _EMPTY)
             _check(scale, context.name)
         check_preconditions(resource, {**current["metadata"], **_given(scale)}, current["metadata"])

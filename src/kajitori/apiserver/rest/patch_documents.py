@@ -1,0 +1,67 @@
+"""The body of a PATCH as a document of its kind of patch; what is none is refused in the words of Go's decoder."""
+
+from typing import Any
+
+import orjson
+
+from kajitori.api.errors import BadRequest, UnsupportedMediaType
+from kajitori.api.resource import Resource
+from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
+from kajitori.apiserver.syntax_errors import json_error, literal
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+_OPERATION = "handlers.jsonPatchOp"
+
+
+def decode_patch(resource: Resource, media: str, body: bytes) -> Any:
+    """Raises BadRequest, UnsupportedMediaType."""
+    allowed = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH] + ([STRATEGIC_PATCH] if resource.schema is None else [])
+    if media not in allowed:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(allowed)
+        )
+    if media == APPLY_PATCH:
+        return decode_body(body, YAML_APPLY)
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _undecodable(media, json_error(body) or str(error)) from None
+    return _operations(document) if media == JSON_PATCH else _merged(media, document)
+
+
+def _undecodable(media: str, why: str) -> BadRequest:
+    return BadRequest(why if media == STRATEGIC_PATCH else f"error decoding patch: {why}")
+
+
+def _merged(media: str, document: Any) -> Any:
+    """An object. Nothing at all says nothing to a strategic merge patch, and is no merge patch."""
+    if document is None:
+        if media == STRATEGIC_PATCH:
+            return {}
+        raise BadRequest("Invalid JSON Patch")
+    if not isinstance(document, dict):
+        why = f"json: cannot unmarshal {literal(document)} into Go value of type map[string]interface {{}}"
+        raise _undecodable(media, why)
+    return document
+
+
+def _operations(document: Any) -> list[Any]:
+    """A list of operations; nothing in the place of one is an operation that says nothing, and fails."""
+    if document is None:
+        return []
+    if not isinstance(document, list):
+        raise _undecodable(
+            JSON_PATCH, f"json: cannot unmarshal {literal(document)} into Go value of type []{_OPERATION}"
+        )
+    for item in document:
+        if item is not None and not isinstance(item, dict):
+            raise _undecodable(JSON_PATCH, f"json: cannot unmarshal {literal(item)} into Go value of type {_OPERATION}")
+        for field, value in (item or {}).items():
+            if field in ("op", "path", "from") and value is not None and not isinstance(value, str):
+                into = f"Go struct field jsonPatchOp.{field} of type string"
+                raise _undecodable(JSON_PATCH, f"json: cannot unmarshal {literal(value)} into {into}")
+    return [item or {} for item in document]
