@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP
 from kajitori.api.errors import BadRequest, Conflict, StatusError
+from kajitori.api.flowcontrol import PRIORITY_LEVEL_CONFIGURATION
 from kajitori.api.meta import Object
 from kajitori.api.patch.apply import LAST_APPLIED, apply
 from kajitori.api.patch.configuration import check_configuration, untyped
@@ -336,3 +337,47 @@ def test_nothing_is_applied_to_an_object_that_is_not_of_its_types() -> None:
     config = {"apiVersion": "e.x/v1", "kind": "Custom", "metadata": {"name": "a"}, "spec": {"n": 1}}
     with pytest.raises(StatusError, match=r"failed to create typed live object \(/a; e.x/v1, Kind=Custom\): .spec.n"):
         apply(kind, live, config, "me", "")
+
+
+def test_through_a_status_endpoint_nobody_conflicts_over_the_spec():
+    live = deployment(replicas=1)
+    update(DEPLOYMENT, live, None, "cr", T1)
+    config = {**deployment(replicas=3), "status": {"replicas": 2}}
+    merged = apply(DEPLOYMENT, live, config, "m", T2, subresource="status")
+    assert fields(merged, "m") == {"f:status": {"f:replicas": {}}}
+    assert "f:replicas" in fields(merged, "cr")["f:spec"]
+
+
+def test_what_was_never_tracked_belongs_to_nobody_whom_the_endpoint_does_not_concern():
+    live = deployment(replicas=1)
+    config = {**deployment(), "status": {"replicas": 2}}
+    merged = apply(DEPLOYMENT, live, config, "m", T2, subresource="status")
+    assert list(managers_of(merged)) == ["m"]
+
+
+def test_conflicts_are_told_in_the_order_of_upstreams_identities():
+    live = config_map(a="1", b="1")
+    live["metadata"]["managedFields"] = [
+        {"manager": "x", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:data": {"f:a": {}}}},
+        {
+            "manager": "x",
+            "operation": "Update",
+            "apiVersion": "v1",
+            "subresource": "status",
+            "fieldsV1": {"f:data": {"f:b": {}}},
+        },
+    ]
+    with pytest.raises(Conflict) as caught:
+        applied(live, config_map(a="2", b="2"), "me")
+    assert [cause["field"] for cause in caught.value.details["causes"]] == [".data.b", ".data.a"]
+
+
+def test_an_item_without_any_of_its_keys_is_refused_where_the_keys_have_no_default():
+    kind = PRIORITY_LEVEL_CONFIGURATION
+    config = {"apiVersion": kind.api_version, "kind": kind.kind, "status": {"conditions": [{"status": "True"}]}}
+    with pytest.raises(StatusError) as caught:
+        check_configuration(kind, config)
+    assert caught.value.message.endswith(
+        '.status.conditions: element 0: associative list with keys has an element that omits all key fields ["type"] '
+        "(and doesn't have default values for any key fields)"
+    )

@@ -8,7 +8,7 @@ from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP, POD
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import from_fields_v1, shown, to_fields_v1
-from kajitori.api.patch.managed_fields import managers_of, update
+from kajitori.api.patch.managed_fields import managers_of, read_managers, update
 from kajitori.api.patch.typed import compare, field_set, merge, remove
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform
@@ -240,3 +240,19 @@ def test_removing_leaves_none_of_the_removed(pod: Object, other: Object) -> None
     left = remove(NODE, pod, gone)
     nulls = {path for path in field_set(NODE, left or {}) if path in gone}
     assert not nulls
+
+
+def test_an_empty_list_of_entries_clears_them() -> None:
+    old = config_map(a="1")
+    update(CONFIG_MAP, old, None, "a", T1)
+    new = config_map(a="1")
+    new["metadata"]["managedFields"] = []
+    update(CONFIG_MAP, new, old, "b", T2)
+    assert "managedFields" not in new["metadata"]
+
+
+def test_of_two_entries_of_one_owner_the_last_counts() -> None:
+    entry = {"manager": "a", "operation": "Update", "apiVersion": "v1"}
+    entries = [{**entry, "fieldsV1": {"f:data": {f"f:{key}": {}}}} for key in "xy"]
+    (owned,) = read_managers(entries).values()
+    assert owned.fields == {("f:data", "f:y")}

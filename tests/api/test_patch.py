@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kajitori.api.apps import DEPLOYMENT
-from kajitori.api.core import CONFIG_MAP, NODE, POD, SERVICE
+from kajitori.api.core import CONFIG_MAP, NODE, PERSISTENT_VOLUME, POD, SERVICE
 from kajitori.api.errors import BadRequest, Invalid, RequestEntityTooLarge, StatusError, UnsupportedMediaType
 from kajitori.api.patch import json_patch, merge, strategic
 from kajitori.api.patch.refusals import bad_result, bad_strategic_result
+from kajitori.api.policy import POD_DISRUPTION_BUDGET
 from kajitori.api.resource import Resource
 
 
@@ -245,9 +246,29 @@ def test_strategic_conditions_merge_by_type() -> None:
     ]
 
 
-def test_strategic_values_that_are_new_lose_their_directives() -> None:
-    patch = {"spec": {"securityContext": {"$retainKeys": ["fsGroup"], "fsGroup": 1, "runAsUser": None}}}
-    assert strategic.apply(pod(), patch, POD)["spec"] == {"securityContext": {"fsGroup": 1}}
+def test_strategic_values_that_are_new_lose_what_is_marked_and_their_nulls() -> None:
+    marked = {"seLinuxOptions": {"$patch": "delete"}, "fsGroup": 1, "runAsUser": None}
+    patch = {"spec": {"securityContext": {"$retainKeys": ["fsGroup"], **marked}}}
+    assert strategic.apply(pod(), patch, POD)["spec"] == {
+        "securityContext": {"$retainKeys": ["fsGroup"], "fsGroup": 1}  # which is then an unknown field, as upstream
+    }
+
+
+def test_a_disruption_budgets_selector_is_replaced_as_a_whole() -> None:
+    budget = {"spec": {"selector": {"matchLabels": {"a": "b"}}}}
+    wanted = {"matchExpressions": [{"key": "c", "operator": "Exists"}]}
+    assert strategic.apply(budget, {"spec": {"selector": wanted}}, POD_DISRUPTION_BUDGET)["spec"] == {
+        "selector": wanted
+    }
+
+
+def test_strategic_order_of_a_list_that_the_type_does_not_have_is_refused() -> None:
+    patch = {"status": {"conditions": [{"type": "A"}], "$setElementOrder/conditions": [{"type": "A"}]}}
+    with pytest.raises(StatusError) as caught:
+        strategic.apply({"status": {"phase": "Bound"}}, patch, PERSISTENT_VOLUME)
+    assert caught.value.message == (
+        'unable to find api field in struct PersistentVolumeStatus for the json field "conditions"'
+    )
 
 
 def test_strategic_is_refused_for_custom_resources() -> None:

@@ -114,6 +114,9 @@ def test_unknown_fields_are_pruned_and_told() -> None:
             "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
         ),
         (SECRET, {"metadata": {"name": "s"}, "data": {"a": "abc"}}, "illegal base64 data at input byte 0"),
+        (SECRET, {"metadata": {"name": "s"}, "data": {"a": "eA==xx"}}, "illegal base64 data at input byte 4"),
+        (SECRET, {"metadata": {"name": "s"}, "data": {"a": "eA==\n="}}, "illegal base64 data at input byte 5"),
+        (SECRET, {"metadata": {"name": "s"}, "data": {"a": "eA=!"}}, "illegal base64 data at input byte 2"),
         (
             SECRET,
             {"metadata": {"name": "s"}, "data": {"a": 7}},

@@ -562,7 +562,45 @@ def test_a_scale_is_decoded_and_shown_like_any_object(in_cluster):
         )
         patch = orjson.dumps({"spec": {"replicas": "2"}})
         status, _, answer = await send(plane, "PATCH", path, patch, content_type="application/merge-patch+json")
-        assert status == 400 and "ScaleSpec.spec.replicas" in answer["message"]
+        assert status == 422 and "ScaleSpec.spec.replicas" in answer["message"]
+        del scale["metadata"]
+        status, _, answer = await send(plane, "PUT", path, {**scale, "spec": {"replicas": 2}})
+        assert (status, answer["message"]) == (
+            400,
+            "the name of the object (d based on URL) was undeterminable: name must be provided",
+        )
+
+    in_cluster(scenario)
+
+
+def test_who_scales_owns_the_replicas_in_an_entry_without_a_time(in_cluster):
+    async def scenario(plane):
+        await plane.client.create(DEPLOYMENT, deployment())
+        path = "/apis/apps/v1/namespaces/default/deployments/d"
+        patch = orjson.dumps({"spec": {"replicas": 5}})
+        merge = "application/merge-patch+json"
+        await send(plane, "PATCH", f"{path}/scale?fieldManager=hpa", patch, content_type=merge)
+        _, _, shown = await send(plane, "GET", path)
+        entries = shown["metadata"]["managedFields"]
+        assert [(e["manager"], e.get("subresource"), "time" in e) for e in entries] == [
+            ("hpa", "scale", False),
+            (entries[1]["manager"], None, True),
+        ]
+        assert entries[0]["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+        assert "f:replicas" not in entries[1]["fieldsV1"]["f:spec"]
+        config = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "d"}, "spec": {"replicas": 6}}
+        apply_patch = "application/apply-patch+yaml"
+        scale = f"{path}/scale?fieldManager=me"
+        status, _, answer = await send(plane, "PATCH", scale, orjson.dumps(config), content_type=apply_patch)
+        assert (status, answer["message"]) == (
+            409,
+            'Apply failed with 1 conflict: conflict with "hpa" with subresource "scale" using autoscaling/v1: '
+            ".spec.replicas",
+        )
+        status, _, answer = await send(
+            plane, "PATCH", f"{scale}&force=true", orjson.dumps(config), content_type=apply_patch
+        )
+        assert (status, answer["spec"]) == (200, {"replicas": 6})
 
     in_cluster(scenario)
 

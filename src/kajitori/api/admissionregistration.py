@@ -4,7 +4,7 @@ from kajitori.api.columns import extensions as extensions_columns
 from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
-from kajitori.api.validation import admission, admission_policies
+from kajitori.api.validation import admission, admission_policies, statuses
 from kajitori.api.warnings import extensions as extensions_warnings
 
 MUTATING_ADMISSION_POLICY = Resource(
@@ -59,7 +59,9 @@ VALIDATING_ADMISSION_POLICY = Resource(
     plural="validatingadmissionpolicies",
     namespaced=False,
     categories=("api-extensions",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_policy_status),
+    ),
     definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
     columns=extensions_columns.VALIDATING_POLICY,
     default=extensions.default_admission_policy,

@@ -5,6 +5,7 @@ from kajitori.api.defaults import scaling
 from kajitori.api.defaults.status import keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import scaling as scaling_validation
+from kajitori.api.validation import statuses
 
 POD_DISRUPTION_BUDGET = Resource(
     group="policy",
@@ -12,7 +13,9 @@ POD_DISRUPTION_BUDGET = Resource(
     kind="PodDisruptionBudget",
     plural="poddisruptionbudgets",
     short_names=("pdb",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_budget_status),
+    ),
     definition="io.k8s.api.policy.v1.PodDisruptionBudget",
     columns=workloads_columns.DISRUPTION_BUDGET,
     validate=scaling_validation.validate_disruption_budget,

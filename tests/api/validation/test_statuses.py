@@ -2,7 +2,16 @@
 
 import pytest
 
-from kajitori.api import apps, autoscaling, core, dynamic_resources, flowcontrol, networking
+from kajitori.api import (
+    admissionregistration,
+    apps,
+    autoscaling,
+    core,
+    dynamic_resources,
+    flowcontrol,
+    networking,
+    policy,
+)
 
 
 def refused(resource, status, old=None, spec=None, **metadata):
@@ -45,6 +54,26 @@ def refused(resource, status, old=None, spec=None, **metadata):
         (core.NAMESPACE, {}, ["Phase: Invalid value: \"\": may only be 'Active' if `deletionTimestamp` is empty"]),
         (flowcontrol.FLOW_SCHEMA, {"conditions": [{}]}, ["conditions[0].type: Required value"]),
         (
+            policy.POD_DISRUPTION_BUDGET,
+            {
+                "expectedPods": -1,
+                "conditions": [{"type": "A", "status": "Maybe"}, {"type": "A", "status": "True", "reason": "a"}],
+            },
+            [
+                'conditions[0].status: Unsupported value: "Maybe": supported values: "False", "True", "Unknown"',
+                "conditions[0].lastTransitionTime: Required value",
+                "conditions[0].reason: Required value",
+                'conditions[1].type: Duplicate value: "A"',
+                "conditions[1].lastTransitionTime: Required value",
+                "expectedPods: Invalid value: -1: must be greater than or equal to 0",
+            ],
+        ),
+        (
+            admissionregistration.VALIDATING_ADMISSION_POLICY,
+            {"typeChecking": {"expressionWarnings": [{"fieldRef": "spec.validations[0].expression"}]}},
+            ["typeChecking.expressionWarnings[0].warning: Required value"],
+        ),
+        (
             core.SERVICE,
             {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}},
             ["loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"],
@@ -83,10 +112,10 @@ def test_a_load_balancers_address_needs_its_mode():
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "allowed"), [("Never", 1, False), ("OnFailure", 1, True), ("OnFailure", 0, False)]
+    ("restart", "code", "allowed"), [("Never", 1, False), ("OnFailure", 1, True), ("OnFailure", 0, False)]
 )
-def test_a_container_that_ended_for_good_does_not_run_again(policy, code, allowed):
-    spec = {"restartPolicy": policy, "containers": [{"name": "c"}]}
+def test_a_container_that_ended_for_good_does_not_run_again(restart, code, allowed):
+    spec = {"restartPolicy": restart, "containers": [{"name": "c"}]}
     ended = {"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": code}}}]}
     running = {"containerStatuses": [{"name": "c", "state": {"running": {}}}]}
     expected = "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state"

@@ -21,3 +21,30 @@ def keep_status(new: Object, old: Object) -> None:
         new["status"] = old["status"]
     else:
         new.pop("status", None)
+
+
+def keep_quality_of_service(new: Object, old: Object, now: str) -> None:
+    """Of a pod's status: its class is said once, and what its writer saw of the generation is not taken back."""
+    status, before = new.setdefault("status", {}), old.get("status") or {}
+    for field in ("qosClass", "observedGeneration"):
+        if not status.get(field) and before.get(field):
+            status[field] = before[field]
+    seen: dict[str, list[int]] = {}
+    for condition in before.get("conditions") or ():
+        seen.setdefault(condition.get("type") or "", []).append(condition.get("observedGeneration") or 0)
+    for condition in status.get("conditions") or ():
+        known = seen.get(condition.get("type") or "")
+        generation = known.pop(0) if known else 0
+        if generation and not condition.get("observedGeneration"):
+            condition["observedGeneration"] = generation
+
+
+def stamp_phase(new: Object, old: Object, now: str) -> None:
+    """Of a persistent volume's status: when its phase changed."""
+    status, before = new.setdefault("status", {}), old.get("status") or {}
+    given, known = status.get("lastPhaseTransitionTime"), before.get("lastPhaseTransitionTime")
+    if (status.get("phase") or "") == (before.get("phase") or ""):
+        if not given and known:
+            status["lastPhaseTransitionTime"] = known
+    elif not given or given == known:
+        status["lastPhaseTransitionTime"] = now

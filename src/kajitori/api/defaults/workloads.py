@@ -50,6 +50,7 @@ def default_replication_controller(controller: Object) -> None:
 
 
 def default_daemon_set(daemon_set: Object) -> None:
+    part(daemon_set, "metadata", "annotations").setdefault(TEMPLATE_GENERATION, "0")
     spec = part(daemon_set, "spec")
     fill(spec, revisionHistoryLimit=10)
     strategy = part(spec, "updateStrategy")
@@ -67,17 +68,27 @@ def prepare_daemon_set(daemon_set: Object) -> None:
         "numberReady": 0,
     }
     annotations = part(daemon_set, "metadata", "annotations")
-    fill_zero(annotations, **{TEMPLATE_GENERATION: "1"})
+    annotations[TEMPLATE_GENERATION] = str(_count(annotations) or 1)
+
+
+def _count(annotations: Object) -> int:
+    text = annotations.get(TEMPLATE_GENERATION) or ""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0
 
 
 def prepare_daemon_set_update(new: Object, old: Object) -> None:
     """The generation of the template counts its changes, in an annotation that outlived its field."""
     new["status"] = old.get("status") or {}
-    before = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0")
-    count = int(before) if before.isdecimal() and len(before) < 20 else 0
+    count = _count(old["metadata"].get("annotations") or {})
     if new["spec"].get("template") != old["spec"].get("template"):
         count += 1
     part(new, "metadata", "annotations")[TEMPLATE_GENERATION] = str(count)
+
+
+def keep_template_generation(new: Object, old: Object, now: str) -> None:
+    """The annotation stands for a field of the spec, which a status leaves alone."""
+    count = _count(old["metadata"].get("annotations") or {})
+    new["metadata"]["annotations"] = {**(new["metadata"].get("annotations") or {}), TEMPLATE_GENERATION: str(count)}
 
 
 def default_stateful_set(stateful_set: Object) -> None:
@@ -104,9 +115,18 @@ def default_stateful_set(stateful_set: Object) -> None:
 def default_job(job: Object) -> None:
     spec = part(job, "spec")
     default_job_spec(spec)
-    labels = spec["template"]["metadata"].get("labels")
+    _label_job(job)
+
+
+def _label_job(job: Object) -> None:
+    labels = job["spec"]["template"]["metadata"].get("labels")
     if labels:
         fill_zero(part(job, "metadata"), labels=labels)  # the same: what is added to these is added to those
+
+
+def label_job_again(new: Object, old: Object, now: str) -> None:
+    """Who writes a job's status may take its labels away, but for those of its pods."""
+    _label_job(new)
 
 
 def default_job_spec(spec: Object) -> None:

@@ -12,7 +12,7 @@ import orjson
 from kajitori.api.errors import Conflict
 from kajitori.api.meta import Object
 from kajitori.api.patch.configuration import check_live, not_convertible
-from kajitori.api.patch.field_sets import EMPTY, FieldSet, Path, in_set_order, shown, without_below
+from kajitori.api.patch.field_sets import EMPTY, FieldSet, Path, in_set_order, shown
 from kajitori.api.patch.managed_fields import (
     APPLY,
     STRIPPED,
@@ -26,6 +26,7 @@ from kajitori.api.patch.managed_fields import (
     unmanaged,
     write_managers,
 )
+from kajitori.api.patch.reset_fields import written_here
 from kajitori.api.patch.typed import (
     InvalidList,
     compare,
@@ -66,15 +67,16 @@ def apply(
     base = empty_object(resource) | {"metadata": {}} if live is None else live
     managers = read_managers(base["metadata"].get("managedFields"))
     if live is not None and not managers:
-        first_apply(resource, live, managers, now)
+        first_apply(resource, live, managers, now, subresource)
     owner = Owner(manager, APPLY, resource.api_version, subresource)
     before, last, same_version = unmanaged(base), _last_applied(managers, owner), owner in managers
-    fields = without_below(field_set(node, config), _ignored(resource, subresource))
+    fields = written_here(resource, subresource, field_set(node, config))
     managers[owner] = Owned(fields, last.time if last else "")
     said: Object = _pruned(node, merge(node, before, config), managers, last.fields if last else EMPTY)
     literal = compare(node, before, said)
     # As it is written, not as it is meant: 1024Mi conflicts with 1Gi.
-    conflicts = [] if force else _conflicts(managers, owner, literal.added | literal.modified)
+    wanted = written_here(resource, subresource, literal.added | literal.modified)
+    conflicts = [] if force else _conflicts(managers, owner, wanted)
     if conflicts and not (manager == KUBECTL and _was_applied_before(node, before, conflicts)):
         raise _conflict(conflicts)
     merged: Object = orjson.loads(orjson.dumps(said))
@@ -85,7 +87,7 @@ def apply(
         raise not_convertible(resource, config, error.conversion) from None
     changes = compare(node, before, merged)
     changed = changes.added | changes.modified | changes.removed | literal.added | literal.modified
-    release(managers, frozenset(changed), keep=owner)
+    release(managers, written_here(resource, subresource, changed), keep=owner)
     if literal.added or literal.modified or literal.removed or (last is not None and not same_version):
         managers[owner].time = now  # who finds everything as it should be has no time
     managers[owner].fields -= STRIPPED
@@ -104,13 +106,6 @@ def _last_applied(managers: Managers, owner: Owner) -> Owned | None:
     if len(found) < 2:
         return found[0] if found else None
     return Owned(frozenset().union(*(owned.fields for owned in found)), max(owned.time for owned in found))
-
-
-def _ignored(resource: Resource, subresource: str) -> list[Path]:
-    """What this endpoint does not write, so what nobody comes to own through it."""
-    if subresource == "status":
-        return [("f:spec",)]
-    return [("f:status",)] if not subresource and resource.has_subresource("status") else []
 
 
 def _pruned(node: Node, merged: Object, managers: Managers, last: FieldSet) -> Any:
@@ -134,7 +129,17 @@ def _fields_left(node: Node, document: Any) -> FieldSet:
 
 def _conflicts(managers: Managers, owner: Owner, changed: Set[Path]) -> list[tuple[Owner, Path]]:
     found = [(other, path) for other, owned in managers.items() if other != owner for path in owned.fields & changed]
-    return sorted(found, key=lambda conflict: (conflict[0], in_set_order(conflict[1])))
+    return sorted(found, key=lambda conflict: (_identity(conflict[0]), in_set_order(conflict[1])))
+
+
+def _identity(owner: Owner) -> str:
+    """How upstream writes an owner down, and so in which order it tells of several."""
+    parts = {"manager": owner.manager, "operation": owner.operation}
+    if owner.operation == UPDATE:
+        parts["apiVersion"] = owner.api_version
+    if owner.subresource:
+        parts["subresource"] = owner.subresource
+    return orjson.dumps(parts).decode()
 
 
 def _conflict(conflicts: list[tuple[Owner, Path]]) -> Conflict:

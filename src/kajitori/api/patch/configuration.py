@@ -149,7 +149,7 @@ def _bad_items(node: Node, element: Node, values: list[Any], path: str) -> Itera
                 name = element_of(node, item)
             except InvalidList as error:
                 yield f"{path}: element {index}: {error}"
-                continue
+                return
             at = path + shown((name,))
             if name in seen:
                 yield f"{path}: {_REPEATED} {shown((name,))}"

@@ -12,7 +12,8 @@ import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, holds, to_fields_v1
-from kajitori.api.patch.typed import MISSING, Comparison, changed_fields, child_of, compare
+from kajitori.api.patch.reset_fields import written_here
+from kajitori.api.patch.typed import MISSING, InvalidList, changed_fields, child_of, compare
 from kajitori.api.resource import Resource
 from kajitori.api.schema.conform import empty_object
 from kajitori.api.schema.structural import resource_node
@@ -91,7 +92,7 @@ Managers = dict[Owner, Owned]
 
 
 def read_managers(entries: object) -> Managers:
-    """From managedFields; what cannot be read is left out."""
+    """From managedFields; what cannot be read is left out, and of two entries of one owner the last counts."""
     found: Managers = {}
     for entry in entries if isinstance(entries, list) else ():
         if not isinstance(entry, dict) or not isinstance(entry.get("fieldsV1"), dict):
@@ -102,21 +103,27 @@ def read_managers(entries: object) -> Managers:
             entry.get("apiVersion", ""),
             entry.get("subresource", ""),
         )
-        owned = Owned(None, entry.get("time") or "", entry["fieldsV1"])
-        if owner in found:
-            owned = Owned(found[owner].fields | owned.fields, max(found[owner].time, owned.time))
-        found[owner] = owned
+        found[owner] = Owned(None, entry.get("time") or "", entry["fieldsV1"])
     return found
 
 
 def write_managers(obj: Object, managers: Managers) -> None:
-    """Put the entries into an object, in upstream's order: by operation, time, manager, version, subresource."""
-    kept = [(owner, owned) for owner, owned in managers.items() if not owned.empty]
-    kept.sort(key=lambda pair: (pair[0].operation, pair[1].time, *pair[0]))
-    if kept:
-        obj["metadata"]["managedFields"] = [_entry(owner, owned) for owner, owned in kept]
+    write_entries(obj, managers.items())
+
+
+def write_entries(obj: Object, owners: Iterable[tuple[Owner, Owned]]) -> None:
+    """Put the entries into an object."""
+    if written := entries(owners):
+        obj["metadata"]["managedFields"] = written
     else:
         obj["metadata"].pop("managedFields", None)
+
+
+def entries(owners: Iterable[tuple[Owner, Owned]]) -> list[Object]:
+    """In upstream's order: by operation, time, manager, version, subresource. Who owns nothing is left out."""
+    kept = [(owner, owned) for owner, owned in owners if not owned.empty]
+    kept.sort(key=lambda pair: (pair[0].operation, pair[1].time, *pair[0]))
+    return [_entry(owner, owned) for owner, owned in kept]
 
 
 def _entry(owner: Owner, owned: Owned) -> Object:
@@ -140,7 +147,8 @@ def unmanaged(obj: Object) -> Object:
 def update(resource: Resource, new: Object, old: Object | None, manager: str, now: str, subresource: str = "") -> None:
     """Record in `new` what this write changed. `old` is None for a create; `now` a timestamp.
 
-    Changed fields pass from their owners to `manager`. A client may write managedFields itself: `[{}]` clears them.
+    Changed fields pass from their owners to `manager`. A client may write managedFields itself: `[{}]` and `[]` clear
+    them.
     """
     managers = _starting_point(new, old, subresource)
     if not managers and old is not None:
@@ -148,13 +156,21 @@ def update(resource: Resource, new: Object, old: Object | None, manager: str, no
         return
     owner = Owner(manager, UPDATE, resource.api_version, subresource)
     if old is None and not managers:
-        fields = _fields_of_new(resource, new)
+        try:
+            fields = _fields_of_new(resource, new)
+        except InvalidList:
+            return
         if fields:
             new["metadata"]["managedFields"] = [_entry(owner, Owned(None, now, fields))]
         return
     live = empty_object(resource) if old is None else unmanaged(old)
-    changes = compare(resource_node(resource), live, unmanaged(new))
-    _take(managers, owner, changes, now)
+    try:
+        changes = compare(resource_node(resource), live, unmanaged(new))
+    except InvalidList:  # nobody can say who owns what
+        new["metadata"].pop("managedFields", None)
+        return
+    written = written_here(resource, subresource, changes.added | changes.modified)
+    _take(managers, owner, written, written_here(resource, subresource, changes.removed), now)
     _cap(managers)
     write_managers(new, managers)
 
@@ -163,7 +179,7 @@ def _fields_of_new(resource: Resource, new: Object) -> Object:
     """All that a create set, without what nobody owns."""
     fields: Object = {}
     for name in sorted(new):
-        if name in ("apiVersion", "kind"):
+        if name in ("apiVersion", "kind") or not written_here(resource, "", frozenset(((f"f:{name}",),))):
             continue
         value = new[name]
         if name == "metadata":
@@ -204,16 +220,15 @@ def _walk_below(resource: Resource, name: str, value: Any) -> Object | None:
 def _starting_point(new: Object, old: Object | None, subresource: str) -> Managers:
     stored = old["metadata"].get("managedFields") if old is not None else None
     given = new["metadata"].get("managedFields")
-    if given is stored or subresource or not given:
+    if given is stored or subresource or given is None:
         return read_managers(stored)
-    if given == [{}]:
+    if given in ([{}], []):
         return {}
     return read_managers(given) or read_managers(stored)
 
 
-def _take(managers: Managers, owner: Owner, changes: Comparison, now: str) -> None:
-    taken = frozenset(changes.added | changes.modified) - STRIPPED
-    gone = frozenset(changes.removed)
+def _take(managers: Managers, owner: Owner, written: FieldSet, gone: FieldSet, now: str) -> None:
+    taken = written - STRIPPED
     release(managers, taken | gone)
     if taken:
         before = managers.get(owner)
@@ -244,10 +259,12 @@ def _cap(managers: Managers) -> None:
         managers[ancient] = Owned(fields | (known.fields if known else EMPTY), time)
 
 
-def first_apply(resource: Resource, live: Object, managers: Managers, now: str) -> None:
-    """An object that was never tracked is applied for the first time: all it has belongs to `before-first-apply`."""
+def first_apply(resource: Resource, live: Object, managers: Managers, now: str, subresource: str = "") -> None:
+    """An object that was never tracked is applied for the first time: what it has and this endpoint writes belongs to
+    `before-first-apply`."""
     changes = compare(resource_node(resource), empty_object(resource), unmanaged(live))
-    _take(managers, Owner(BEFORE_FIRST_APPLY, UPDATE, resource.api_version), changes, now)
+    held = written_here(resource, subresource, changes.added | changes.modified)
+    _take(managers, Owner(BEFORE_FIRST_APPLY, UPDATE, resource.api_version, subresource), held, EMPTY, now)
 
 
 def managers_of(obj: Object) -> Iterable[str]:

@@ -27,6 +27,7 @@ from kajitori.api.schema.nodes import Node, node_of
 _DIRECTIVE, _RETAIN_KEYS = "$patch", "$retainKeys"
 _ELEMENT_ORDER, _DELETE_PRIMITIVES = "$setElementOrder/", "$deleteFromPrimitiveList/"
 _LISTS = (_ELEMENT_ORDER, _DELETE_PRIMITIVES)
+_NO_MERGE_KEY = "cannot merge lists without merge key for struct"
 _BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
 _BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
 _BAD_ELEMENT_ORDER = "invalid patch format of setElementOrder list"
@@ -56,13 +57,15 @@ def _merge_map(original: Object, patch: Object, node: Node | None) -> Object:
         if key.startswith(_DELETE_PRIMITIVES):
             name = key.removeprefix(_DELETE_PRIMITIVES)
             if name in original and isinstance(value, list):
-                original[name] = _without(original[name], value)
+                original[name] = _without(original[name], value, _merge_key(name, node)[1])
             continue
         if value is None:
             original.pop(key, None)
         elif key not in original or type(original[key]) is not type(value):
             if not _is_directive(value):
                 original[key] = _plain(value)
+        elif isinstance(value, dict) and _replaces(key, node):
+            original[key] = value
         elif isinstance(value, dict):
             original[key] = _merge_map(original[key], value, node.child(key) if node else None)
         elif isinstance(value, list):
@@ -72,9 +75,11 @@ def _merge_map(original: Object, patch: Object, node: Node | None) -> Object:
     return original
 
 
-def _without(original: Any, removed: list[Any]) -> list[Any]:
+def _without(original: Any, removed: list[Any], merge_key: str) -> list[Any]:
     if not isinstance(original, list):
         raise BadRequest(_BAD_PRIMITIVE_LIST)
+    if (original or removed) and _element_type(original, removed) is dict and not merge_key:
+        raise broken(_NO_MERGE_KEY)
     gone = {itself(item) for item in removed}
     return [item for item in original if itself(item) not in gone]
 
@@ -116,6 +121,12 @@ def _merge_key(key: str, node: Node | None) -> tuple[bool, str]:
     return (field is not None and "merge" in field.strategies, field.merge_key if field else "")
 
 
+def _replaces(key: str, node: Node | None) -> bool:
+    """Whether a field is replaced as a whole: a disruption budget's selector."""
+    field = node.fields.get(key) if node else None
+    return field is not None and "replace" in field.strategies
+
+
 def _element(key: str, node: Node | None) -> Node | None:
     child = node.child(key) if node else None
     return child.element if child else None
@@ -131,7 +142,7 @@ def _merge_list(original: list[Any], patch: list[Any], key: str, node: Node | No
         merged = list(dict.fromkeys([*original, *patch]))
         return in_order(merged, wanted=patch, present=original, identity=itself)
     if not merge_key:
-        raise broken(f"cannot merge lists without merge key for {key}")
+        raise broken(_NO_MERGE_KEY)
     merged, plain, present = _merge_items(original, patch, merge_key, _element(key, node))
     return in_order(merged, wanted=plain, present=present, identity=by_key(merge_key))
 
@@ -175,7 +186,7 @@ def _merge_items(
         index = known.get(wanted)
         if index is None:
             known[wanted] = len(merged)
-            merged.append(_plain(item))
+            merged.append(item)
         else:
             merged[index] = _merge_map(merged[index], item, element)
     return merged, plain, original
@@ -201,6 +212,9 @@ def _ordered_lists(original: Object, patch: Object, node: Node | None) -> None:
             raise BadRequest(_BAD_ELEMENT_ORDER)
         if (key in patch and change is None) or (present is None and change is None):
             continue
+        if node is not None and node.fields and key not in node.fields:
+            struct = node.definition.rpartition(".")[2]
+            raise broken(f'unable to find api field in struct {struct} for the json field "{key}"')
         _, merge_key = _merge_key(key, node)
         identity = by_key(merge_key) if merge_key else itself
         if change is not None:
@@ -237,13 +251,9 @@ def _check_order(change: Any, order: list[Any], identity: Callable[[Any], Any]) 
 
 
 def _plain(value: Any) -> Any:
-    """A value that nothing is merged with: its directives and nulls mean nothing and are left out."""
+    """A value that nothing is merged with: its nulls and what is marked by `$patch` are left out."""
     if isinstance(value, dict):
-        return {
-            key: _plain(item)
-            for key, item in value.items()
-            if item is not None and key != _RETAIN_KEYS and not key.startswith(_LISTS) and not _is_directive(item)
-        }
+        return {key: _plain(item) for key, item in value.items() if item is not None and not _is_directive(item)}
     if isinstance(value, list):
         return [_plain(item) for item in value if not _is_directive(item)]
     return value

@@ -25,7 +25,7 @@ _DEDUCED = Node(ANY)
 
 
 class InvalidList(ValueError):
-    """A list by key with an item that is no object."""
+    """A list by key with an item that is no object, or has none of the keys."""
 
 
 def _is_map(node: Node, value: Any) -> bool:
@@ -62,6 +62,12 @@ def element_of(node: Node, item: Any, path: Path = ()) -> str:
         value = item.get(name, defaults.get(name))
         if value is not None:
             keys[name] = value
+    if not keys:
+        listed = " ".join(f'"{name}"' for name in node.list_keys)
+        raise InvalidList(
+            f"associative list with keys has an element that omits all key fields [{listed}] "
+            "(and doesn't have default values for any key fields)"
+        )
     return key_of(keys)
 
 

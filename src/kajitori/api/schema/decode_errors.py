@@ -9,6 +9,7 @@ from kajitori.api.errors import BadRequest
 from kajitori.api.meta import Object
 from kajitori.api.schema.definitions import definitions, go_shapes, reference, type_of
 from kajitori.api.schema.nodes import (
+    BYTES,
     FLOAT,
     INT32,
     INT64,
@@ -75,7 +76,9 @@ def refuse(kind: str, version: str, why: str, conversion: str = "") -> Undecodab
 def conversion(place: Place, value: Any, node: Node) -> str:
     """Words of the converter that makes Go values of a patched document, instead of the JSON decoder."""
     found = {str: "string", bool: "bool", int: "int64", float: "float64", list: "slice", dict: "map"}[type(value)]
-    if node.kind == LIST:
+    if node.kind in _OWN_DECODER:  # asked in JSON
+        return f"json: cannot unmarshal {_LITERALS[type(value)]} into Go value of type {_OWN_DECODER[node.kind]}"
+    if node.kind in (LIST, BYTES):
         return f"cannot restore slice from {found}"
     if node.kind == MAP:
         return f"cannot restore map from {found}"

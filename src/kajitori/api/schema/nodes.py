@@ -53,6 +53,13 @@ _KEY_DEFAULTS = {
 """Defaults of fields that are keys of a list: upstream's OpenAPI has them, the packaged definitions do not."""
 
 
+def _key_defaults(name: str, schema: Object) -> dict[str, Any]:
+    """A text that is always written is empty by default."""
+    properties = schema.get("properties", {})
+    required = {key: "" for key in schema.get("required", ()) if properties.get(key, {}).get("type") == "string"}
+    return {**required, **_KEY_DEFAULTS.get(name, {})}
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """A type. `element` is a list's item or a map's value; `atomic` says that one manager owns it as a whole."""
@@ -108,7 +115,7 @@ class _Compiler:
         shape = go_shapes().get(name, {})
         kept = {*shape.get("keep", ()), *shape.get("always", ())}
         node.atomic = schema.get("x-kubernetes-map-type") == "atomic"
-        node.key_defaults = _KEY_DEFAULTS.get(name, {})
+        node.key_defaults = _key_defaults(name, schema)
         if "properties" not in schema:
             node.kind = STRUCT if name in _EMPTY_STRUCTS else ANY
             return

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid, required
 from kajitori.api.meta import Object
+from kajitori.api.schema.internal_shapes import as_shown
 from kajitori.api.validation.checks import Errors, each, must, must_be_given, one_of, unsupported
 from kajitori.api.validation.formats import label_errors, subdomain_errors
+from kajitori.api.validation.immutability import same
 
 _PRECEDENCE_MAX = 10_000
 _QUEUES_MAX = 10_000_000
@@ -134,6 +136,13 @@ def _url_problem(url: str) -> str:
     return ""
 
 
+_CATCH_ALL = {
+    "type": "Limited",
+    "limited": {"nominalConcurrencyShares": 5, "lendablePercent": 0, "limitResponse": {"type": "Reject"}},
+}
+"""The level that every cluster has as it is."""
+
+
 def validate_priority_level(level: Object) -> list[FieldError]:
     return list(_priority_level(level["metadata"].get("name") or "", level.get("spec") or {}))
 
@@ -154,6 +163,12 @@ def _priority_level(name: str, spec: Object) -> Errors:
             yield from _limited(limited)
     else:
         yield from one_of("spec.type", kind, ("Exempt", "Limited"))
+    shown = as_shown("flowcontrol.PriorityLevelConfigurationSpec", spec)
+    if name == "exempt" and (kind != "Exempt" or limited is not None):
+        detail = "spec of 'exempt' except the 'spec.exempt' field must equal the fixed value"
+        yield invalid("spec", shown, detail)
+    if name == "catch-all" and not same(spec, _CATCH_ALL):
+        yield invalid("spec", shown, "spec of 'catch-all' must equal the fixed value")
 
 
 def _limited(limited: Object) -> Errors:

@@ -47,6 +47,7 @@ _COUNTS = (
     "maxFailedIndexes",
 )
 _IMMUTABLE = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+_STRUCTS = {"podFailurePolicy": "batch.PodFailurePolicy", "successPolicy": "batch.SuccessPolicy"}
 
 
 def validate_job(job: Object) -> list[FieldError]:
@@ -175,9 +176,9 @@ def _exit_codes(path: str, codes: Object, containers: set[str | None]) -> Errors
             yield invalid(at, value, "must not be 0 for the In operator")
         if value in seen:
             yield duplicate(at, value)
-        if index and value < values[index - 1]:
-            yield invalid(f"{path}.values", values, "must be ordered")
         seen.add(value)
+    if values != sorted(values):
+        yield invalid(f"{path}.values", values, "must be ordered")
 
 
 def _condition_pattern(path: str, pattern: Object) -> Errors:
@@ -250,7 +251,10 @@ def _job_update(new: Object, old: Object, status: Object) -> Errors:
     elif after != before:
         yield invalid("spec.template", as_shown("core.PodTemplateSpec", after), "field is immutable")
     for name in _IMMUTABLE:
-        yield from same_as_before(f"spec.{name}", new.get(name), old.get(name))
+        if struct := _STRUCTS.get(name):
+            yield from unchanged(f"spec.{name}", struct, new.get(name), old.get(name))
+        else:
+            yield from same_as_before(f"spec.{name}", new.get(name), old.get(name))
 
 
 def _completions_update(new: Object, old: Object) -> Errors:

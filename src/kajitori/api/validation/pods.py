@@ -122,7 +122,7 @@ def pod_spec(path: str, spec: Object, pod_name: str = "") -> Errors:
     yield from when_given(f"{path}.priorityClassName", spec.get("priorityClassName"), subdomain_errors)
     yield from when_given(f"{path}.runtimeClassName", spec.get("runtimeClassName"), subdomain_errors)
     policy = spec.get("preemptionPolicy")
-    yield from optional_one_of(f"{path}.preemptionPolicy", policy, ("Never", "PreemptLowerPriority"))
+    yield from optional_one_of(f"{path}.preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
     for name, quantity in (spec.get("overhead") or {}).items():
         yield from resource_amount(f"{path}.overhead[{name}]", name, quantity)
     if (system := spec.get("os")) is not None:

@@ -1,14 +1,24 @@
 """What a controller or a node may say in a status."""
 
+import re
 from collections.abc import Callable, Sequence
 
-from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import Errors, each, must, unsupported
 from kajitori.api.validation.formats import ip_errors, is_ip, subdomain_errors
 
 Rule = Callable[[Object, Object], list[FieldError]]
+
+_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+_BAD_REASON = (
+    "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric "
+    "characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name', or 'MY_NAME', or "
+    "'MyName', or 'ReasonA,ReasonB', or 'ReasonA:ReasonB', regex used for validation is "
+    "'[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')"
+)
+_REASON_LENGTH_MAX, _MESSAGE_LENGTH_MAX = 1024, 32 * 1024
 
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 _POD_CONDITIONS = ("PodScheduled", "Ready", "Initialized")
@@ -97,6 +107,53 @@ validate_daemon_set_status = counting(
     collisions=True,
 )
 validate_autoscaler_status = counting(("currentReplicas", "desiredReplicas"))
+
+
+def conditions(status: Object) -> Errors:
+    """The conditions of a kind that keeps them as metav1.Condition."""
+    seen: set[str] = set()
+    for condition, at in each(status, "conditions", "status"):
+        kind, reason, state = (condition.get(field) or "" for field in ("type", "reason", "status"))
+        if kind in seen:
+            yield duplicate(f"{at}.type", kind)
+        seen.add(kind)
+        yield from must(f"{at}.type", kind, label_key_errors(kind))
+        if state not in ("True", "False", "Unknown"):
+            yield unsupported(f"{at}.status", state, ("False", "True", "Unknown"))
+        if (condition.get("observedGeneration") or 0) < 0:
+            detail = "must be greater than or equal to zero"
+            yield invalid(f"{at}.observedGeneration", condition["observedGeneration"], detail)
+        if not condition.get("lastTransitionTime"):
+            yield required(f"{at}.lastTransitionTime")
+        if not reason:
+            yield required(f"{at}.reason")
+        elif not _REASON.fullmatch(reason):
+            yield invalid(f"{at}.reason", reason, _BAD_REASON)
+        if len(reason) > _REASON_LENGTH_MAX:
+            yield too_long(f"{at}.reason", "", _REASON_LENGTH_MAX)
+        if len(condition.get("message") or "") > _MESSAGE_LENGTH_MAX:
+            yield too_long(f"{at}.message", "", _MESSAGE_LENGTH_MAX)
+
+
+def validate_policy_status(new: Object, old: Object) -> list[FieldError]:
+    """Of a validating admission policy: its warnings tell of an expression, then conditions."""
+    return list(_policy_status(new.get("status") or {}))
+
+
+def _policy_status(status: Object) -> Errors:
+    checking = status.get("typeChecking") or {}
+    for warning, at in each(checking, "expressionWarnings", "status.typeChecking"):
+        for field in ("warning", "fieldRef"):
+            if not warning.get(field):
+                yield required(f"{at}.{field}")
+    yield from conditions(status)
+
+
+def validate_budget_status(new: Object, old: Object) -> list[FieldError]:
+    return [*conditions(new.get("status") or {}), *_budget_counts(new, old)]
+
+
+_budget_counts = counting(("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"))
 
 
 def nothing(new: Object, old: Object) -> list[FieldError]:

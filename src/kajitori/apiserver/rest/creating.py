@@ -107,8 +107,7 @@ def _track(backend: Backend, resource: Resource, obj: Object, manager: str) -> N
     obj["metadata"].pop("managedFields", None)
     if resource.schema is not None and untyped(resource, obj):
         return
-    tracked = {k: v for k, v in obj.items() if k != "status"} if resource.has_subresource("status") else obj
-    managed_fields.update(resource, tracked, None, manager, timestamp(backend.clock.now()))
+    managed_fields.update(resource, obj, None, manager, timestamp(backend.clock.now()))
 
 
 def _check_place(resource: Resource, metadata: Object, namespace: str) -> None:

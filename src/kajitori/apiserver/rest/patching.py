@@ -77,7 +77,7 @@ async def _apply_patch(
     def applied(live: Object | None) -> Object:
         config = check_configuration(resource, orjson.loads(orjson.dumps(document)))
         metadata = config["metadata"] = config.get("metadata") or {}
-        _check_name(metadata, context)
+        check_name(metadata, context)
         now = timestamp(backend.clock.now())
         obj = apply.apply(resource, live, config, options.manager, now, force=options.force, subresource=subresource)
         _check_namespace(resource, obj["metadata"], context)
@@ -119,7 +119,7 @@ def _check_namespace(resource: Resource, metadata: Object, context: RequestConte
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
-def _check_name(metadata: Object, context: RequestContext) -> None:
+def check_name(metadata: Object, context: RequestContext) -> None:
     name = metadata.get("name") or ""
     if not name:
         raise BadRequest(
@@ -133,16 +133,27 @@ def patched(
     resource: Resource, media: str, current: Object, document: Any, options: WriteOptions, context: RequestContext
 ) -> Object:
     """The object as the patch wants it, conforming to the schema."""
+    wanted = result_of_patch(resource, media, current, document, options, context)
+    if (uid := wanted["metadata"].get("uid")) and uid != current["metadata"]["uid"]:
+        changed = invalid("metadata.uid", uid, "field is immutable")
+        raise Invalid.of(resource.group, resource.kind, context.name, [changed])
+    return wanted
+
+
+def result_of_patch(
+    resource: Resource, media: str, current: Object, document: Any, options: WriteOptions, context: RequestContext
+) -> Object:
+    """What the patch makes of a document, if that is of its kind, conforms and stays at its place."""
     wanted = _apply(resource, media, current, document)
     if media == STRATEGIC_PATCH:  # merged by type: what the patch says of that means nothing
         wanted = {**wanted, "kind": resource.kind, "apiVersion": resource.api_version}
     kind, api_version = wanted.get("kind") or resource.kind, wanted.get("apiVersion")
     if not api_version:
-        _check_name({}, context)
+        check_name({}, context)
     wanted["kind"] = kind
     if (kind, api_version) != (resource.kind, resource.api_version):
         if resource.schema is not None and isinstance(kind, str) and isinstance(api_version, str):
-            _check_name(wanted["metadata"], context)
+            check_name(wanted["metadata"], context)
             raise _another_type(resource, kind, api_version, context.name)
         raise refusals.bad_result(wanted, refusals.not_registered(kind, api_version))
     try:
@@ -153,11 +164,8 @@ def patched(
             raise refusals.bad_strategic_result(document, error.conversion) from None
         whole = _apply(resource, media, current, document)  # `wanted` has lost what is unknown
         raise refusals.bad_result(whole, error.why, ordered=resource.schema is not None) from None
-    _check_name(wanted["metadata"], context)
+    check_name(wanted["metadata"], context)
     _check_namespace(resource, wanted["metadata"], context)
-    if (uid := wanted["metadata"].get("uid")) and uid != current["metadata"]["uid"]:
-        changed = invalid("metadata.uid", uid, "field is immutable")
-        raise Invalid.of(resource.group, resource.kind, context.name, [changed])
     return wanted
 
 
@@ -172,14 +180,6 @@ def _another_type(resource: Resource, kind: str, api_version: str, name: str) ->
         if value != wanted
     ]
     return Invalid.of(api_version.rpartition("/")[0], kind, name, wrong)
-
-
-def merged_patch(media: str, current: Object, document: Any, definition: str) -> Object:
-    """A patch of a document that is not a resource of its own, such as a Scale."""
-    if media == STRATEGIC_PATCH:  # merged by type, as above
-        typed = {"kind": current["kind"], "apiVersion": current["apiVersion"]}
-        return {**strategic.apply_definition(current, document, definition), **typed}
-    return json_patch.apply(current, document) if media == JSON_PATCH else merge.apply(current, document)
 
 
 def _apply(resource: Resource, media: str, current: Object, document: Any) -> Object:

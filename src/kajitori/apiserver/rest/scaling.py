@@ -1,29 +1,31 @@
 """The scale subresource: autoscaling/v1 Scale as a view of any kind that says where its replicas are."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from kajitori.api.columns import workloads
-from kajitori.api.errors import BadRequest, InternalError, Invalid, NotFound, StatusError
+from kajitori.api.errors import BadRequest, Conflict, InternalError, Invalid, NotFound, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
-from kajitori.api.patch import apply, refusals
+from kajitori.api.patch import apply, managed_fields, scale_fields
 from kajitori.api.patch.configuration import check_configuration
 from kajitori.api.resource import Resource, ScalePaths
 from kajitori.api.selectors import from_label_selector, from_label_set
+from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import accepted
 from kajitori.apiserver.rest.backend import Backend
-from kajitori.apiserver.rest.decoding import check_kind, conform_object, decode_object
+from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, decode_patch
-from kajitori.apiserver.rest.patching import merged_patch
+from kajitori.apiserver.rest.patching import check_name, result_of_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.rendering import object_response
-from kajitori.apiserver.rest.updating import Change, Facade, change_object, check_preconditions
+from kajitori.apiserver.rest.updating import Facade, change_object, check_url
 
 _DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 _EMPTY = "cannot be empty"
@@ -74,11 +76,12 @@ def scale_of(paths: ScalePaths, obj: Object) -> Object:
     status: Object = {"replicas": _at(obj, paths.status_replicas) or 0}
     if selector := selector_text(_at(obj, paths.selector)):
         status["selector"] = selector
+    replicas = _at(obj, paths.spec_replicas)
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": metadata,
-        "spec": {"replicas": _at(obj, paths.spec_replicas) or 0},
+        "spec": {"replicas": replicas} if replicas else {},  # none are not said
         "status": status,
     }
 
@@ -118,105 +121,86 @@ async def put_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     paths = _paths(resource)
-    validation = write_options(context.query, "UpdateOptions").field_validation
-    document = await backend.aside.run(len(context.body), decode_object, SCALE, context, validation)
-    _check(document, context.name)
-    return await _write(backend, context, resource, paths, document)
+    options = write_options(context.query, "UpdateOptions")
+    document = await backend.aside.run(len(context.body), decode_object, SCALE, context, options.field_validation)
+    check_url(SCALE, document["metadata"], context)
+    manager = manager_of(context, options.manager)
+
+    def put(scale: Object) -> Object:
+        wanted: Object = orjson.loads(orjson.dumps(document))
+        managed_fields.update(SCALE, wanted, scale, manager, timestamp(backend.clock.now()), "scale")
+        return wanted
+
+    return await _write(backend, context, resource, paths, put, options)
 
 
 async def patch_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     paths = _paths(resource)
+    options = write_options(context.query, "PatchOptions")
     media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     document = await backend.aside.run(len(context.body), decode_patch, resource, media, context.body)
-    if media == APPLY_PATCH:
-        return await _apply(backend, context, resource, paths, document)
-    return await _write(backend, context, resource, paths, document, media)
+    manager = manager_of(context, options.manager)
+
+    def patch(scale: Object) -> Object:
+        now = timestamp(backend.clock.now())
+        if media == APPLY_PATCH:
+            config = check_configuration(SCALE, orjson.loads(orjson.dumps(document)))
+            check_name(config.get("metadata") or {}, context)
+            return apply.apply(SCALE, scale, config, options.manager, now, force=options.force, subresource="scale")
+        wanted = result_of_patch(SCALE, media, scale, document, options, context)
+        managed_fields.update(SCALE, wanted, scale, manager, now, "scale")
+        return wanted
+
+    return await _write(backend, context, resource, paths, patch, options)
 
 
-async def _apply(
-    backend: Backend, context: RequestContext, resource: Resource, paths: ScalePaths, document: Any
-) -> Response:
-    """Server-side apply: the manager owns the replicas of the object itself, through this endpoint."""
-    options = write_options(context.query, "PatchOptions")
-    config = await backend.aside.run(len(context.body), check_configuration, SCALE, document)
-    _check(config, context.name)
-    said: Object = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": context.name}}
-    if (replicas := (config.get("spec") or {}).get("replicas")) is not None:
-        _with(said, paths.spec_replicas, replicas)
-
-    def change(current: Object) -> Object:
-        force, no_time = options.force, ""  # upstream keeps none of what is applied here
-        return apply.apply(resource, current, said, options.manager, no_time, force=force, subresource="scale")
-
-    return await _changed(backend, context, resource, paths, change, options, options.manager, track_fields=False)
-
-
-def _check(scale: Object, name: str) -> None:
+def _check(resource: Resource, scale: Object, current: Object) -> None:
+    metadata, before = scale["metadata"], current["metadata"]
     replicas = (scale.get("spec") or {}).get("replicas") or 0
     if replicas < 0:
         error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
-        raise Invalid.of("autoscaling", "Scale", name, [error])
+        raise Invalid.of("autoscaling", "Scale", before["name"], [error])
+    if (uid := metadata.get("uid")) and uid != before["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        raise Conflict.of(resource.group, f"{resource.plural}/scale", before["name"], why)
 
 
 async def _write(
-    backend: Backend, context: RequestContext, resource: Resource, paths: ScalePaths, document: Any, media: str = ""
-) -> Response:
-    options = write_options(context.query, "UpdateOptions")
-
-    def change(current: Object) -> Object:
-        scale = document
-        if media:
-            scale = scale_of(paths, current)
-            if resource.schema is not None and _at(current, paths.spec_replicas) is None:
-                scale["spec"]["replicas"] = _NOT_SET
-            scale = merged_patch(media, scale, document, _DEFINITION)
-            typed = scale.get("kind") or SCALE.kind, scale.get("apiVersion") or SCALE.api_version
-            if typed != (SCALE.kind, SCALE.api_version):
-                raise refusals.bad_result(scale, refusals.not_registered(*typed))
-            conform_object(SCALE, check_kind(SCALE, scale), options.field_validation, context.warnings)
-            if (scale.get("spec") or {}).get("replicas") == _NOT_SET:
-                raise _no_replicas(paths, _EMPTY)
-            _check(scale, context.name)
-        check_preconditions(resource, {**current["metadata"], **_given(scale)}, current["metadata"])
-        _with(current, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0))
-        return current
-
-    return await _changed(backend, context, resource, paths, change, options, manager_of(context, options.manager))
-
-
-async def _changed(
     backend: Backend,
     context: RequestContext,
     resource: Resource,
     paths: ScalePaths,
-    change: Change,
+    wanted: Callable[[Object], Object],
     options: WriteOptions,
-    manager: str,
-    *,
-    track_fields: bool = True,
 ) -> Response:
+    """`wanted` makes of the Scale, with the managedFields that concern it, another."""
+
+    def change(current: Object) -> Object:
+        scale, metadata = scale_of(paths, current), current["metadata"]
+        if fields := scale_fields.to_scale(resource, paths.spec_replicas, metadata.get("managedFields")):
+            scale["metadata"]["managedFields"] = fields
+        unsaid = resource.schema is not None and _at(current, paths.spec_replicas) is None
+        if unsaid:
+            scale["spec"]["replicas"] = _NOT_SET
+        new = wanted(scale)
+        if unsaid and (new.get("spec") or {}).get("replicas") == _NOT_SET:
+            raise _no_replicas(paths, _EMPTY)
+        _check(resource, new, current)
+        metadata["resourceVersion"] = new["metadata"].get("resourceVersion") or metadata["resourceVersion"]
+        _with(current, paths.spec_replicas, (new.get("spec") or {}).get("replicas") or 0)
+        # Of a custom resource whoever scales only takes the replicas from who had them: upstream knows no type for it.
+        fields = new["metadata"].get("managedFields") if resource.schema is None else None
+        scale_fields.to_parent(resource, paths.spec_replicas, current, fields)
+        return current
+
     facade = Facade(
         SCALE,
         lambda obj: scale_of(paths, obj),
         lambda scale, obj: _with(obj, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0)),
-        owns=resource.schema is None,
     )
     body = await change_object(
-        backend,
-        resource,
-        context,
-        change,
-        options,
-        manager,
-        subresource="scale",
-        track_fields=track_fields,
-        facade=facade,
+        backend, resource, context, change, options, "", subresource="scale", track_fields=False, facade=facade
     )
     return _shown(backend, context, scale_of(paths, orjson.loads(body)))
-
-
-def _given(scale: Object) -> Object:
-    metadata = scale.get("metadata") or {}
-    return {field: metadata[field] for field in ("uid", "resourceVersion") if metadata.get(field)}

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from kajitori.api.defaults.status import keep_quality_of_service, stamp_phase
+from kajitori.api.defaults.workloads import keep_template_generation, label_job_again
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 
@@ -68,35 +70,44 @@ def custom_status_scope(new: Object, old: Object) -> Object:
 
 
 def _finalize_scope(new: Object, old: Object) -> Object:
-    spec = {**(old.get("spec") or {})}
-    finalizers = (new.get("spec") or {}).get("finalizers") or []
-    if finalizers:
-        spec["finalizers"] = finalizers
-    else:
-        spec.pop("finalizers", None)
-    return {**old, "spec": spec}
+    return {**new, "status": old.get("status") or {}}
+
+
+def _as_stored(new: Object, old: Object) -> Object:
+    """All metadata but managedFields is left alone, as everything outside the spec is."""
+    return {**old, "metadata": {**old["metadata"]}}
 
 
 def _ephemeral_containers_scope(new: Object, old: Object) -> Object:
-    return {
-        **old,
-        "spec": {**old["spec"], "ephemeralContainers": (new.get("spec") or {}).get("ephemeralContainers", [])},
-    }
+    spec = {**old["spec"]}
+    if containers := (new.get("spec") or {}).get("ephemeralContainers"):
+        spec["ephemeralContainers"] = containers
+    else:
+        spec.pop("ephemeralContainers", None)
+    return {**_as_stored(new, old), "spec": spec}
 
 
 def _resize_scope(new: Object, old: Object) -> Object:
-    """Container resources (and resizePolicy stays as it is)."""
-    spec = {**old["spec"]}
+    """Resources and resizePolicy of containers. Containers that come, go or change places are left to validation."""
+    wanted, spec = new.get("spec") or {}, {**old["spec"]}
     for group in ("containers", "initContainers"):
-        wanted = {c.get("name"): c for c in (new.get("spec") or {}).get(group) or ()}
-        if group in spec:
-            spec[group] = [
-                {**c, "resources": wanted[c["name"]].get("resources") or {}} if c["name"] in wanted else c
-                for c in spec[group]
-            ]
-    if resources := (new.get("spec") or {}).get("resources"):
+        before, after = spec.get(group) or [], wanted.get(group) or []
+        if len(before) != len(after):
+            return new
+        if [c.get("name") for c in before] != [c.get("name") for c in after]:
+            spec[group] = after
+        elif before:
+            spec[group] = [_resized(was, now) for was, now in zip(before, after, strict=True)]
+    if resources := wanted.get("resources"):
         spec["resources"] = resources
-    return {**old, "spec": spec}
+    return {**_as_stored(new, old), "spec": spec}
+
+
+def _resized(container: Object, wanted: Object) -> Object:
+    kept = {key: value for key, value in container.items() if key != "resizePolicy"}
+    if policy := wanted.get("resizePolicy"):
+        kept["resizePolicy"] = policy
+    return {**kept, "resources": wanted.get("resources") or {}}
 
 
 def _approval_scope(new: Object, old: Object) -> Object:
@@ -119,3 +130,18 @@ def scope_of(resource: Resource, subresource: str) -> Merge | None:
     if subresource == "status":
         return custom_status_scope if resource.schema is not None else status_scope(resource)
     return _SUBRESOURCES.get((resource.group, resource.plural, subresource))
+
+
+_STATUS_PREPARES: dict[tuple[str, str], Callable[[Object, Object, str], None]] = {
+    ("", "persistentvolumes"): stamp_phase,
+    ("", "pods"): keep_quality_of_service,
+    ("apps", "daemonsets"): keep_template_generation,
+    ("batch", "jobs"): label_job_again,
+}
+
+
+def prepare_status(resource: Resource, new: Object, old: Object, now: str) -> None:
+    """What the server says itself when a status is written. `now` is a timestamp."""
+    prepare = _STATUS_PREPARES.get((resource.group, resource.plural))
+    if prepare is not None:
+        prepare(new, old, now)

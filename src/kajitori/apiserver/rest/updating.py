@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
-from kajitori.api.field_errors import invalid
+from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
 from kajitori.api.patch.configuration import untyped
@@ -27,10 +28,10 @@ from kajitori.apiserver.rest.backend import (
     stored_bytes,
 )
 from kajitori.apiserver.rest.creating import create_object
-from kajitori.apiserver.rest.decoding import decode_object
+from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
-from kajitori.apiserver.rest.scopes import scope_of
+from kajitori.apiserver.rest.scopes import prepare_status, scope_of
 from kajitori.kit.numbers import parse_unsigned
 from kajitori.storage import interface as stores
 
@@ -41,15 +42,11 @@ worked on in another thread. Raises StatusError."""
 
 @dataclass(frozen=True, slots=True)
 class Facade:
-    """What admission sees in the place of the object: a Scale. `take` writes what it says back into the object.
-
-    `owns`: whether who writes through it owns the field. Of custom resources upstream only takes it from who had it.
-    """
+    """What admission sees in the place of the object: a Scale. `take` writes what it says back into the object."""
 
     kind: Resource
     show: Callable[[Object], Object]
     take: Callable[[Object, Object], None]
-    owns: bool = True
 
     def put_up(self, request: AdmissionRequest, old: Object) -> None:
         request.document, request.old = self.kind, self.show(old)
@@ -103,7 +100,7 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
     options = write_options(context.query, "UpdateOptions")
     decode = backend.aside.run(len(context.body), decode_object, resource, context, options.field_validation)
     obj = await decode
-    _check_url(resource, obj["metadata"], context)
+    check_url(resource, obj["metadata"], context)
 
     def change(current: Object) -> Object:
         return obj
@@ -122,7 +119,7 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
     return 200, body
 
 
-def _check_url(resource: Resource, metadata: Object, context: RequestContext) -> None:
+def check_url(resource: Resource, metadata: Object, context: RequestContext) -> None:
     name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
     if not name:
         raise BadRequest(
@@ -212,13 +209,10 @@ async def _attempt(
         annotations=context.annotations,
         timeout=context.query.get("timeout"),
     )
-    new = settle(resource, wanted, old, subresource)
-    if track_fields:  # before admission: what that changes is nobody's
-        now = timestamp(backend.clock.now())
-        await aside.run(size, _track, resource, wanted, new, old, manager, now, subresource)
-        if facade is not None and not facade.owns:
-            entries = new["metadata"].get("managedFields") or ()
-            new["metadata"]["managedFields"] = [entry for entry in entries if entry.get("subresource") != subresource]
+    now = timestamp(backend.clock.now())
+    if track_fields:  # before what the endpoint puts back and admission changes: that is nobody's
+        await aside.run(size, _track, resource, wanted, old, manager, now, subresource)
+    new = settle(resource, wanted, old, subresource, now)
     if facade is not None:
         facade.put_up(request, old)
     request.object = new if facade is None else facade.show(new)
@@ -226,8 +220,8 @@ async def _attempt(
     assert request.object is not None
     if facade is not None:
         facade.take(request.object, new)
-    new = settle(resource, request.object if facade is None else new, old, subresource, fields_tracked=True)
-    await aside.attempt(size, check_update, resource, new, old, subresource)
+    new = settle(resource, request.object if facade is None else new, old, subresource, now)
+    await aside.attempt(size, check_update, resource, new, old, subresource, context)
     if resource.warnings is not None and not subresource:
         context.warnings += resource.warnings(new, old)
     request.object = new if facade is None else facade.show(new)
@@ -284,11 +278,8 @@ def precondition_failed(resource: Resource, name: str, what: str, wanted: str, a
     return Conflict.of(resource.group, resource.plural, name, why)
 
 
-def settle(
-    resource: Resource, wanted: Object, old: Object, subresource: str, *, fields_tracked: bool = False
-) -> Object:
-    """What this endpoint may change of `old`, and what only the server says. Once fields are tracked, an object
-    without managedFields has none; before, the client has just not sent them."""
+def settle(resource: Resource, wanted: Object, old: Object, subresource: str, now: str) -> Object:
+    """What this endpoint may change of `old`, and what only the server says. `now` is a timestamp."""
     object_meta.keep_server_fields(wanted, old)
     metadata = wanted["metadata"]
     metadata.setdefault("name", old["metadata"]["name"])
@@ -297,8 +288,6 @@ def settle(
     else:
         metadata.pop("namespace", None)
     metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
-    if not fields_tracked and "managedFields" not in metadata and "managedFields" in old["metadata"]:
-        metadata["managedFields"] = old["metadata"]["managedFields"]
     merge = scope_of(resource, subresource)
     assert merge is not None, f"{subresource} is not a part of {resource.plural}"
     new = merge(wanted, old)
@@ -308,18 +297,18 @@ def settle(
             del new["metadata"]["managedFields"]
     if resource.prepare_update is not None and not subresource:
         resource.prepare_update(new, old)
+    if subresource == "status":
+        prepare_status(resource, new, old, now)
     if resource.counts_generation and subresource != "status" and _counts(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return new
 
 
-def _track(
-    resource: Resource, wanted: Object, new: Object, old: Object, manager: str, now: str, subresource: str
-) -> None:
+def _track(resource: Resource, wanted: Object, old: Object, manager: str, now: str, subresource: str) -> None:
     if resource.schema is not None and (untyped(resource, wanted) or untyped(resource, old)):
-        new["metadata"].pop("managedFields", None)
+        wanted["metadata"].pop("managedFields", None)
     else:
-        managed_fields.update(resource, new, old, manager, now, subresource)
+        managed_fields.update(resource, wanted, old, manager, now, subresource)
 
 
 def _counts(resource: Resource, new: Object, old: Object) -> bool:
@@ -336,24 +325,56 @@ def _counts(resource: Resource, new: Object, old: Object) -> bool:
 
 
 def _spec_changed(new: Object, old: Object) -> bool:
-    if new.get("spec") != old.get("spec"):
+    if not _same(new.get("spec"), old.get("spec")):
         return True
     apart = ("metadata", "status", "spec", "kind", "apiVersion")
-    return any(new.get(key) != old.get(key) for key in {*new, *old} if key not in apart)
+    return any(not _same(new.get(key), old.get(key)) for key in {*new, *old} if key not in apart)
 
 
-def check_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> None:
+def _same(new: Any, old: Any) -> bool:
+    """Equal as far as meaning goes: what is empty is as good as absent."""
+    if new == old:
+        return True
+    if isinstance(new, dict) and isinstance(old, dict):
+        return all(_same(new.get(key), old.get(key)) for key in {*new, *old})
+    if isinstance(new, list) and isinstance(old, list):
+        return len(new) == len(old) and all(_same(*pair) for pair in zip(new, old, strict=True))
+    return new in (None, [], {}) and old in (None, [], {})
+
+
+_CHANGES_FIRST = {
+    ("", "configmaps"),
+    ("", "secrets"),
+    ("apps", "daemonsets"),
+    ("networking.k8s.io", "ingressclasses"),
+    ("resource.k8s.io", "resourceslices"),
+    ("storage.k8s.io", "volumeattributesclasses"),
+}
+"""Kinds of whose update the forbidden changes are told before what is wrong with the object as it would be."""
+
+
+def _own_errors(resource: Resource, new: Object, old: Object) -> list[FieldError]:
+    if resource.revalidate is not None:
+        return resource.revalidate(new, old)
+    return resource.validate(new) if resource.validate is not None else []
+
+
+def check_update(
+    resource: Resource, new: Object, old: Object, subresource: str = "", context: RequestContext | None = None
+) -> None:
+    """`context` is of the request that the change came by."""
     errors = object_meta.validate(resource, new["metadata"])
     errors += object_meta.validate_update(resource, new["metadata"], old["metadata"])
     if errors:
         errors = judged_again.each_time(resource, errors, subresource)
-    if resource.revalidate is not None:
-        errors += resource.revalidate(new, old)
-    elif resource.validate is not None:
-        errors += resource.validate(new)
+    own, changes = _own_errors(resource, new, old), []
     if (validate_update := resource.validate_update_of(subresource)) is not None:
-        errors += validate_update(new, old)
+        changes = validate_update(new, old)
+    first = (resource.group, resource.plural) in _CHANGES_FIRST
+    errors += [*changes, *own] if first else [*own, *changes]
     if errors:
+        if context is not None and any(error.value is None for error in errors):
+            errors = shown_as_sent(errors, context)
         raise Invalid.of(stored_resource(resource).group, resource.kind, old["metadata"]["name"], errors)
 
 
