@@ -5,8 +5,12 @@ from kajitori.network.layout import ClusterNetwork
 from kajitori.network.removal import find_tables, plan_hostport_removal, plan_link_removal
 
 
-def chain(name: str, **more: Any) -> dict[str, Any]:
-    return {"chain": {"family": "ip", "table": "nat", "name": name, **more}}
+def chain(name: str, family: str = "ip", **more: Any) -> dict[str, Any]:
+    return {"chain": {"family": family, "table": "nat", "name": name, **more}}
+
+
+def nat(family: str = "ip") -> dict[str, Any]:
+    return {"table": {"family": family, "name": "nat"}}
 
 
 def jump(source: str, target: str, handle: int) -> dict[str, Any]:
@@ -29,13 +33,21 @@ def test_only_tables_with_our_names_go() -> None:
 
 
 def test_the_nat_table_goes_when_only_the_portmap_plugin_used_it() -> None:
-    listing = [chain("PREROUTING", hook="prerouting"), chain("CNI-HOSTPORT-DNAT")]
+    listing = [nat(), chain("PREROUTING", hook="prerouting"), chain("CNI-HOSTPORT-DNAT")]
     listing.append(jump("PREROUTING", "CNI-HOSTPORT-DNAT", 4))
     assert plan_hostport_removal(listing) == ["delete table ip nat\n"]
 
 
+def test_the_empty_table_for_version_six_goes_too_and_another_s_stays() -> None:
+    empty = [nat("ip6"), chain("OUTPUT", "ip6", hook="output")]
+    listing = [nat(), chain("CNI-HOSTPORT-DNAT"), *empty]
+    assert plan_hostport_removal(listing) == ["delete table ip nat\n", "delete table ip6 nat\n"]
+    assert plan_hostport_removal([*listing, chain("DOCKER", "ip6")]) == ["delete table ip nat\n"]
+    assert plan_hostport_removal(empty) == []
+
+
 def test_rules_of_others_stay_in_the_nat_table() -> None:
-    listing = [chain("PREROUTING", hook="prerouting"), chain("DOCKER"), chain("CNI-HOSTPORT-DNAT")]
+    listing = [nat(), chain("PREROUTING", hook="prerouting"), chain("DOCKER"), chain("CNI-HOSTPORT-DNAT")]
     listing += [jump("PREROUTING", "CNI-HOSTPORT-DNAT", 4), jump("PREROUTING", "DOCKER", 5)]
     assert plan_hostport_removal(listing) == [
         "delete rule ip nat PREROUTING handle 4\n",
@@ -45,7 +57,7 @@ def test_rules_of_others_stay_in_the_nat_table() -> None:
 
 
 def test_chains_in_use_by_another_runtime_stay() -> None:
-    assert plan_hostport_removal([chain("CNI-HOSTPORT-DNAT"), chain("CNI-DN-1234")]) == []
+    assert plan_hostport_removal([nat(), chain("CNI-HOSTPORT-DNAT"), chain("CNI-DN-1234")]) == []
 
 
 def test_a_firewall_that_drops_forwarded_traffic_is_found() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -90,22 +90,38 @@ async def _remove_hostports() -> None:
 
 
 def plan_hostport_removal(listing: Iterable[Mapping[str, Any]]) -> list[str]:
-    """nft commands, from `nft -json -a list ruleset`; none while another runtime maps ports through the chains."""
+    """nft commands, from `nft -json -a list ruleset`; none while another runtime maps ports through the chains.
+
+    The plugin also makes, and leaves, an empty table for IPv6.
+    """
     listing = list(listing)
     chains = [item["chain"] for item in listing if "chain" in item and item["chain"]["table"] == "nat"]
     rules = [item["rule"] for item in listing if "rule" in item and item["rule"]["table"] == "nat"]
-    present = [c for c in chains if c["family"] == "ip" and c["name"] in _HOSTPORT_CHAINS]
-    if not present or any(c["name"].startswith("CNI-DN-") for c in chains):
+    names = {c["name"] for c in chains}
+    if names.isdisjoint(_HOSTPORT_CHAINS) or any(name.startswith("CNI-DN-") for name in names):
         return []
+    commands = []
+    tables = {item["table"]["family"] for item in listing if "table" in item and item["table"]["name"] == "nat"}
+    for family in sorted(tables & {"ip", "ip6"}):
+        own = ([part for part in parts if part["family"] == family] for parts in (chains, rules))
+        commands += _plan_nat_removal(family, *own)
+    return commands
+
+
+def _plan_nat_removal(
+    family: str, chains: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """The table when nothing else is in it, or the plugin's chains and the jumps to them."""
+    present = [c for c in chains if c["name"] in _HOSTPORT_CHAINS]
     jumps = [r for r in rules if _jump_target(r) in _HOSTPORT_CHAINS]
     others = [r for r in rules if r not in jumps and r["chain"] not in _HOSTPORT_CHAINS]
     custom = [c for c in chains if c not in present and "hook" not in c]
     if not others and not custom:
-        return ["delete table ip nat\n"]
+        return [f"delete table {family} nat\n"]
     return (
-        [f"delete rule ip nat {r['chain']} handle {r['handle']}\n" for r in jumps]
-        + [f"flush chain ip nat {c['name']}\n" for c in present]
-        + [f"delete chain ip nat {c['name']}\n" for c in present]
+        [f"delete rule {family} nat {r['chain']} handle {r['handle']}\n" for r in jumps]
+        + [f"flush chain {family} nat {c['name']}\n" for c in present]
+        + [f"delete chain {family} nat {c['name']}\n" for c in present]
     )
 
 
