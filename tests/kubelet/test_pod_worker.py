@@ -386,6 +386,16 @@ def test_a_label_that_the_watch_has_not_shown_yet_counts():
     scenario(story)
 
 
+def test_nobody_else_on_the_machine_reads_what_pods_are_given():
+    async def story(node):
+        await node.stop()
+        node.config.root_dir.chmod(0o755)
+        await node.start()
+        assert node.config.root_dir.stat().st_mode & 0o777 == 0o700
+
+    scenario(story)
+
+
 def test_a_pod_that_does_not_fit_is_refused():
     async def story(node):
         resources = {"requests": {"cpu": "100000"}}

@@ -97,6 +97,8 @@ class Kubelet:
     async def run(self) -> None:
         """Until cancelled. Containers go on running then, and the next agent finds them."""
         self.config.pods_dir.mkdir(parents=True, exist_ok=True)
+        # Secrets lie below, readable for whoever a container runs as; the data directory may be open to others.
+        self.config.root_dir.chmod(0o700)
         machine = read_machine(self.config.root_dir)
         events = EventRecorder(self._client, self._clock, "kubelet", self.config.node_name)
         self._context = self._new_context(events, machine.memory_bytes, allocatable(machine, self.config))
