@@ -18,13 +18,22 @@ _FULL = Rule(*(frozenset("*"),) * 3)
 _FULL_PATHS = Rule(frozenset("*"), paths=frozenset("*"))
 
 
-class RoleHooks(RestHooks):
-    """For Role and ClusterRole: the rules must be covered by the writer's own, or he may `escalate`."""
-
+class _EscalationHooks(RestHooks):
     def __init__(self, resource: Resource, authorizer: Authorizer, rules: RbacAuthorizer) -> None:
         self._resource = resource
         self._authorizer = authorizer
         self._rules = rules
+
+    async def _may(self, user: User, verb: str, plural: str, namespace: str, name: str) -> bool:
+        """By a verb of its own, or as one of those who may everything."""
+        if SUPERUSERS in user.groups:
+            return True
+        asked = Attributes(user, verb, _GROUP, "v1", plural, namespace=namespace, name=name)
+        return (await decided(self._authorizer, asked))[0] is Verdict.ALLOW
+
+
+class RoleHooks(_EscalationHooks):
+    """For Role and ClusterRole: the rules must be covered by the writer's own, or he may `escalate`."""
 
     async def before_create(self, obj: Object, context: WriteContext) -> None:
         await self._check(obj, context.user)
@@ -34,28 +43,17 @@ class RoleHooks(RestHooks):
             await self._check(new, context.user)
 
     async def _check(self, role: Object, user: User) -> None:
-        if SUPERUSERS in user.groups or await self._may(user, "escalate", role):
-            return
         namespace = namespace_of(role)
+        if await self._may(user, "escalate", self._resource.plural, namespace, name_of(role)):
+            return
         owned = list(self._rules.rules_for(user, namespace))
         if role.get("aggregationRule") and uncovered(owned, (_FULL, _FULL_PATHS)):
             raise _forbidden(self._resource, role, "must have cluster-admin privileges to use the aggregationRule")
         refuse_uncovered(self._resource, role, user, owned, rules_of(role))
 
-    async def _may(self, user: User, verb: str, role: Object) -> bool:
-        asked = Attributes(
-            user, verb, _GROUP, "v1", self._resource.plural, namespace=namespace_of(role), name=name_of(role)
-        )
-        return (await decided(self._authorizer, asked))[0] is Verdict.ALLOW
 
-
-class BindingHooks(RestHooks):
+class BindingHooks(_EscalationHooks):
     """For RoleBinding and ClusterRoleBinding: the writer has all that the role gives, or he may `bind` it."""
-
-    def __init__(self, resource: Resource, authorizer: Authorizer, rules: RbacAuthorizer) -> None:
-        self._resource = resource
-        self._authorizer = authorizer
-        self._rules = rules
 
     async def before_create(self, obj: Object, context: WriteContext) -> None:
         await self._check(obj, context.user)
@@ -68,8 +66,7 @@ class BindingHooks(RestHooks):
         role, namespace = binding["roleRef"], namespace_of(binding)
         of_cluster = role.get("kind") == "ClusterRole"
         plural = (rbac.CLUSTER_ROLE if of_cluster else rbac.ROLE).plural
-        asked = Attributes(user, "bind", _GROUP, "v1", plural, namespace=namespace, name=role.get("name", ""))
-        if SUPERUSERS in user.groups or (await decided(self._authorizer, asked))[0] is Verdict.ALLOW:
+        if await self._may(user, "bind", plural, namespace, role.get("name", "")):
             return
         wanted = self._rules.role_rules(role.get("kind", ""), role.get("name", ""), namespace)
         if wanted is None:
