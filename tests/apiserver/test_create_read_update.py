@@ -540,7 +540,7 @@ def test_an_unknown_patch_type_is_refused(in_cluster):
         await plane.client.create(CONFIG_MAP, config_map())
         path = "/api/v1/namespaces/default/configmaps/a"
         status, _, answer = await send(plane, "PATCH", path, {}, content_type="application/json")
-        assert status == 415 and "application/merge-patch+json" in answer["message"]
+        assert status == 415 and answer["message"] == "415: Unsupported Media Type"
 
     in_cluster(scenario)
 

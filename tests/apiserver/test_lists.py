@@ -275,3 +275,54 @@ def test_kinds_say_in_their_own_words_by_what_they_cannot_be_selected(in_cluster
         assert orjson.loads(body).get("message") == why
 
     in_cluster(scenario)
+
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", f"{CONFIG_MAPS}?limit=", 400),
+        ("GET", f"{CONFIG_MAPS}?timeoutSeconds=", 400),
+        ("GET", f"{CONFIG_MAPS}?sendInitialEvents=", 422),
+        ("GET", f"{CONFIG_MAPS}?watch=1&continue=x", 422),
+        ("GET", f"{CONFIG_MAPS}/c00?watch=1", 200),
+        ("GET", f"{CONFIG_MAPS}/none?watch=1", 404),
+        ("GET", f"{CONFIG_MAPS}/c00?export=true", 400),
+        ("GET", "/api/v1/watch/namespaces/default/configmaps/a?fieldSelector=metadata.name%3Db", 400),
+        ("POST", "/api/v1/watch/namespaces/default/configmaps", 405),
+        ("PUT", "/api/v1/watch/namespaces/default/configmaps/c00", 405),
+        ("DELETE", f"{CONFIG_MAPS}/c00?gracePeriodSeconds=", 400),
+        ("DELETE", f"{CONFIG_MAPS}/c00?propagationPolicy=", 422),
+        ("DELETE", f"{CONFIG_MAPS}/c00?uid=x", 409),
+        ("DELETE", f"{CONFIG_MAPS}/c00?resourceVersion=1", 409),
+        ("PATCH", f"{CONFIG_MAPS}/c00", 415),
+    ],
+)
+def test_odd_options_are_answered_as_upstream_answers_them(in_cluster, method, path, status):
+    async def scenario(plane):
+        await fill(plane, 1)
+        body = b"{}" if method in ("POST", "PUT", "PATCH") else b""
+        assert (await plane.client.raw(method, path, body, {"content-type": "text/plain"}))[0] == status
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("gracePeriodSeconds=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
+        (
+            "propagationPolicy=x",
+            'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "x": supported values: '
+            '"Foreground", "Background", "Orphan", "nil"',
+        ),
+    ],
+)
+def test_options_of_deletion_are_refused_in_upstreams_words(in_cluster, query, why):
+    async def scenario(plane):
+        _, _, body = await plane.client.raw("DELETE", f"{CONFIG_MAPS}/a?{query}")
+        assert orjson.loads(body)["message"] == why
+
+    in_cluster(scenario)

@@ -44,10 +44,10 @@ class Query:
         return list(self.values.get(name, ())) if self.text else []
 
     def flag(self, name: str) -> bool:
-        """`watch`, `watch=1`, `watch=true` are true; absent, `0` and `false` are not."""
+        """`watch`, `watch=1`, `watch=any` are true; absent, `0` and `false` are not."""
         if not self.text or name not in self.values:
             return False
-        return self.values[name][0].lower() not in ("0", "false", "f")
+        return self.values[name][0].lower() not in ("0", "false")
 
 
 class Headers(dict[str, str]):

@@ -77,7 +77,7 @@ def request_info(method: str, path: str, query: Query) -> RequestInfo:
     info = _parse_cached(method, path) if len(path) <= _CACHED_PATH_MAX else _parse(method, path)
     if not query.text or not info.resource:
         return info
-    if info.verb in ("list", "get") and query.flag("watch"):
+    if info.verb == "list" and query.flag("watch"):
         info = info._replace(verb="watch")
     if info.collection and info.verb in ("list", "watch", "deletecollection") and (text := query.get("fieldSelector")):
         try:

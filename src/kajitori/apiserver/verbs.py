@@ -145,6 +145,8 @@ def check_method(resource: Resource, info: RequestInfo, method: str) -> None:
 def _is_routed(resource: Resource, context: RequestContext) -> bool:
     """Whether a built-in kind's collection knows the method: one over all namespaces can be read only."""
     verb = context.attributes.verb
+    if verb == "watch":
+        return context.method == "GET"
     if verb in ("create", "deletecollection"):
         return bool(context.namespace) or not resource.namespaced
     return bool(context.name) or verb not in ("update", "patch")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kajitori.api.errors import BadRequest, Invalid
-from kajitori.api.field_errors import FieldError, forbidden, invalid, not_supported
+from kajitori.api.field_errors import FieldError, forbidden, invalid, not_supported, too_long
 from kajitori.api.meta import Object
 from kajitori.apiserver.http_types import Query
 from kajitori.apiserver.negotiate import decode_body
@@ -52,9 +52,12 @@ def write_options(query: Query, kind: str = "CreateOptions") -> WriteOptions:
         errors.append(not_supported("fieldValidation", validation, [*_VALIDATIONS, ""]))
     manager = query.get("fieldManager")
     if len(manager) > 128:
-        errors.append(invalid("fieldManager", manager, "may not be more than 128 bytes"))
-    if any(not character.isprintable() for character in manager):
-        errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
+        errors.append(too_long("fieldManager", manager, 128))
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            why = f"invalid character U+{ord(character):04X} (at position {position})"
+            errors.append(invalid("fieldManager", manager, why))
+            break
     if errors:
         raise Invalid.of("meta.k8s.io", kind, "", errors)
     return WriteOptions(bool(query.all("dryRun")), validation or WARN, manager, query.flag("force"), validation)
@@ -112,7 +115,8 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
             invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
         )
     elif policy is not None and policy not in _POLICIES:
-        errors.append(not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
+        listed = ", ".join(f'"{name}"' for name in (*_POLICIES, "nil"))
+        errors.append(FieldError("FieldValueNotSupported", "propagationPolicy", policy, f"supported values: {listed}"))
     if errors:
         raise Invalid.of("meta.k8s.io", "DeleteOptions", "", errors)
     if orphan is not None:
@@ -152,15 +156,16 @@ def _check_types(document: Object) -> None:
 
 def _from_query(query: Query) -> Object:
     document: Object = {}
-    if text := query.get("gracePeriodSeconds"):
-        try:
-            document["gracePeriodSeconds"] = parse_int64(text)
-        except ValueError:
-            raise BadRequest(f"gracePeriodSeconds: {text!r} is not an integer") from None
-    if policy := query.get("propagationPolicy"):
-        document["propagationPolicy"] = policy
-    if query.get("orphanDependents"):
+    given = query.values
+    if "gracePeriodSeconds" in given:
+        document["gracePeriodSeconds"] = _integer(query, "gracePeriodSeconds")
+    if "propagationPolicy" in given:
+        document["propagationPolicy"] = query.get("propagationPolicy")
+    if "orphanDependents" in given:
         document["orphanDependents"] = query.flag("orphanDependents")
+    preconditions = {name: query.get(name) for name in ("uid", "resourceVersion") if name in given}
+    if preconditions:
+        document["preconditions"] = preconditions
     return document
 
 
@@ -193,7 +198,7 @@ def list_options(query: Query, *, watch: bool = False) -> ListOptions:
         continue_token=query.get("continue"),
         timeout_s=_integer(query, "timeoutSeconds"),
         bookmarks=query.flag("allowWatchBookmarks"),
-        send_initial_events=query.flag("sendInitialEvents") if query.get("sendInitialEvents") else None,
+        send_initial_events=query.flag("sendInitialEvents") if "sendInitialEvents" in query.values else None,
     )
     errors = _watch_list_errors(options) if watch else _list_errors(options)
     if errors:
@@ -231,6 +236,8 @@ def _watch_list_errors(options: ListOptions) -> list[FieldError]:
     if options.send_initial_events is not None and match != "NotOlderThan":
         detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
         errors.append(forbidden("resourceVersionMatch", detail))
+    if options.continue_token:
+        errors.append(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
     if not match:
         return errors
     if options.send_initial_events is None:
@@ -238,8 +245,6 @@ def _watch_list_errors(options: ListOptions) -> list[FieldError]:
         errors.append(forbidden("resourceVersionMatch", detail))
     if match != "NotOlderThan":
         errors.append(not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
-    if options.continue_token:
-        errors.append(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
     return errors
 
 
@@ -256,9 +261,9 @@ def parse_int64(text: str) -> int:
 
 
 def _integer(query: Query, name: str) -> int:
-    text = query.get(name)
-    if not text:
+    if name not in query.values:
         return 0
+    text = query.get(name)
     try:
         return parse_int64(text)
     except ValueError:

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 
 from kajitori.api.errors import BadRequest, UnsupportedMediaType
+from kajitori.api.patch.refusals import unsupported_media_type
 from kajitori.api.resource import Resource
 from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
 from kajitori.apiserver.syntax_errors import json_error, literal
@@ -19,11 +20,11 @@ _OPERATION = "handlers.jsonPatchOp"
 
 def decode_patch(resource: Resource, media: str, body: bytes) -> Any:
     """Raises BadRequest, UnsupportedMediaType."""
-    allowed = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH] + ([STRATEGIC_PATCH] if resource.schema is None else [])
-    if media not in allowed:
-        raise UnsupportedMediaType(
-            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(allowed)
-        )
+    known = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+    if resource.schema is not None and media not in known:
+        raise unsupported_media_type(*known)
+    if media not in (*known, STRATEGIC_PATCH):
+        raise UnsupportedMediaType("415: Unsupported Media Type", {})
     if media == APPLY_PATCH:
         return decode_body(body, YAML_APPLY)
     try:

@@ -82,6 +82,8 @@ async def get(backend: Backend, context: RequestContext) -> Response:
     assert resource is not None
     accept = accepted(context.headers.get("accept", ""))
     query = context.query
+    if query.flag("export"):
+        raise BadRequest("the export parameter, deprecated since v1.14, is no longer supported")
     wanted = query.get("resourceVersion")
     if wanted or not backend.cache.is_caught_up:
         await as_new_as(backend, wanted)
@@ -129,7 +131,11 @@ def selection_of(resource: Resource, context: RequestContext, options: ListOptio
         fields.check(known, _REFUSALS.get((resource.group, resource.plural), _REFUSAL_BY_NAME if plain else _REFUSAL))
         fields = fields.renamed(own)
     namespace = context.namespace if resource.namespaced else ""
-    name = context.name if context.attributes.verb == "watch" and not options.field_selector else ""
+    name = context.name if context.attributes.verb == "watch" else ""
+    if name and options.field_selector:
+        if fields.required("metadata.name") not in (None, name):
+            raise BadRequest("fieldSelector metadata.name doesn't match requested name")
+        name = "" if fields.required("metadata.name") else name
     return Selection(namespace, name, labels, fields)
 
 
