@@ -26,8 +26,8 @@ def node_name(number: int) -> str:
 
 
 def node_address(number: int) -> str:
-    """In 198.18.0.0/15, which is for benchmarks (RFC 2544) and leads nowhere."""
-    return f"198.{18 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+    """In 239.254.0.0/15: of multicast as the pods' are, so that nobody connects to what may be there."""
+    return f"239.{254 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
 
 
 def new_node(number: int, *, tainted: bool) -> Object:

@@ -73,9 +73,13 @@ def _container(pod: Object, container: Object, now: str, *, runs: bool) -> Objec
 
 
 class Addresses:
-    """Pod addresses in 100.64.0.0/10, shared address space (RFC 6598): four million, none of them reachable."""
+    """Pod addresses in 239.0.0.0/10: four million, none of them reachable.
 
-    _FIRST, _SIZE = (100 << 24) + (64 << 16), 1 << 22
+    They are of multicast (RFC 2365), to which no TCP connection can be made: a webhook behind simulated pods is
+    refused at once, where any other range may be somebody's, and would be asked over the network.
+    """
+
+    _FIRST, _SIZE = 239 << 24, 1 << 22
 
     def __init__(self) -> None:
         self._used: dict[str, str] = {}
