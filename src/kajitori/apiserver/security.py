@@ -207,7 +207,7 @@ def build(
         **AccessReviews(authorizer, roles, clock, access.incomplete).handlers(),
         **Bindings(objects, clock).handlers(),
         **Evictions(objects, clock).handlers(),
-        **TokenRequests(objects, issuer, config.audiences, clock, config.token_lifetime_max_s).handlers(),
+        **TokenRequests(objects, issuer, config.audiences, clock, authorizer, config.token_lifetime_max_s).handlers(),
         **PodStreams(objects, kubelets, authorizer).handlers(),
         **Proxies(objects, kubelets, endpoints).handlers(),
         **ResourceMetrics(objects, kubelets, clock).handlers(),

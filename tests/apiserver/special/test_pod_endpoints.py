@@ -5,12 +5,13 @@ import jwt
 import orjson
 import pytest
 
-from kajitori.api import core, policy
+from kajitori.api import core, policy, storage
 from kajitori.api.errors import BadRequest, Conflict, Forbidden, InternalError, Invalid, NotFound, TooManyRequests
 from kajitori.apiserver import pki
 from kajitori.apiserver.authn.keyring import SigningKey
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
-from kajitori.apiserver.interfaces import User
+from kajitori.apiserver.authz.union import Always
+from kajitori.apiserver.interfaces import User, Verdict
 from kajitori.apiserver.special.bindings import Bindings
 from kajitori.apiserver.special.evictions import Evictions
 from kajitori.apiserver.special.token_requests import TokenRequests
@@ -38,7 +39,7 @@ class World:
         self.handlers = {
             **Bindings(self.objects, self.clock).handlers(),
             **Evictions(self.objects, self.clock).handlers(),
-            **TokenRequests(self.objects, issuer, [ISSUER], self.clock).handlers(),
+            **TokenRequests(self.objects, issuer, [ISSUER], self.clock, Always(Verdict.NO_OPINION)).handlers(),
         }
 
     def post(
@@ -193,13 +194,51 @@ def test_a_node_acts_only_for_its_own_pods() -> None:
     world = World()
     node = User("system:node:n1", ("system:nodes",))
     world.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "app", "namespace": "default"}})
-    world.objects.put(core.POD, pod(node="n2"))
+    uid = world.objects.put(core.POD, pod(node="n2"))["metadata"]["uid"]
     with pytest.raises(Forbidden, match="can only evict pods"):
         world.post("pods", "eviction", {"metadata": {"name": "web"}}, user=node)
     with pytest.raises(Forbidden, match="not bound to a pod"):
         world.post("serviceaccounts", "token", {"spec": {}}, name="app", user=node)
-    reference = {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "web"}}
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": "web"}
+
+    def ask(**spec: Any) -> dict[str, Any]:
+        return world.post("serviceaccounts", "token", {"spec": spec}, name="app", user=node)
+
+    with pytest.raises(Forbidden, match="without a uid"):
+        ask(boundObjectRef=reference)
     with pytest.raises(Forbidden, match="scheduled on a different node"):
-        world.post("serviceaccounts", "token", {"spec": reference}, name="app", user=node)
-    world.objects.put(core.POD, pod(node="n1"))
-    assert world.post("serviceaccounts", "token", {"spec": reference}, name="app", user=node)["status"]["token"]
+        ask(boundObjectRef={**reference, "uid": uid})
+    here = pod(node="n1")
+    sources = [{"serviceAccountToken": {"path": "token"}}, {"serviceAccountToken": {"audience": "vault"}}]
+    driver = {"metadata": {"name": "d.example"}, "spec": {"tokenRequests": [{"audience": "csi"}]}}
+    world.objects.put(storage.CSI_DRIVER, driver)
+    here["spec"]["volumes"] = [{"projected": {"sources": sources}}, {"csi": {"driver": "d.example"}}]
+    uid = world.objects.put(core.POD, here)["metadata"]["uid"]
+    bound = {"boundObjectRef": {**reference, "uid": uid}}
+    for audiences in ([], ["vault"], ["csi"]):
+        assert ask(**bound, audiences=audiences)["status"]["token"]
+    with pytest.raises(Forbidden, match='audience "other" not found in pod spec volume'):
+        ask(**bound, audiences=["other"])
+    with pytest.raises(Forbidden, match="0 or 1 audiences"):
+        ask(**bound, audiences=["vault", "csi"])
+
+
+def test_a_token_request_is_for_the_account_it_names() -> None:
+    world = World()
+    account = world.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "app", "namespace": "default"}})
+
+    def ask(metadata: dict[str, Any], **spec: Any) -> dict[str, Any]:
+        return world.post("serviceaccounts", "token", {"metadata": metadata, "spec": spec}, name="app")
+
+    answered = ask({"uid": account["metadata"]["uid"], "namespace": "default", "name": "app"})
+    assert answered["metadata"]["uid"] == account["metadata"]["uid"]
+    (entry,) = answered["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:expirationSeconds": {}}}
+    assert "typ" not in jwt.get_unverified_header(answered["status"]["token"])
+    with pytest.raises(Invalid, match="must match the service account name"):
+        ask({"name": "other"})
+    with pytest.raises(Conflict, match="does not match the UID of the service account"):
+        ask({"uid": "other"})
+    for reference, shown in (({}, "/, Kind="), ({"apiVersion": "apps/v1", "kind": "Pod"}, "apps/v1, Kind=Pod")):
+        with pytest.raises(BadRequest, match=shown):
+            ask({}, boundObjectRef=reference)

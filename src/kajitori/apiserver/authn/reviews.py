@@ -7,12 +7,14 @@ from kajitori.api.errors import BadRequest, Unauthorized
 from kajitori.api.meta import Object
 from kajitori.api.times import timestamp
 from kajitori.apiserver.authn.chain import AuthenticatorChain
+from kajitori.apiserver.authn.service_accounts import NotHeld
 from kajitori.apiserver.authn.user_info import user_info
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.special.bodies import answer, only, read_posted
 from kajitori.kit.clock import Clock
 
 _GROUP = "authentication.k8s.io"
+_INVALID = "invalid bearer token"
 
 
 class IdentityReviews:
@@ -38,8 +40,10 @@ class IdentityReviews:
                 spec["token"], tuple(spec.get("audiences") or ())
             )
             status = {"authenticated": True, "user": user_info(user), "audiences": list(audiences)}
+        except NotHeld as refused:
+            status = {"user": {}, "error": f"[{_INVALID}, {refused.why}]"}
         except Unauthorized:
-            status = {"user": {}, "error": "invalid bearer token"}
+            status = {"user": {}, "error": _INVALID}
         return answer(context, {**review, "status": status}, 201)
 
     async def _self(self, context: RequestContext) -> Response:

@@ -36,6 +36,21 @@ _POD_NAME, _POD_UID = "authentication.kubernetes.io/pod-name", "authentication.k
 NODE_NAME, _NODE_UID = "authentication.kubernetes.io/node-name", "authentication.kubernetes.io/node-uid"
 
 
+_INVALIDATED = "service account token has been invalidated"
+
+
+class NotHeld(Unauthorized):
+    """A token of ours that does not hold. A review says why; whoever brings it is told no more than a stranger."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
+def go_list(values: Sequence[str]) -> str:
+    return "[" + " ".join(f'"{value}"' for value in values) + "]"
+
+
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
     """Signs tokens for service accounts."""
@@ -62,7 +77,7 @@ class TokenIssuer:
         if bound is not None:
             claims[bound["kind"].lower()] = {"name": name_of(bound), "uid": uid_of(bound)}
         if node is not None:
-            claims["node"] = {"name": name_of(node), "uid": uid_of(node)}
+            claims["node"] = {field: node["metadata"][field] for field in ("name", "uid") if field in node["metadata"]}
         now = int(now_s)
         if warn_after_s is not None:
             claims["warnafter"] = now + warn_after_s
@@ -76,7 +91,9 @@ class TokenIssuer:
             "nbf": now,
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
         }
-        return jwt.encode(payload, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.id})
+        return jwt.encode(
+            payload, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.id, "typ": ""}
+        )
 
     def issue_legacy(self, account: Object, secret: Object) -> str:
         """The token without expiry that a Secret of type kubernetes.io/service-account-token holds."""
@@ -89,7 +106,9 @@ class TokenIssuer:
             f"{_LEGACY}service-account.uid": meta["uid"],
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
         }
-        return jwt.encode(payload, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.id})
+        return jwt.encode(
+            payload, self.key.private, algorithm=self.key.algorithm, headers={"kid": self.key.id, "typ": ""}
+        )
 
 
 class _Bound(NamedTuple):
@@ -159,9 +178,10 @@ class ServiceAccountAuthenticator:
         claims = self._verify(token, digest)
         if claims["iss"] == LEGACY_ISSUER:
             return await self._legacy_user(token, claims), tuple(audiences or self.audiences)
-        shared = tuple(a for a in claims.get("aud") or () if a in (audiences or self.audiences))
+        named, wanted = claims.get("aud") or (), audiences or self.audiences
+        shared = tuple(audience for audience in named if audience in wanted)
         if not shared:
-            raise Unauthorized()
+            raise NotHeld(f"token audiences {go_list(named)} is invalid for the target audiences {go_list(wanted)}")
         user = await self._bound_user(claims)
         if not audiences:
             begins_s, ends_s = claims.get("nbf", 0) - 1, claims.get("exp", 0) + 1
@@ -187,8 +207,11 @@ class ServiceAccountAuthenticator:
                 self._verified.popitem(last=False)
         now = self._clock.now()
         # A legacy token has neither; a bound one always has both.
-        if claims["iss"] != LEGACY_ISSUER and not claims.get("nbf", 0) <= now + 1 <= claims.get("exp", 0) + 1:
-            raise Unauthorized()
+        if claims["iss"] != LEGACY_ISSUER:
+            if now > claims.get("exp", 0):
+                raise NotHeld("service account token has expired")
+            if now + 1 < claims.get("nbf", 0):
+                raise NotHeld("service account token is not valid yet")
         return claims
 
     def _signed(self, token: str) -> Object:
@@ -203,7 +226,7 @@ class ServiceAccountAuthenticator:
                 return claims
             except jwt.PyJWTError:
                 continue
-        raise Unauthorized()
+        raise NotHeld("go-jose/go-jose: error in cryptographic primitive")
 
     async def _bound_user(self, claims: Object) -> User:
         for bound in _bound_by(claims):
@@ -216,7 +239,9 @@ class ServiceAccountAuthenticator:
         if pod:
             extra |= {_POD_NAME: (pod["name"],), _POD_UID: (pod["uid"],)}
         if node:
-            extra |= {NODE_NAME: (node["name"],), _NODE_UID: (node.get("uid", ""),)}
+            extra[NODE_NAME] = (node["name"],)
+            if node.get("uid"):
+                extra[_NODE_UID] = (node["uid"],)
         account = private["serviceaccount"]
         return service_account_user(private["namespace"], account["name"], account["uid"], extra)
 
@@ -230,17 +255,21 @@ class ServiceAccountAuthenticator:
         secret = await self._find(core.SECRET, secret_name, namespace)
         stored = (secret.get("data") or {}).get("token", "")
         if is_deleting(secret) or base64.b64decode(stored) != token.encode():
-            raise Unauthorized()
+            raise NotHeld(_INVALIDATED)
         await self._live(_Bound(core.SERVICE_ACCOUNT, account["name"], namespace, account["uid"]))
         return service_account_user(namespace, account["name"], account["uid"], {})
 
     async def _live(self, bound: _Bound) -> None:
         found = await self._find(bound.resource, bound.name, bound.namespace, bound.uid)
         deleted = found["metadata"].get("deletionTimestamp")
-        if uid_of(found) != bound.uid:
-            raise Unauthorized()
         if deleted and parse_timestamp(deleted) + _DELETION_LEEWAY_S < self._clock.now():
-            raise Unauthorized()
+            raise NotHeld(_INVALIDATED)
+        if uid_of(found) != bound.uid:
+            kind = bound.resource.kind.lower()
+            claim = f"service account {kind} ref claim"
+            if bound.resource is core.SERVICE_ACCOUNT:
+                kind, claim = "service account", "claim"
+            raise NotHeld(f"{kind} UID ({uid_of(found)}) does not match {claim} ({bound.uid})")
 
     async def _find(self, resource: Resource, name: str, namespace: str, uid: str = "") -> Object:
         """From memory, and from the store when memory may lag behind a token that has just been made."""
@@ -249,8 +278,9 @@ class ServiceAccountAuthenticator:
             return found
         try:
             return await self._objects.get(resource, name, namespace)
-        except NotFound:
-            raise Unauthorized() from None
+        except NotFound as error:
+            gone = error.message if resource is core.SERVICE_ACCOUNT else _INVALIDATED
+            raise NotHeld(gone) from None
 
 
 def service_account_user(namespace: str, name: str, uid: str, extra: dict[str, tuple[str, ...]]) -> User:

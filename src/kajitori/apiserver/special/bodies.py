@@ -1,5 +1,7 @@
 """Reading a request's document and answering with one, for handlers outside the generic path."""
 
+from collections.abc import Callable, Sequence
+
 from kajitori.api.errors import BadRequest, MethodNotAllowed
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
@@ -21,10 +23,16 @@ def read_document(context: RequestContext, resource: Resource) -> Object:
     return decode_object(resource, context, write_options(context.query).field_validation)
 
 
-def read_posted(context: RequestContext, resource: Resource, clock: Clock) -> Object:
+def read_posted(
+    context: RequestContext,
+    resource: Resource,
+    clock: Clock,
+    keep: Sequence[str] = (),
+    default: Callable[[Object], None] | None = None,
+) -> Object:
     """The body of a create of what is never stored, as the generic path would have it: in the request's namespace,
-    without what only the server says, with who wrote which field."""
-    document = read_document(context, resource)
+    without what only the server says (but for `keep`), with its defaults and who wrote which field."""
+    document = decode_object(resource, context, write_options(context.query).field_validation)
     metadata = document["metadata"]
     if resource.namespaced:
         if (metadata.get("namespace") or context.namespace) != context.namespace:
@@ -33,9 +41,12 @@ def read_posted(context: RequestContext, resource: Resource, clock: Clock) -> Ob
     else:
         metadata.pop("namespace", None)
     for field in (*SYSTEM_FIELDS, "managedFields"):
-        metadata.pop(field, None)
-    manager = manager_of(context, write_options(context.query).manager)
-    managed_fields.update(resource, document, None, manager, timestamp(clock.now()))
+        if field not in keep:
+            metadata.pop(field, None)
+    if default is not None:
+        default(document)
+    manager, part = manager_of(context, write_options(context.query).manager), context.attributes.subresource
+    managed_fields.update(resource, document, None, manager, timestamp(clock.now()), part)
     return document
 
 

@@ -3,20 +3,22 @@
 from collections.abc import Mapping, Sequence
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound
+from kajitori.api.errors import BadRequest, Conflict, Invalid, NotFound
 from kajitori.api.field_errors import FieldError, invalid
-from kajitori.api.meta import Object, uid_of
+from kajitori.api.meta import Object, name_of, namespace_of, uid_of
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
-from kajitori.apiserver.authz.node import node_of
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
-from kajitori.apiserver.interfaces import Objects
-from kajitori.apiserver.special.bodies import answer, only, read_document
+from kajitori.apiserver.interfaces import Authorizer, Objects
+from kajitori.apiserver.rest.metadata import SYSTEM_FIELDS
+from kajitori.apiserver.special.bodies import answer, only, read_posted
+from kajitori.apiserver.special.node_tokens import ANOTHER_UID, NodeTokens
 from kajitori.kit.clock import Clock
 
+_GROUP = "authentication.k8s.io"
 _TOKEN_REQUEST = Resource(
-    group="authentication.k8s.io",
+    group=_GROUP,
     version="v1",
     kind="TokenRequest",
     plural="tokenrequests",
@@ -26,7 +28,7 @@ _LIFETIME_S, _LIFETIME_MIN_S, _LIFETIME_MAX_S = 3600, 600, 1 << 32
 # What projected volumes ask for: such a token is good for a year, so that old clients that never reread it go on
 # working, and is reported as stale after the hour (KEP-1205, "safe rollout").
 _PROJECTED_S, _EXTENDED_S = 3607, 365 * 24 * 3600
-_BOUND_KINDS = {("v1", "Pod"): core.POD, ("v1", "Secret"): core.SECRET, ("v1", "Node"): core.NODE}
+_BOUND_KINDS = {"Pod": core.POD, "Secret": core.SECRET, "Node": core.NODE}
 
 
 class TokenRequests:
@@ -36,6 +38,7 @@ class TokenRequests:
         issuer: TokenIssuer,
         audiences: Sequence[str],
         clock: Clock,
+        authorizer: Authorizer,
         lifetime_max_s: int | None = None,
     ) -> None:
         """Tokens for longer than `lifetime_max_s` are asked for in vain: they live that long."""
@@ -44,76 +47,87 @@ class TokenRequests:
         self._issuer = issuer
         self._audiences = list(audiences)
         self._clock = clock
+        self._node_rules = NodeTokens(objects, authorizer)
 
     def handlers(self) -> Mapping[HandlerKey, Handler]:
         return {("", "serviceaccounts", "token"): self._create}
 
     async def _create(self, context: RequestContext) -> Response:
         only(context, "POST")
-        request = read_document(context, _TOKEN_REQUEST)
-        spec = {**(request.get("spec") or {})}
-        spec["audiences"] = spec.get("audiences") or self._audiences
-        lifetime_s = spec.get("expirationSeconds")
-        lifetime_s = spec["expirationSeconds"] = _LIFETIME_S if lifetime_s is None else lifetime_s
-        if errors := _errors(lifetime_s):
-            raise Invalid.of("authentication.k8s.io", "TokenRequest", "", errors)
-        if self._lifetime_max_s is not None:
-            lifetime_s = spec["expirationSeconds"] = min(lifetime_s, self._lifetime_max_s)
+        request = read_posted(context, _TOKEN_REQUEST, self._clock, keep=SYSTEM_FIELDS, default=_default)
+        metadata, spec = request["metadata"], request["spec"]
+        await self._node_rules.check(context, spec)
+        if (named := metadata.get("name") or context.name) != context.name:
+            wrong = invalid("metadata.name", named, "must match the service account name if specified")
+            raise Invalid.of(_GROUP, "TokenRequest", context.name, [wrong])
         account = await self._objects.get(core.SERVICE_ACCOUNT, context.name, context.namespace)
-        bound, node = await self._bound(spec.get("boundObjectRef") or {}, account)
-        _check_node(context, bound)
-        extend = (
-            lifetime_s == _PROJECTED_S
-            and spec["audiences"] == self._audiences
-            and bound is not None
-            and bound["kind"] == "Pod"
-        )
+        if (uid := metadata.get("uid") or uid_of(account)) != uid_of(account):
+            why = f"the UID in the token request ({uid}) does not match the UID of the service account "
+            raise Conflict.of(_GROUP, "TokenRequest", context.name, f"{why}({uid_of(account)})")
+        spec["audiences"] = spec.get("audiences") or self._audiences
+        if errors := _errors(spec["expirationSeconds"]):
+            raise Invalid.of(_GROUP, "TokenRequest", "", errors)
+        bound, node = await self._bound(spec.get("boundObjectRef"), account)
         now_s = self._clock.now()
-        token = self._issuer.issue(
+        token = self._issue(context, account, spec, now_s, bound, node)
+        lifetime_s = spec["expirationSeconds"]
+        filled = {"name": context.name, "namespace": context.namespace, "uid": uid}
+        document = {
+            **request,
+            "metadata": {**metadata, **filled, "creationTimestamp": timestamp(now_s)},
+            "spec": {**spec, "boundObjectRef": spec.get("boundObjectRef")},
+            "status": {"token": token, "expirationTimestamp": timestamp(now_s + lifetime_s)},
+        }
+        return answer(context, document, 201)
+
+    def _issue(
+        self,
+        context: RequestContext,
+        account: Object,
+        spec: Object,
+        now_s: float,
+        bound: Object | None,
+        node: Object | None,
+    ) -> str:
+        """Shortens what `spec` asks for to what is granted at most."""
+        lifetime_s, longest_s = spec["expirationSeconds"], self._lifetime_max_s
+        if longest_s is not None and lifetime_s > longest_s:
+            shortened = f"requested expiration of {lifetime_s} seconds shortened to {longest_s} seconds"
+            context.warnings.append(shortened)
+            lifetime_s = spec["expirationSeconds"] = longest_s
+        own = set(spec["audiences"]) <= set(self._audiences)
+        extend = lifetime_s == _PROJECTED_S and own and bound is not None and bound["kind"] == "Pod"
+        return self._issuer.issue(
             account,
             spec["audiences"],
-            min(_EXTENDED_S, self._lifetime_max_s or _EXTENDED_S) if extend else lifetime_s,
+            min(_EXTENDED_S, longest_s or _EXTENDED_S) if extend else lifetime_s,
             now_s,
             bound,
             node,
             warn_after_s=lifetime_s if extend else None,
         )
-        status = {"token": token, "expirationTimestamp": timestamp(now_s + lifetime_s)}
-        metadata = {"name": context.name, "namespace": context.namespace, "creationTimestamp": timestamp(now_s)}
-        document = {
-            "kind": "TokenRequest",
-            "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {**request["metadata"], **metadata},
-            "spec": {**spec, "boundObjectRef": spec.get("boundObjectRef")},
-            "status": status,
-        }
-        return answer(context, document, 201)
 
-    async def _bound(self, reference: Object, account: Object) -> tuple[Object | None, Object | None]:
+    async def _bound(self, reference: Object | None, account: Object) -> tuple[Object | None, Object | None]:
         """The object that the token shall die with, and the node that a pod runs on."""
-        if not reference:
+        if reference is None:
             return None, None
-        kind = (reference.get("apiVersion", ""), reference.get("kind", ""))
-        resource = _BOUND_KINDS.get(kind)
+        group, _, version = (reference.get("apiVersion") or "").rpartition("/")
+        kind, name = reference.get("kind") or "", reference.get("name") or ""
+        resource = None if group else _BOUND_KINDS.get(kind)
         if resource is None:
-            raise BadRequest(f"cannot bind token to object of type {kind[0]}, Kind={kind[1]}")
-        namespace = account["metadata"]["namespace"] if resource.namespaced else ""
-        found = await self._objects.get(resource, reference.get("name", ""), namespace)
+            raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
+        if not name:
+            raise BadRequest("Name parameter required.")
+        found = await self._objects.get(resource, name, namespace_of(account) if resource.namespaced else "")
+        if kind == "Pod" and found["spec"].get("serviceAccountName") != name_of(account):
+            raise BadRequest(
+                f'cannot bind token for serviceaccount "{name_of(account)}" to pod running with different '
+                "serviceaccount name."
+            )
         wanted_uid = reference.get("uid", "")
         if wanted_uid and wanted_uid != uid_of(found):
-            why = (
-                f"the UID in the bound object reference ({wanted_uid}) does not match the UID in record. "
-                "The object might have been deleted and then recreated"
-            )
-            raise Conflict.of(resource.group, resource.plural, reference.get("name", ""), why)
-        if kind[1] != "Pod":
-            return found, None
-        name = account["metadata"]["name"]
-        if found["spec"].get("serviceAccountName") != name:
-            raise BadRequest(
-                f'cannot bind token for serviceaccount "{name}" to pod running with different serviceaccount name.'
-            )
-        return found, await self._node_of(found)
+            raise Conflict.of("", kind, name, ANOTHER_UID.format(wanted_uid))
+        return found, await self._node_of(found) if kind == "Pod" else None
 
     async def _node_of(self, pod: Object) -> Object | None:
         name = pod["spec"].get("nodeName")
@@ -122,21 +136,13 @@ class TokenRequests:
         try:
             return await self._objects.get(core.NODE, name)
         except NotFound:
-            return {"metadata": {"name": name, "uid": ""}}
+            return {"metadata": {"name": name}}
 
 
-def _check_node(context: RequestContext, bound: Object | None) -> None:
-    """NodeRestriction: a node gets tokens for the pods that are bound to it, and for nothing else."""
-    node = node_of(context.user)
-    if not node:
-        return
-    if bound is None or bound["kind"] != "Pod":
-        why = "node requested token not bound to a pod"
-    elif bound["spec"].get("nodeName") != node:
-        why = "node requested token bound to a pod scheduled on a different node"
-    else:
-        return
-    raise Forbidden(f'serviceaccounts "{context.name}" is forbidden: {why}')
+def _default(request: Object) -> None:
+    spec = request["spec"] = request.get("spec") or {}
+    if spec.get("expirationSeconds") is None:
+        spec["expirationSeconds"] = _LIFETIME_S
 
 
 def _errors(lifetime_s: object) -> list[FieldError]:
