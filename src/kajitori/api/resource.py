@@ -86,7 +86,7 @@ class Resource:
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: tuple[Subresource, ...] = ()
-    columns: tuple[Column, ...] = ()
+    columns: Sequence[Column] = ()
     scale: ScalePaths | None = None
     selectable_fields: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
     stored_field_names: Mapping[str, str] = field(default_factory=dict)
@@ -156,3 +156,8 @@ class Resource:
 def _subresource_names(resource: Resource) -> frozenset[str]:
     """Asked for several times in every request."""
     return frozenset(subresource.name for subresource in resource.subresources)
+
+
+def forget_kinds() -> None:
+    """Nothing here holds on to a kind that is served no more."""
+    _subresource_names.cache_clear()

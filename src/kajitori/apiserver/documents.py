@@ -80,3 +80,9 @@ def with_revision(value: bytes, revision: int) -> bytes:
 def revised(body: bytes, old: int, new: int) -> bytes:
     """The same document at another revision: a deletion shows the last state at the deletion's own revision."""
     return body.replace(b'"resourceVersion":"%d"' % old, b'"resourceVersion":"%d"' % new, 1)
+
+
+def forget_kinds() -> None:
+    """Nothing here holds on to a kind that is served no more."""
+    prefix_of.cache_clear()
+    head_of.cache_clear()

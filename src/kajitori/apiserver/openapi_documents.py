@@ -15,6 +15,8 @@ from kajitori.api.openapi import OpenApi as Documents
 from kajitori.api.registry import Registry
 from kajitori.apiserver.http_types import JSON, RequestContext, Response
 
+DOCUMENT_BYTES = 2 << 20
+"""About what making a document is worth."""
 PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _PROTOBUF_NAMES = (PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
 """The name since 1.26, and the one before it, which clients still send."""
@@ -32,23 +34,29 @@ class OpenApi:
         self.others_v3: Callable[[], Mapping[str, Object]] = dict
         """By path, what the version 3 index says of other servers' versions."""
 
-    def respond(self, context: RequestContext) -> Response | None:
-        """None for a path that names no document."""
+    def answer(self, context: RequestContext) -> Callable[[], Response | None]:
+        """What finds the answer, None for a path that names no document. It is work of some size, to be called apart
+        from the event loop: what belongs to the loop is asked for here."""
         path = context.path.strip("/")
-        if path == "openapi/v3":
-            paths = self._documents.v3_index()["paths"] | self.others_v3()
-            return Response(200, orjson.dumps({"paths": dict(sorted(paths.items()))}), JSON)
-        if path == "openapi/v2":
-            document = self._v2()
-            if _chosen(context, _PROTOBUF_NAMES):
-                return _answer(context, in_protobuf(document), PROTOBUF)
-            return _answer(context, document)
-        found = self._documents.v3(path.removeprefix("openapi/v3/"))
-        return None if found is None else _answer(context, found)
+        others, others_v3 = self.others(), self.others_v3()
 
-    def _v2(self) -> Document:
+        def respond() -> Response | None:
+            if path == "openapi/v3":
+                paths = self._documents.v3_index()["paths"] | others_v3
+                return Response(200, orjson.dumps({"paths": dict(sorted(paths.items()))}), JSON)
+            if path == "openapi/v2":
+                document = self._v2(others)
+                if _chosen(context, _PROTOBUF_NAMES):
+                    return _answer(context, in_protobuf(document), PROTOBUF)
+                return _answer(context, document)
+            found = self._documents.v3(path.removeprefix("openapi/v3/"))
+            return None if found is None else _answer(context, found)
+
+        return respond
+
+    def _v2(self, others: Sequence[tuple[str, Object]]) -> Document:
         """Our own, or one with those of other servers, of which the last is kept."""
-        own, others = self._documents.v2(), self.others()
+        own = self._documents.v2()
         if not others:
             self._merged = None
             return own

@@ -32,7 +32,7 @@ from kajitori.apiserver.measured_storage import MeasuredStorage
 from kajitori.apiserver.measurements import measure
 from kajitori.apiserver.metrics import Metrics, figures
 from kajitori.apiserver.objects import ObjectStore
-from kajitori.apiserver.openapi_documents import OpenApi
+from kajitori.apiserver.openapi_documents import DOCUMENT_BYTES, OpenApi
 from kajitori.apiserver.pipeline import Pipeline
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.responses import NOT_A_PATH, json_response
@@ -233,7 +233,7 @@ class ApiServer:
         if self._remote and (remote := self._remote_of(path)) is not None:
             return await remote(context)
         if path.startswith("/openapi/"):
-            return self._openapi.respond(context) or NOT_A_PATH
+            return await self.backend.aside.run(DOCUMENT_BYTES, self._openapi.answer(context)) or NOT_A_PATH
         if path.startswith("/api"):
             return self.discovery.respond(context) or self._no_route(path)
         if path.startswith(dumps.PREFIX):

@@ -33,7 +33,8 @@ async def _shown(backend: Backend, context: RequestContext, body: bytes, status:
     if accept.plain:
         return Response(status, body)
     resource, now_s, run = context.resource, backend.clock.now(), backend.aside.run
-    return await run(len(body), object_response, resource, body, accept, now_s, status=status, include=include)
+    size = bytes_to_render(resource, (body,), accept)
+    return await run(size, object_response, resource, body, accept, now_s, status=status, include=include)
 
 
 def _check_accepted(context: RequestContext) -> None:

@@ -1,9 +1,11 @@
 """Rules of custom resources: what they say about an object, what about a change, and where."""
 
+import gc
 from typing import Any
 
 import pytest
 
+from kajitori.api.cel.checker import _Checker
 from kajitori.api.cel.rules import compile_levels, validate
 from kajitori.api.field_errors import FieldError
 from kajitori.api.meta import Object
@@ -204,3 +206,23 @@ def test_rules_in_all_of_count() -> None:
 def test_the_kind_of_an_unchanged_object_is_judged_again() -> None:
     schema = {"type": "object", "properties": {"kind": {"type": "string", **rules("self == 'A'")}}}
     assert len(messages(schema, {"kind": "B"}, {"kind": "B"})) == 1
+
+
+def test_what_is_compiled_goes_with_its_last_reference() -> None:
+    """A definition may have twenty thousand rules: as cyclic garbage they would be kept for minutes."""
+    rule = {"rule": "self.l.all(x, x > self.a) && self.s.matches('^a') && {'a': 1}['a'] == 1"}
+    spec = {"a": {"type": "integer"}, "s": {"type": "string"}, "l": {"type": "array", "items": {"type": "integer"}}}
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": spec, "x-kubernetes-validations": [rule]}},
+    }
+    gc.collect()
+    gc.disable()
+    try:
+        level = compile_levels(schema)
+        assert level is not None
+        assert level.properties["spec"].rules[0].program is not None
+        del level
+        assert not any(isinstance(each, _Checker) for each in gc.get_objects())
+    finally:
+        gc.enable()

@@ -241,17 +241,19 @@ class _Checker:
     def _instance(self, overload: Overload) -> tuple[tuple[Type, ...], Type]:
         """The parameters and result with fresh type parameters."""
         fresh: dict[str, Type] = {}
+        parameters = tuple(self._renamed(each, fresh) for each in overload.parameters)
+        return parameters, self._renamed(overload.result, fresh)
 
-        def renamed(each: Type) -> Type:
-            if each.kind == "param":
-                if each.name not in fresh:
-                    fresh[each.name] = self._bindings.fresh()
-                return fresh[each.name]
-            if not each.parameters:
-                return each
-            return Type(each.kind, each.name, tuple(map(renamed, each.parameters)))
-
-        return tuple(map(renamed, overload.parameters)), renamed(overload.result)
+    def _renamed(self, each: Type, fresh: dict[str, Type]) -> Type:
+        """No inner function that calls itself: that would be a cycle, and all that is compiled would hang on it until a
+        full collection of garbage."""
+        if each.kind == "param":
+            if each.name not in fresh:
+                fresh[each.name] = self._bindings.fresh()
+            return fresh[each.name]
+        if not each.parameters:
+            return each
+        return Type(each.kind, each.name, tuple(self._renamed(inner, fresh) for inner in each.parameters))
 
     def _no_overload(self, node: Call, arguments: tuple[Type, ...]) -> Type:
         shown = [str(self._shown(each)) for each in arguments]

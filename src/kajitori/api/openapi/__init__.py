@@ -65,7 +65,7 @@ class OpenApi:
 
     def _groups(self) -> dict[str, list[Resource]]:
         found: dict[str, list[Resource]] = {}
-        for resource in self._registry:
+        for resource in list(self._registry):  # at once: kinds may come and go meanwhile
             path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"
             found.setdefault(path, []).append(resource)
         return found

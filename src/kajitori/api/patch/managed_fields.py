@@ -193,6 +193,12 @@ _REMEMBERED, _REMEMBERED_BYTES_MAX = 512, 8192
 _empty = lru_cache(maxsize=_REMEMBERED)(empty_object)
 
 
+def forget_kinds() -> None:
+    """Nothing here holds on to a kind that is served no more."""
+    _empty.cache_clear()
+    _remembered_below.cache_clear()
+
+
 def _fields_below(resource: Resource, name: str, value: Any) -> Object | None:
     """What a create set in one field of the object. Remembered by the value's bytes, so that for the second of a
     thousand equal pod specs nothing is walked; shared between them, so read only."""

@@ -46,3 +46,8 @@ def _reset(resource: Resource, subresource: str) -> tuple[Path, ...]:
     if subresource == "status":
         return (_METADATA, _SPEC) if resource.schema is not None else (_SPEC,)
     return (_STATUS,) if not subresource and resource.has_subresource("status") else ()
+
+
+def forget_kinds() -> None:
+    """Nothing here holds on to a kind that is served no more."""
+    _reset.cache_clear()

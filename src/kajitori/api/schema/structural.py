@@ -161,3 +161,8 @@ def resource_node(resource: Resource) -> Node:
         if len(_compiled) > _COMPILED_MAX:
             _compiled.popitem(last=False)
     return known[1]
+
+
+def forget(schema: Object) -> None:
+    """Of a definition that is served no more."""
+    _compiled.pop(id(schema), None)

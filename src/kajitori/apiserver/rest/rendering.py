@@ -32,7 +32,9 @@ def _metadata_only(obj: Object, version: str) -> Object:
 
 def bytes_to_render(resource: Resource, bodies: Iterable[bytes], accept: Accepted) -> int:
     """How much has to be decoded and made anew for this form: mostly nothing."""
-    return 0 if accept.plain and resource.shown_as_stored else sum(map(len, bodies))
+    if accept.plain:
+        return 0 if resource.shown_as_stored else sum(map(len, bodies))
+    return sum(map(len, bodies)) + resource.weight_bytes
 
 
 def object_response(

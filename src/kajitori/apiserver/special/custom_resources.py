@@ -4,10 +4,11 @@ Source: the "Custom Resource Definition" task pages and the API reference of api
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
-from typing import Any
+from typing import Any, overload
 
 import orjson
 
@@ -35,6 +36,8 @@ _ANYTHING: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": T
 _PARTS = ("get", "patch", "update")
 _WEIGHS = 8
 """Bytes of a schema that can be as much work as one byte of an object."""
+_COLUMN_WEIGHS = 32
+"""Bytes of an object that can be as much work as a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def _resource(
         # Nothing new comes while a definition goes.
         verbs=tuple(verb for verb in ALL_VERBS if verb != "create") if leaving else ALL_VERBS,
         subresources=tuple(_subresources(parts, validation)),
-        columns=_columns(version.get("additionalPrinterColumns") or [_AGE]),
+        columns=_Columns(version.get("additionalPrinterColumns") or [_AGE]),
         scale=scale,
         # What is stored is indexed by the fields of all versions, which name the same places unless a webhook converts.
         selectable_fields=own if stored_as is not None or conversion is not None else _selectable(spec["versions"]),
@@ -116,7 +119,8 @@ def _resource(
         conversion=conversion,
         deprecation=_deprecation(spec, version),
         counts_generation=True,
-        weight_bytes=len(orjson.dumps(schema)) // _WEIGHS,
+        weight_bytes=len(orjson.dumps(schema)) // _WEIGHS
+        + len(version.get("additionalPrinterColumns") or ()) * _COLUMN_WEIGHS,
     )
 
 
@@ -200,10 +204,27 @@ def _selectable(versions: list[Object]) -> dict[str, Callable[[Object], str]]:
     return {field["jsonPath"].lstrip("."): reader(field["jsonPath"]) for field in fields}
 
 
-def _columns(definitions: list[Object]) -> tuple[Column, ...]:
-    """Those up to the first whose path cannot be read."""
-    name = Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=NAME_HELP)
-    return (name, *map(_column, takewhile(_readable, definitions)))
+class _Columns(Sequence[Column]):
+    """Made when they are first looked at: a definition may have thousands. They end before the first whose path cannot
+    be read."""
+
+    def __init__(self, definitions: list[Object]) -> None:
+        self._definitions = definitions
+
+    @cached_property
+    def _all(self) -> tuple[Column, ...]:
+        name = Column(name="Name", format="name", cell=lambda obj, _: obj["metadata"]["name"], description=NAME_HELP)
+        return (name, *map(_column, takewhile(_readable, self._definitions)))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @overload
+    def __getitem__(self, index: int) -> Column: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Column, ...]: ...
+    def __getitem__(self, index: int | slice) -> Column | tuple[Column, ...]:
+        return self._all[index]
 
 
 _PLAIN_PATH = re.compile(r"(?:\.[\w-]+)+")

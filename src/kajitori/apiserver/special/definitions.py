@@ -6,11 +6,15 @@ import random
 from collections.abc import Callable
 
 from kajitori.api import apiextensions
+from kajitori.api import resource as kept_names
 from kajitori.api.errors import NotFound, StatusError
 from kajitori.api.meta import Object, condition_is, condition_of, is_deleting, name_of, namespace_of, set_condition
+from kajitori.api.patch import managed_fields, reset_fields
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
+from kajitori.api.schema import structural
 from kajitori.api.times import timestamp
+from kajitori.apiserver import documents
 from kajitori.apiserver.http_types import RestHooks, WriteContext
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.rest.metadata import new_uid
@@ -27,6 +31,9 @@ FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 _RETRY_S = 1.0
 # Deletions of instances under way at once.
 _PARALLEL = 16
+
+_FORGET = (kept_names.forget_kinds, managed_fields.forget_kinds, reset_fields.forget_kinds, documents.forget_kinds)
+"""What remembers kinds: one that is replaced may be hundreds of megabytes, with its schema and its compiled rules."""
 
 
 class CustomResourceDefinitions(RestHooks):
@@ -143,6 +150,9 @@ class CustomResourceDefinitions(RestHooks):
         kinds = served[1]
         for resource in kinds.served:
             self._registry.remove(resource)
+            structural.forget(resource.schema or {})
+        for forget in _FORGET:
+            forget()
         if ends:
             self._objects.end_watches(kinds.stored)
 
