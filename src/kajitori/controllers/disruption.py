@@ -24,7 +24,7 @@ from kajitori.api.selectors import LabelSelector, from_label_selector
 from kajitori.api.times import parse_timestamp, timestamp
 from kajitori.controllers.context import Context
 from kajitori.controllers.controller import Controller, Source, mapped, own
-from kajitori.controllers.deployment.scaling import resolve
+from kajitori.controllers.replicas import replicas_of, resolve
 
 # An eviction that was granted but did not lead to a deletion within this time counts no longer.
 EVICTION_PENDING_MAX_S = 120.0
@@ -181,7 +181,7 @@ class DisruptionController(Controller):
             if above is not None and above["kind"] == "Deployment":
                 deployment = self.context.get(DEPLOYMENT, ObjectKey(namespace, above["name"]))
                 if deployment is not None:
-                    return uid_of(deployment), _size(deployment)
+                    return uid_of(deployment), replicas_of(deployment)
         builtin = {
             "ReplicaSet": REPLICA_SET,
             "StatefulSet": STATEFUL_SET,
@@ -190,7 +190,7 @@ class DisruptionController(Controller):
         resource = builtin.get(owner["kind"])
         if resource is not None:
             found = self.context.get(resource, key)
-            return owner["uid"], _size(found) if found is not None else 0
+            return owner["uid"], replicas_of(found) if found is not None else 0
         resource = self.context.kinds.by_kind(owner["apiVersion"], owner["kind"])
         if resource is None:
             raise UnknownScale(f"no kind {owner['kind']} in {owner['apiVersion']} is served")
@@ -199,11 +199,6 @@ class DisruptionController(Controller):
         except NotFound as error:
             raise UnknownScale(f"{resource.qualified_name} does not implement the scale subresource") from error
         return owner["uid"], int(scale["spec"].get("replicas") or 0)
-
-
-def _size(owner: Object) -> int:
-    replicas = owner["spec"].get("replicas")
-    return 1 if replicas is None else int(replicas)
 
 
 def _selector_of(budget: Object) -> LabelSelector:
@@ -218,4 +213,4 @@ def _matters(new: Object, old: Object) -> bool:
 
 
 def _resized(new: Object, old: Object) -> bool:
-    return _size(new) != _size(old)
+    return replicas_of(new) != replicas_of(old)

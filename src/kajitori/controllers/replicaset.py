@@ -16,6 +16,7 @@ from kajitori.controllers.context import BY_CONTROLLER, Context
 from kajitori.controllers.controller import Controller, Source, is_namespace_terminating, mapped, own, owned
 from kajitori.controllers.ownership import adopters, claim
 from kajitori.controllers.pods import deletion_order, is_available, next_available_s, pod_from_template
+from kajitori.controllers.replicas import replicas_of
 
 # Upstream's burst: a huge scale-up is spread over several rounds.
 WRITES_PER_ROUND_MAX = 500
@@ -33,11 +34,6 @@ def plan(owner: Object, pods: list[Object], neighbours: Iterable[Object], now_s:
     if surplus <= 0:
         return Plan(min(-surplus, WRITES_PER_ROUND_MAX), [])
     return Plan(0, deletion_order(pods, neighbours, now_s)[: min(surplus, WRITES_PER_ROUND_MAX)])
-
-
-def replicas_of(owner: Object) -> int:
-    replicas = owner["spec"].get("replicas")
-    return 1 if replicas is None else int(replicas)
 
 
 def status_of(

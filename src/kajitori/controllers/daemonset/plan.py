@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from kajitori.api.meta import Object, is_deleting, labels_of, name_of
 from kajitori.api.pods import is_ready, is_terminal, phase
 from kajitori.controllers.daemonset.placement import by_node, fit
-from kajitori.controllers.deployment.scaling import resolve
 from kajitori.controllers.history import POD_HASH_LABEL
 from kajitori.controllers.pods import is_available
+from kajitori.controllers.replicas import resolve
 
 # Upstream's burst.
 WRITES_PER_ROUND_MAX = 250

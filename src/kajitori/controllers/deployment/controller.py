@@ -23,9 +23,10 @@ from kajitori.controllers.context import BY_CONTROLLER, Context
 from kajitori.controllers.controller import Controller, Source, is_namespace_terminating, mapped, own, owned
 from kajitori.controllers.deployment import revisions, scaling
 from kajitori.controllers.deployment import status as statuses
-from kajitori.controllers.deployment.scaling import Resize, replicas_of
+from kajitori.controllers.deployment.scaling import Resize
 from kajitori.controllers.deployment.status import Rollout
 from kajitori.controllers.ownership import adopters, claim
+from kajitori.controllers.replicas import replicas_of
 
 
 class DeploymentController(Controller):

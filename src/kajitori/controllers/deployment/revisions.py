@@ -4,8 +4,9 @@ import copy
 from collections.abc import Iterable, Sequence
 
 from kajitori.api.meta import Object, annotations_of, is_deleting, name_of, owner_reference, uid_of
-from kajitori.controllers.deployment.scaling import DESIRED_REPLICAS, MAX_REPLICAS, max_surge, replicas_of
+from kajitori.controllers.deployment.scaling import DESIRED_REPLICAS, MAX_REPLICAS, max_surge
 from kajitori.controllers.hashing import template_hash
+from kajitori.controllers.replicas import replicas_of
 from kajitori.kit.numbers import unsigned
 
 REVISION = "deployment.kubernetes.io/revision"

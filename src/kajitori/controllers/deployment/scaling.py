@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kajitori.api.meta import Object, annotations_of, name_of
+from kajitori.controllers.replicas import replicas_of, resolve
 from kajitori.kit.numbers import unsigned
 
 DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
@@ -17,29 +18,12 @@ class Resize:
     replicas: int
 
 
-def replicas_of(obj: Object) -> int:
-    replicas = obj["spec"].get("replicas")
-    return 1 if replicas is None else int(replicas)
-
-
 def available_of(replica_set: Object) -> int:
     return int((replica_set.get("status") or {}).get("availableReplicas") or 0)
 
 
 def total_replicas(replica_sets: Sequence[Object]) -> int:
     return sum(replicas_of(rs) for rs in replica_sets)
-
-
-def resolve(value: int | str | None, total: int, *, up: bool) -> int:
-    """An IntOrString: a number, or a percentage of `total`."""
-    if value is None:
-        return 0
-    if isinstance(value, int):
-        return value
-    if not value.endswith("%"):
-        raise ValueError(f"{value!r} is neither a number nor a percentage")
-    share = int(value[:-1]) * total
-    return -(-share // 100) if up else share // 100
 
 
 def is_rolling(deployment: Object) -> bool:

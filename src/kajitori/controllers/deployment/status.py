@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from kajitori.api.meta import Object, condition_of, name_of
 from kajitori.api.times import parse_timestamp, timestamp
-from kajitori.controllers.deployment.scaling import available_of, max_unavailable, replicas_of, total_replicas
+from kajitori.controllers.deployment.scaling import available_of, max_unavailable, total_replicas
+from kajitori.controllers.replicas import replicas_of
 
 # `progressDeadlineSeconds` of the largest int32 means: no deadline.
 _NO_DEADLINE_S = 2**31 - 1

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from kajitori.api.meta import Object, is_deleting, labels_of
 from kajitori.api.pods import is_ready, phase
-from kajitori.controllers.deployment.scaling import resolve
 from kajitori.controllers.history import POD_HASH_LABEL
 from kajitori.controllers.pods import is_available
+from kajitori.controllers.replicas import replicas_of, resolve
 from kajitori.controllers.statefulset.identity import first_ordinal, ordinal_of
 
 
@@ -41,11 +41,6 @@ class Plan:
 class Revisions:
     current: str
     update: str
-
-
-def replicas_of(statefulset: Object) -> int:
-    replicas = statefulset["spec"].get("replicas")
-    return 1 if replicas is None else int(replicas)
 
 
 def is_ordered(statefulset: Object) -> bool:
