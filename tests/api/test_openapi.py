@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from kajitori.api.openapi import OpenApi
+from kajitori.api.openapi import OpenApi, enums
 from kajitori.api.openapi.schemas import V2, V3, custom_definitions
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource, Subresource
@@ -111,3 +111,22 @@ def test_custom_resources_are_published_and_withdrawn() -> None:
 def test_documents_are_made_once_until_something_changes() -> None:
     openapi = OpenApi(Registry(), "v1.36.2")
     assert openapi.v3("apis/apps/v1") is openapi.v3("apis/apps/v1")
+
+
+def test_the_words_that_a_field_knows_are_published(openapi: OpenApi) -> None:
+    schemas = document(openapi, "api/v1")["components"]["schemas"]
+    assert schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"]["enum"] == [
+        "Always",
+        "Never",
+        "OnFailure",
+    ]
+    claim = schemas["io.k8s.api.core.v1.PersistentVolumeClaimSpec"]["properties"]
+    assert "ReadWriteOncePod" in claim["accessModes"]["items"]["enum"] and "enum" not in claim["accessModes"]
+    status = schemas["io.k8s.api.core.v1.PersistentVolumeClaimStatus"]["properties"]["allocatedResourceStatuses"]
+    assert "enum" in status["additionalProperties"]
+
+
+def test_words_are_known_of_fields_that_there_are(openapi: OpenApi) -> None:
+    definitions = orjson.loads(openapi.v2().body)["definitions"]
+    for name, fields in enums.known().items():
+        assert set(fields) <= set(definitions[name]["properties"]), name

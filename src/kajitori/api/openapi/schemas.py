@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kajitori.api.meta import Object
+from kajitori.api.openapi.enums import with_enums
 from kajitori.api.resource import Resource
 from kajitori.api.schema.definitions import reference, type_of
 
@@ -44,7 +45,7 @@ def published(name: str, schema: Object, prefix: str) -> Object:
     document = _schema(schema, prefix)
     for key in ("apiVersion", "kind"):
         document.get("properties", {}).get(key, {}).pop("enum", None)
-    return document
+    return with_enums(name, document)
 
 
 def _schema(schema: Object, prefix: str) -> Object:
