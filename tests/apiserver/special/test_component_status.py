@@ -55,6 +55,7 @@ def test_selectors_choose() -> None:
     assert ask(label_selector="a=b")["items"] == []
     assert [item["metadata"]["name"] for item in ask(field_selector="metadata.name=etcd-0")["items"]] == ["etcd-0"]
     assert len(ask(field_selector="metadata.name!=etcd-0")["items"]) == 2
+    assert ask("nope", field_selector="metadata.name=nope")["items"] == []
     with pytest.raises(BadRequest, match='"x" is not a known field selector'):
         ask(field_selector="x=y")
 

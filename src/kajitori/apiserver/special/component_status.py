@@ -34,7 +34,7 @@ class ComponentStatuses:
             raise MethodNotAllowed(f'watch is not supported on resources of kind "{kind}"', {"kind": kind})
         if verb not in COMPONENT_STATUS.verbs:
             raise method_not_allowed()
-        if not context.name:
+        if verb == "list":
             names = [name for name in self._checks if _selected(name, context)]
             return _shown(context, [await self._status(name) for name in names])
         if context.name not in self._checks:
@@ -61,7 +61,8 @@ def _selected(name: str, context: RequestContext) -> bool:
 
 
 def _shown(context: RequestContext, items: list[Object]) -> Response:
-    resource, accept = COMPONENT_STATUS, accepted(context.headers.get("accept", ""))
+    lists = context.attributes.verb == "list"
+    resource, accept = COMPONENT_STATUS, accepted(context.headers.get("accept", ""), lists=lists)
     head: Object = {"kind": resource.kind, "apiVersion": resource.api_version}
     document: Object
     if accept.form is Form.TABLE:
@@ -72,8 +73,8 @@ def _shown(context: RequestContext, items: list[Object]) -> Response:
         of = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{accept.version}"}
         partial = [{**of, "metadata": item["metadata"]} for item in items]
         listed = {**of, "kind": f"{of['kind']}List", "metadata": {}, "items": partial}
-        document = partial[0] if context.name else listed
-    elif context.name:
+        document = listed if lists else partial[0]
+    elif not lists:
         document = {**head, **items[0]}
     else:
         document = {**head, "kind": f"{resource.kind}List", "metadata": {}, "items": items}
