@@ -381,3 +381,22 @@ def test_an_item_without_any_of_its_keys_is_refused_where_the_keys_have_no_defau
         '.status.conditions: element 0: associative list with keys has an element that omits all key fields ["type"] '
         "(and doesn't have default values for any key fields)"
     )
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ({}, "associative list without keys has an element that's a map type"),
+        ([], "not supported: associative list with lists as elements"),
+        (None, "associative list without keys has an element that's an explicit null"),
+    ],
+)
+def test_a_set_has_scalars_only(item, why):
+    with pytest.raises(StatusError) as caught:
+        check_configuration(CONFIG_MAP, config_map({"finalizers": ["a", item]}))
+    assert caught.value.message.endswith(f".metadata.finalizers: element 1: {why}")
+
+
+def test_a_key_that_is_null_is_a_key():
+    problems = check_configuration(DEPLOYMENT, deployment([{"name": None, "image": "i"}]))
+    assert problems["spec"]["template"]["spec"]["containers"] == [{"name": None, "image": "i"}]

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from kajitori.api.apps import DEPLOYMENT
-from kajitori.api.core import CONFIG_MAP, EVENT, NAMESPACE, NODE, POD
+from kajitori.api.core import CONFIG_MAP, EVENT, LIMIT_RANGE, NAMESPACE, NODE, PERSISTENT_VOLUME, POD
 from kajitori.api.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.registry import BUILTIN
@@ -654,7 +654,7 @@ def test_who_applies_a_scale_owns_the_replicas(in_cluster):
 
 @pytest.mark.parametrize(
     ("resource", "labels", "finalizers"),
-    [(CONFIG_MAP, 4, 2), (DEPLOYMENT, 3, 1), (EVENT, 2, 1)],
+    [(CONFIG_MAP, 4, 2), (DEPLOYMENT, 3, 1), (EVENT, 2, 0), (LIMIT_RANGE, 3, 1), (PERSISTENT_VOLUME, 4, 2)],
 )
 def test_each_time_that_an_updates_metadata_is_judged_is_a_cause(resource, labels, finalizers):
     bad = [invalid("metadata.labels", "-", "no"), invalid("metadata.finalizers[0]", "-", "no")]

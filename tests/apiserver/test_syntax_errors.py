@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kajitori.apiserver.negotiate import Malformed, decode_body
-from kajitori.apiserver.syntax_errors import json_error
+from kajitori.kit.syntax_errors import json_error
 
 NAMESPACES = "/api/v1/namespaces"
 

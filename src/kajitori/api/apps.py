@@ -112,8 +112,8 @@ STATEFUL_SET = Resource(
     default=workloads.default_stateful_set,
     validate=workloads_validation.validate_stateful_set,
     validate_update=workloads_validation.validate_stateful_set_update,
-    prepare_create=begin_with({"replicas": 0, "availableReplicas": 0}),
-    prepare_update=keep_status,
+    prepare_create=workloads.prepare_stateful_set,
+    prepare_update=workloads.prepare_stateful_set_update,
     counts_generation=True,
     warnings=workloads_warnings.stateful_set_warnings,
 )

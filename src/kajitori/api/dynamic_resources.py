@@ -50,7 +50,7 @@ RESOURCE_CLAIM_TEMPLATE = Resource(
     columns=cluster_columns.NAME_AND_AGE,
     default=cluster.default_resource_claim_template,
     validate=devices_validation.validate_resource_claim_template,
-    revalidate=immutability.validate_resource_claim_template_update,
+    validate_update=immutability.validate_resource_claim_template_update,
 )
 
 RESOURCE_SLICE = Resource(

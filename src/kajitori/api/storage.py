@@ -60,7 +60,7 @@ STORAGE_CLASS = Resource(
     columns=volumes_columns.STORAGE_CLASS,
     default=volumes.default_storage_class,
     validate=storage_validation.validate_storage_class,
-    revalidate=storage_validation.validate_storage_class_update,
+    validate_update=storage_validation.validate_storage_class_update,
     warnings=volumes_warnings.storage_class_warnings,
 )
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from kajitori.api.errors import BadRequest, NotAcceptable, UnsupportedMediaType
-from kajitori.apiserver.syntax_errors import json_error, yaml_error
 from kajitori.apiserver.yaml_documents import YamlError, dump_yaml, load_yaml
+from kajitori.kit.syntax_errors import json_error, yaml_error
 from kajitori.kit.text_cache import text_cache
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"

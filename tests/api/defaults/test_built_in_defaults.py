@@ -1,7 +1,11 @@
 """What each built-in kind gets when its author is brief."""
 
+import pytest
+
 from kajitori.api import apps, autoscaling, batch, core, discovery, networking, rbac, storage
 from kajitori.api.apiextensions import CUSTOM_RESOURCE_DEFINITION
+from kajitori.api.defaults.pods import default_pod
+from kajitori.api.defaults.workloads import default_stateful_set, prepare_stateful_set
 
 
 def template():
@@ -252,3 +256,26 @@ def test_an_address_of_a_load_balancer_is_a_virtual_one_unless_it_says_otherwise
     service = {"metadata": {}, "spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": points}}}
     core.SERVICE.default(service)
     assert [point.get("ipMode") for point in points] == ["VIP", "Proxy", None]
+
+
+@pytest.mark.parametrize(
+    ("given", "account"),
+    [
+        ({"serviceAccount": "a"}, "a"),
+        ({"serviceAccount": "a", "serviceAccountName": "b"}, "b"),
+        ({"serviceAccountName": "b"}, "b"),
+    ],
+)
+def test_the_older_name_of_a_service_account_says_the_same(given, account):
+    pod = {"metadata": {}, "spec": {"containers": [], **given}}
+    default_pod(pod)
+    assert (pod["spec"]["serviceAccount"], pod["spec"]["serviceAccountName"]) == (account, account)
+
+
+def test_what_a_stateful_set_may_not_say_is_dropped_after_it_was_said():
+    rolling = {"partition": 1, "maxUnavailable": 1}
+    stateful_set = {"metadata": {}, "spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}}
+    default_stateful_set(stateful_set)
+    assert rolling["maxUnavailable"] == 1
+    prepare_stateful_set(stateful_set)
+    assert rolling == {"partition": 1}

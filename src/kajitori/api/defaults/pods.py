@@ -17,6 +17,8 @@ def default_pod_spec(spec: Object) -> None:
     """What pods and templates share."""
     fill_zero(spec, dnsPolicy="ClusterFirst", restartPolicy="Always", schedulerName="default-scheduler")
     fill(spec, securityContext={}, terminationGracePeriodSeconds=30)
+    if account := spec.get("serviceAccountName") or spec.get("serviceAccount"):
+        spec["serviceAccountName"] = spec["serviceAccount"] = account  # the older name says the same
     round_amounts(spec, "overhead")
     round_amounts(spec.get("resources") or {}, "limits", "requests")
     for volume in each(spec, "volumes"):

@@ -2,6 +2,7 @@
 
 from kajitori.api.defaults.filling import each, fill, fill_zero, part
 from kajitori.api.defaults.pods import default_pod_template
+from kajitori.api.defaults.status import keep_status
 from kajitori.api.defaults.volumes import default_claim
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_value_errors
@@ -100,8 +101,6 @@ def default_stateful_set(stateful_set: Object) -> None:
         strategy["type"] = "RollingUpdate"
         part(strategy, "rollingUpdate")
     rolling = strategy.get("rollingUpdate")
-    if rolling is not None:
-        rolling.pop("maxUnavailable", None)  # v1.36 has it switched off
     if strategy["type"] == "RollingUpdate" and rolling is not None:
         fill(rolling, partition=0)
     fill_zero(part(spec, "persistentVolumeClaimRetentionPolicy"), whenDeleted="Retain", whenScaled="Retain")
@@ -110,6 +109,23 @@ def default_stateful_set(stateful_set: Object) -> None:
         fill_zero(claim, kind="PersistentVolumeClaim", apiVersion="v1")
         part(claim, "metadata")
         default_claim(claim)
+
+
+def prepare_stateful_set(stateful_set: Object) -> None:
+    stateful_set["status"] = {"replicas": 0, "availableReplicas": 0}
+    _drop_unavailable(stateful_set)
+
+
+def prepare_stateful_set_update(new: Object, old: Object) -> None:
+    keep_status(new, old)
+    _drop_unavailable(new)
+
+
+def _drop_unavailable(stateful_set: Object) -> None:
+    """v1.36 has it switched off. Whoever said it owns it all the same."""
+    strategy = stateful_set["spec"].get("updateStrategy") or {}
+    if strategy.get("rollingUpdate"):
+        strategy["rollingUpdate"].pop("maxUnavailable", None)
 
 
 def default_job(job: Object) -> None:

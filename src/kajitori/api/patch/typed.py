@@ -25,7 +25,7 @@ _DEDUCED = Node(ANY)
 
 
 class InvalidList(ValueError):
-    """A list by key with an item that is no object, or has none of the keys."""
+    """A list by key with an item that is no object or has none of the keys, or a set of what is no scalar."""
 
 
 def _is_map(node: Node, value: Any) -> bool:
@@ -52,6 +52,12 @@ def _element(node: Node) -> Node:
 def element_of(node: Node, item: Any, path: Path = ()) -> str:
     """How an item of a list by key or of a set is named."""
     if node.list_type == "set":
+        if isinstance(item, dict):
+            raise InvalidList("associative list without keys has an element that's a map type")
+        if isinstance(item, list):
+            raise InvalidList("not supported: associative list with lists as elements")
+        if item is None:
+            raise InvalidList("associative list without keys has an element that's an explicit null")
         return value_of(item)
     if not isinstance(item, dict):
         what = "a null element" if item is None else "non-map elements"
@@ -59,9 +65,10 @@ def element_of(node: Node, item: Any, path: Path = ()) -> str:
     keys: Object = {}
     defaults = _element(node).key_defaults
     for name in node.list_keys:
-        value = item.get(name, defaults.get(name))
-        if value is not None:
-            keys[name] = value
+        if name in item:
+            keys[name] = item[name]
+        elif name in defaults:
+            keys[name] = defaults[name]
     if not keys:
         listed = " ".join(f'"{name}"' for name in node.list_keys)
         raise InvalidList(

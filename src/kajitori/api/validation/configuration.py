@@ -1,7 +1,6 @@
 """ConfigMaps, secrets, limits, quotas, leases, nodes and namespaces."""
 
 import base64
-import binascii
 
 import orjson
 
@@ -17,6 +16,7 @@ from kajitori.api.validation.resources import (
     resource_amount,
     resource_name,
 )
+from kajitori.kit.syntax_errors import json_error
 
 SIZE_BYTES_MAX = 1024 * 1024
 
@@ -98,10 +98,11 @@ def _docker_configuration(key: str, data: dict[str, str]) -> Errors:
     if key not in data:
         yield required(f"data[{key}]")
         return
+    text = base64.b64decode(data[key])
     try:
-        orjson.loads(base64.b64decode(data[key]))
-    except (orjson.JSONDecodeError, binascii.Error) as error:
-        yield invalid(f"data[{key}]", "<secret contents redacted>", str(error))
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        yield invalid(f"data[{key}]", "<secret contents redacted>", json_error(text) or str(error))
 
 
 def validate_secret_update(new: Object, old: Object) -> list[FieldError]:
@@ -337,4 +338,4 @@ def validate_node_update(new: Object, old: Object) -> list[FieldError]:
         errors.append(forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid'))
     if before.get("providerID") and spec.get("providerID") != before["providerID"]:
         errors.append(forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid'))
-    return errors
+    return [*validate_taints("metadata.taints", spec.get("taints") or []), *errors]  # told once, counted twice

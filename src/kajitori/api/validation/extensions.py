@@ -1,5 +1,7 @@
 """API services and certificate requests."""
 
+import base64
+
 from kajitori.api.field_errors import FieldError, duplicate, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.validation.checks import Errors, must, one_of, same_as_before
@@ -31,7 +33,7 @@ def _api_service(service: Object) -> Errors:
     if reference is None:
         if spec.get("caBundle"):
             detail = "local APIServices may not have a caBundle"
-            yield invalid("spec.caBundle", f"{len(spec['caBundle'])} bytes", detail)
+            yield invalid("spec.caBundle", f"{len(base64.b64decode(spec['caBundle']))} bytes", detail)
         if spec.get("insecureSkipTLSVerify"):
             detail = "local APIServices may not have insecureSkipTLSVerify"
             yield invalid("spec.insecureSkipTLSVerify", True, detail)

@@ -152,6 +152,7 @@ def _priority_level(name: str, spec: Object) -> Errors:
     if (kind == "Exempt") != (name == "exempt"):
         yield invalid("spec.type", kind, "must be 'Exempt' if and only if `name` is 'exempt'")
     if kind == "Exempt":
+        yield from _shares("spec.exempt", exempt or {})
         if limited is not None:
             yield forbidden("spec.limited", "must be nil if the type is not Limited")
     elif kind == "Limited":
@@ -171,13 +172,16 @@ def _priority_level(name: str, spec: Object) -> Errors:
         yield invalid("spec", shown, "spec of 'catch-all' must equal the fixed value")
 
 
-def _limited(limited: Object) -> Errors:
-    shares = limited.get("nominalConcurrencyShares", 0)
-    if shares < 0:
-        yield invalid("spec.limited.nominalConcurrencyShares", shares, "must be a non-negative integer")
-    percent = limited.get("lendablePercent")
+def _shares(path: str, level: Object) -> Errors:
+    shares, percent = level.get("nominalConcurrencyShares"), level.get("lendablePercent")
+    if shares is not None and shares < 0:
+        yield invalid(f"{path}.nominalConcurrencyShares", shares, "must be a non-negative integer")
     if percent is not None and not 0 <= percent <= 100:
-        yield invalid("spec.limited.lendablePercent", percent, "must be between 0 and 100, inclusive")
+        yield invalid(f"{path}.lendablePercent", percent, "must be between 0 and 100, inclusive")
+
+
+def _limited(limited: Object) -> Errors:
+    yield from _shares("spec.limited", limited)
     borrowed = limited.get("borrowingLimitPercent")
     if borrowed is not None and borrowed < 0:
         detail = "if specified, must be a non-negative integer"

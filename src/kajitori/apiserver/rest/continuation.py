@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from kajitori.api.errors import BadRequest
-from kajitori.apiserver.syntax_errors import json_error
+from kajitori.kit.syntax_errors import json_error
 
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*")
 

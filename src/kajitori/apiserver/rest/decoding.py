@@ -12,7 +12,7 @@ from kajitori.api.schema import conform, duplicate_fields, strict_error, strict_
 from kajitori.apiserver.http_types import JSON, RequestContext
 from kajitori.apiserver.negotiate import Malformed, decode_body
 from kajitori.apiserver.rest.options import IGNORE, STRICT, WARN
-from kajitori.apiserver.syntax_errors import literal, not_an_object
+from kajitori.kit.syntax_errors import literal, not_an_object
 
 
 def decode_object(resource: Resource, context: RequestContext, validation: str) -> Object:
@@ -33,8 +33,11 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
 
 def shown_as_sent(errors: list[FieldError], context: RequestContext) -> list[FieldError]:
     """What a client sent empty is not called absent."""
+    media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media.startswith("application/") and media.endswith(("-patch+json", "-patch+yaml")):
+        media = "application/" + media[-4:]
     try:
-        document = decode_body(context.body, context.headers.get("content-type", ""))
+        document = decode_body(context.body, media)
     except (Malformed, StatusError):
         return errors
     return as_sent(errors, document)

@@ -19,7 +19,7 @@ _TIMES = {
         "networking.k8s.io": "ingressclasses ingresses ipaddresses",
         "node.k8s.io": "runtimeclasses",
         "rbac.authorization.k8s.io": "clusterrolebindings clusterroles rolebindings roles",
-        "resource.k8s.io": "deviceclasses resourceclaims",
+        "resource.k8s.io": "deviceclasses resourceclaims resourceclaimtemplates",
         "storage.k8s.io": "csistoragecapacities storageclasses volumeattributesclasses",
     },
     (0, 1): {
@@ -46,6 +46,15 @@ def each_time(resource: Resource, errors: list[FieldError], subresource: str) ->
     again = _AS_UPDATE if subresource else _AGAIN.get((resource.group, resource.plural), _AS_UPDATE)
     found: list[FieldError] = []
     for error in errors:
-        both = error.field.startswith(_BY_BOTH_SHARED_RULES)
-        found += [error] * (2 + sum(again) if both else 1 + again[1])
+        found += [error] * _times(error, *again)
     return found
+
+
+def _times(error: FieldError, as_update: int, as_new: int) -> int:
+    if error.field.startswith(_BY_BOTH_SHARED_RULES):
+        return 2 + as_update + as_new
+    if error.field.startswith("metadata.finalizers["):  # by a kind's own rules only
+        return as_update + as_new
+    if error.reason == "FieldValueForbidden" or error.detail == "field is immutable":  # about the change itself
+        return 1 + as_update
+    return 1 + as_new

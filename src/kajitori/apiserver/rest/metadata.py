@@ -18,9 +18,19 @@ _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
 _GENERATED_MAX = 63
 _ANY_FINALIZER = {
+    ("", "events"),
+    *(
+        ("admissionregistration.k8s.io", f"{when}{what}")
+        for when in ("mutating", "validating")
+        for what in ("admissionpolicies", "admissionpolicybindings", "webhookconfigurations")
+    ),
     ("apiextensions.k8s.io", "customresourcedefinitions"),
     ("apiregistration.k8s.io", "apiservices"),
+    ("coordination.k8s.io", "leases"),
+    ("node.k8s.io", "runtimeclasses"),
+    ("policy", "poddisruptionbudgets"),
 }
+"""Kinds of which upstream takes a finalizer without a domain that is none of the system's own."""
 SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 """What only the server says: of a create it is dropped before anything else looks."""
 

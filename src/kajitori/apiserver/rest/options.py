@@ -9,7 +9,7 @@ from kajitori.api.field_errors import FieldError, forbidden, invalid, not_suppor
 from kajitori.api.meta import Object
 from kajitori.apiserver.http_types import Query
 from kajitori.apiserver.negotiate import decode_body
-from kajitori.apiserver.syntax_errors import literal, not_an_object
+from kajitori.kit.syntax_errors import literal, not_an_object
 
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 _VALIDATIONS = (IGNORE, WARN, STRICT)

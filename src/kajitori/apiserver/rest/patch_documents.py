@@ -8,7 +8,7 @@ from kajitori.api.errors import BadRequest, UnsupportedMediaType
 from kajitori.api.patch.refusals import unsupported_media_type
 from kajitori.api.resource import Resource
 from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
-from kajitori.apiserver.syntax_errors import json_error, literal
+from kajitori.kit.syntax_errors import json_error, literal
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"

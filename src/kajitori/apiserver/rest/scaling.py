@@ -191,8 +191,8 @@ async def _write(
         metadata["resourceVersion"] = new["metadata"].get("resourceVersion") or metadata["resourceVersion"]
         _with(current, paths.spec_replicas, (new.get("spec") or {}).get("replicas") or 0)
         # Of a custom resource whoever scales only takes the replicas from who had them: upstream knows no type for it.
-        fields = new["metadata"].get("managedFields") if resource.schema is None else None
-        scale_fields.to_parent(resource, paths.spec_replicas, current, fields)
+        owners = new["metadata"].get("managedFields") if resource.schema is None else None
+        scale_fields.to_parent(resource, paths.spec_replicas, current, owners)
         return current
 
     facade = Facade(

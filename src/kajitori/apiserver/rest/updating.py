@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import eq as equal
 from typing import Any
 
 from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
@@ -312,7 +313,7 @@ def _track(resource: Resource, wanted: Object, old: Object, manager: str, now: s
 
 
 def _counts(resource: Resource, new: Object, old: Object) -> bool:
-    if _spec_changed(new, old):
+    if _spec_changed(new, old, equal if resource.schema is not None else _same):
         return True
     if (
         resource.schema is not None
@@ -324,11 +325,11 @@ def _counts(resource: Resource, new: Object, old: Object) -> bool:
     return resource.counts_annotations and (after or {}) != (before or {})
 
 
-def _spec_changed(new: Object, old: Object) -> bool:
-    if not _same(new.get("spec"), old.get("spec")):
+def _spec_changed(new: Object, old: Object, same: Callable[[Any, Any], bool]) -> bool:
+    if not same(new.get("spec"), old.get("spec")):
         return True
     apart = ("metadata", "status", "spec", "kind", "apiVersion")
-    return any(not _same(new.get(key), old.get(key)) for key in {*new, *old} if key not in apart)
+    return any(not same(new.get(key), old.get(key)) for key in {*new, *old} if key not in apart)
 
 
 def _same(new: Any, old: Any) -> bool:
