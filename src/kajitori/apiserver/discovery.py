@@ -158,7 +158,7 @@ class Discovery:
                 document = self.resource_list(group, version)
         if document is None:
             return None
-        if context.method != "GET" and parts != ["apis"]:
+        if context.method != "GET" and (parts[0] == "api" or len(parts) == 3):
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         aggregated = document["kind"] == "APIGroupDiscoveryList"
         body = encode_document(document, accept)

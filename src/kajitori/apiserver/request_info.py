@@ -43,7 +43,7 @@ def _parse(method: str, path: str) -> RequestInfo:
     outside = RequestInfo(method.lower(), path)
     if len(parts) >= 3 and parts[0] == "api":
         version, parts = parts[1], parts[2:]
-    elif len(parts) >= 4 and parts[0] == "apis":
+    elif len(parts) >= 4 and parts[0] == "apis" and parts[1]:
         group, version, parts = parts[1], parts[2], parts[3:]
     else:
         return outside
