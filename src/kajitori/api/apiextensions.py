@@ -23,6 +23,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     validate_update=custom_resources_validation.validate_definition_update,
     prepare_create=extensions.prepare_custom_resource_definition,
     prepare_update=extensions.prepare_custom_resource_definition_update,
+    begin_deletion=extensions.begin_definition_deletion,
     counts_generation=True,
     warnings=extensions_warnings.definition_warnings,
 )

@@ -71,6 +71,7 @@ class Resource:
       Of a custom resource, always: what its version declares, while the index has the fields of all versions.
     - `warnings(new, old)`: what is right, but not as it should be; `old` is None for a new object.
     - `prepare_create(obj)`: reset what a client may not set (status).
+    - `begin_deletion(obj, now)`: what the first deletion adds to an object that never goes at once.
     - `prepare_update(new, old)`: keep what this endpoint may not change; counting `generation` is generic
       (any change outside metadata and status counts).
     """
@@ -97,6 +98,7 @@ class Resource:
     warnings: Callable[[Object, Object | None], list[str]] | None = None
     prepare_create: Callable[[Object], None] | None = None
     prepare_update: Callable[[Object, Object], None] | None = None
+    begin_deletion: Callable[[Object, str], None] | None = None
     definition: str = ""
     """Name of the schema in the OpenAPI document, such as `io.k8s.api.apps.v1.Deployment`."""
     schema: Object | None = None

@@ -85,6 +85,8 @@ class FakeObjects:
         if uid and uid != found["metadata"]["uid"]:
             raise Conflict.of(resource.group, resource.plural, name, "the UID in the precondition does not match")
         self.writes += 1
+        if resource.begin_deletion is not None:
+            resource.begin_deletion(found, timestamp(self.now_s))
         if found["metadata"].get("finalizers"):
             found["metadata"].setdefault("deletionTimestamp", timestamp(self.now_s))
             return self.put(resource, found)

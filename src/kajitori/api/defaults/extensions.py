@@ -1,7 +1,7 @@
 """Defaults of what extends or guards the API server: webhooks, policies, custom resources, flow control."""
 
 from kajitori.api.defaults.filling import each, fill, fill_zero, part
-from kajitori.api.meta import Object
+from kajitori.api.meta import Object, set_condition
 
 _PORT = 443
 
@@ -100,3 +100,23 @@ def _default_match(match: Object | None) -> None:
     for field in ("resourceRules", "excludeResourceRules"):
         for rule in each(match, field):
             fill(rule, scope="*")
+
+
+CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
+"""Holds a definition until its objects have gone."""
+
+_PENDING = {
+    "type": "Terminating",
+    "status": "True",
+    "reason": "InstanceDeletionPending",
+    "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+}
+
+
+def begin_definition_deletion(definition: Object, now: str) -> None:
+    """Whatever the policy says, a definition waits for its objects."""
+    metadata, status = definition["metadata"], definition.get("status") or {}
+    metadata["finalizers"] = list(dict.fromkeys([*(metadata.get("finalizers") or ()), CLEANUP_FINALIZER]))
+    conditions = [{**condition} for condition in status.get("conditions") or ()]
+    set_condition(conditions, _PENDING, now)
+    definition["status"] = {**status, "conditions": conditions}

@@ -212,6 +212,10 @@ def mark(resource: Resource, obj: Object, options: DeleteOptions, now_s: float) 
     """The object as it stays while it is being deleted; None when it goes at once."""
     metadata = {**obj["metadata"]}
     marked = {**obj, "metadata": metadata}
+    if resource.begin_deletion is not None and not metadata.get("deletionTimestamp"):
+        metadata["deletionTimestamp"] = now = timestamp(now_s)
+        resource.begin_deletion(marked, now)
+        return marked
     finalizers = _finalizers(resource, metadata, options)
     if finalizers:
         metadata["finalizers"] = finalizers

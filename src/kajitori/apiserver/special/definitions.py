@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from kajitori.api import apiextensions
 from kajitori.api import resource as kept_names
+from kajitori.api.defaults.extensions import CLEANUP_FINALIZER
 from kajitori.api.errors import NotFound, StatusError
 from kajitori.api.meta import Object, condition_is, condition_of, is_deleting, name_of, namespace_of, set_condition
 from kajitori.api.patch import managed_fields, reset_fields
@@ -27,7 +28,6 @@ from kajitori.kit.clock import Clock
 log = logging.getLogger(__name__)
 
 CRD = apiextensions.CUSTOM_RESOURCE_DEFINITION
-FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 _RETRY_S = 1.0
 # Deletions of instances under way at once.
 _PARALLEL = 16
@@ -68,7 +68,7 @@ class CustomResourceDefinitions(RestHooks):
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if context.subresource or is_deleting(new):
             return
-        if new["spec"] != old["spec"] or FINALIZER not in (new["metadata"].get("finalizers") or ()):
+        if new["spec"] != old["spec"]:
             self._accept(new)
 
     def after_create(self, obj: Object) -> None:
@@ -95,9 +95,6 @@ class CustomResourceDefinitions(RestHooks):
 
     def _accept(self, definition: Object) -> None:
         """Judge the names and write the conditions."""
-        meta = definition["metadata"]
-        if FINALIZER not in (meta.get("finalizers") or ()):
-            meta["finalizers"] = [*(meta.get("finalizers") or ()), FINALIZER]
         definition["status"] = status_of(definition, self._objects.cached_list(CRD), self._now())
         if (refused := condition_of(definition, "NamesAccepted")) is not None and refused["status"] != "True":
             log.info("CustomResourceDefinition %s: %s", name_of(definition), refused["message"])
@@ -208,7 +205,7 @@ class CustomResourceDefinitions(RestHooks):
     async def _release(self, name: str) -> None:
         def change(definition: Object) -> Object:
             meta = definition["metadata"]
-            meta["finalizers"] = [f for f in meta.get("finalizers") or () if f != FINALIZER]
+            meta["finalizers"] = [f for f in meta.get("finalizers") or () if f != CLEANUP_FINALIZER]
             return definition
 
         try:
