@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kajitori.api import core, local_path, networking, scheduling, storage
+from kajitori.api import core, dynamic_resources, local_path, networking, scheduling, storage
 from kajitori.api.errors import Forbidden, NotFound
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
@@ -215,12 +215,78 @@ def test_limit_range_fills_in_and_refuses() -> None:
         "requests": {"cpu": "100m", "memory": "64Mi"},
     }
     assert admitted["metadata"]["annotations"]["kubernetes.io/limit-ranger"] == (
-        "LimitRanger plugin set: cpu limit for container c; cpu, memory request for container c"
+        "LimitRanger plugin set: cpu, memory request for container c; cpu limit for container c"
     )
     with pytest.raises(Forbidden, match="maximum cpu usage per Container is 1, but limit is 2"):
         world.pod(containers=[{"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}}])
     with pytest.raises(Forbidden, match="minimum memory usage per Container is 32Mi, but request is 1Mi"):
         world.pod(containers=[{"name": "c", "resources": {"requests": {"memory": "1Mi"}}}])
+
+
+def test_limits_of_pods_count_sidecars_and_what_is_said_for_the_whole_pod() -> None:
+    world = World()
+    item = {"type": "Pod", "max": {"cpu": "2"}, "min": {"cpu": "1"}}
+    world.objects.put(core.LIMIT_RANGE, {"metadata": {"name": "l", "namespace": "default"}, "spec": {"limits": [item]}})
+
+    def needs(cpu: str, **fields: Any) -> dict[str, Any]:
+        return {"name": "c", "resources": {"requests": {"cpu": cpu}, "limits": {"cpu": cpu}}, **fields}
+
+    sidecar = needs("1500m", restartPolicy="Always")
+    with pytest.raises(Forbidden, match="maximum cpu usage per Pod is 2, but limit is 2500m"):
+        world.pod(containers=[needs("1")], initContainers=[sidecar])
+    with pytest.raises(Forbidden, match="maximum cpu usage per Pod is 2, but limit is 2700m"):
+        world.pod(containers=[needs("100m")], initContainers=[sidecar, needs("1200m")])
+    world.pod(resources=needs("2")["resources"])
+    with pytest.raises(Forbidden, match="minimum cpu usage per Pod is 1, but request is 500m"):
+        world.pod(resources=needs("500m")["resources"])
+
+
+def test_a_broken_limit_is_told_once() -> None:
+    world = World()
+    item = {"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}}
+    world.objects.put(core.LIMIT_RANGE, {"metadata": {"name": "l", "namespace": "default"}, "spec": {"limits": [item]}})
+    with pytest.raises(Forbidden) as refused:
+        world.pod(containers=[{"name": "c"}, {"name": "d"}])
+    assert refused.value.message.count("no request is specified") == 1
+
+
+def test_an_account_may_allow_its_own_secrets_only() -> None:
+    world = World()
+    metadata = {"name": "strict", "namespace": "default"}
+    metadata["annotations"] = {"kubernetes.io/enforce-mountable-secrets": "true"}  # type: ignore[assignment]
+    own = {"secrets": [{"name": "own"}], "imagePullSecrets": [{"name": "pull"}]}
+    world.objects.put(core.SERVICE_ACCOUNT, {"metadata": metadata, **own})
+
+    def strict(**spec: Any) -> dict[str, Any]:
+        return world.pod(serviceAccountName="strict", **spec)
+
+    def volume(name: str) -> list[dict[str, Any]]:
+        return [{"name": "v", "secret": {"secretName": name}}]
+
+    assert strict(volumes=volume("own"), imagePullSecrets=[{"name": "pull"}])
+    with pytest.raises(
+        Forbidden, match=r'volume with secret\.secretName="other" is not allowed because service account'
+    ):
+        strict(volumes=volume("other"))
+    variable = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k"}}}
+    with pytest.raises(Forbidden, match=r'init container i with envVar A referencing secret\.secretName="other"'):
+        strict(initContainers=[{"name": "i", "env": [variable]}])
+    with pytest.raises(Forbidden, match=r'container c with envFrom referencing secret\.secretName="other"'):
+        strict(containers=[{"name": "c", "envFrom": [{"secretRef": {"name": "other"}}]}])
+    with pytest.raises(Forbidden, match=r'imagePullSecrets\[0\].name="other" .* that imagePullSecret'):
+        strict(imagePullSecrets=[{"name": "other"}])
+    assert world.pod(serviceAccount="strict")["serviceAccountName"] == "strict"
+
+
+def test_a_node_writes_its_own_resource_slices() -> None:
+    world = World()
+    here, elsewhere = ({"metadata": {"name": "s"}, "spec": {"nodeName": name}} for name in ("n1", "n2"))
+    world.admit(dynamic_resources.RESOURCE_SLICE, here, user=NODE)
+    world.admit(dynamic_resources.RESOURCE_SLICE, None, here, user=NODE)
+    with pytest.raises(Forbidden, match="can only create ResourceSlice with the same NodeName"):
+        world.admit(dynamic_resources.RESOURCE_SLICE, elsewhere, user=NODE)
+    with pytest.raises(Forbidden, match="can only delete ResourceSlice with the same NodeName"):
+        world.admit(dynamic_resources.RESOURCE_SLICE, None, elsewhere, user=NODE)
 
 
 def test_a_new_node_is_tainted_and_a_node_writes_only_itself() -> None:

@@ -36,6 +36,7 @@ from kajitori.api.validation.sysctls import sysctls
 from kajitori.api.validation.volumes import pod_volumes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_MIRROR = "kubernetes.io/config.mirror"
 _HOST_NAME_BYTES_MAX = 64
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARACTERS_MAX = 3, 32, 2048
@@ -44,8 +45,14 @@ _NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARACTERS_MAX = 3, 32, 2048
 def validate_pod(pod: Object) -> list[FieldError]:
     spec = pod.get("spec") or {}
     if any(volume.get("ephemeral") is not None for volume in spec.get("volumes") or ()):
-        return _errors_of(spec, pod["metadata"].get("name") or "")
-    return _of_pod(spec)
+        errors = _errors_of(spec, pod["metadata"].get("name") or "")
+    else:
+        errors = _of_pod(spec)
+    mirrored = (pod["metadata"].get("annotations") or {}).get(_MIRROR)
+    if mirrored is not None and not spec.get("nodeName"):
+        detail = "must set spec.nodeName if mirror pod annotation is set"
+        return [invalid(f"metadata.annotations[{_MIRROR}]", mirrored, detail), *errors]
+    return errors
 
 
 @remembering_valid(entries_max=4096, bytes_max=64 * 1024)

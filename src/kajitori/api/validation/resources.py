@@ -7,7 +7,7 @@ from kajitori.api.meta import Object
 from kajitori.api.pods import needed_together
 from kajitori.api.quantity import compare, parse
 from kajitori.api.selectors import label_key_errors
-from kajitori.api.validation.checks import Errors, each, must
+from kajitori.api.validation.checks import Errors, each, must, unsupported
 from kajitori.api.validation.formats import label_errors
 
 _HUGE_PAGES = "hugepages-"
@@ -138,6 +138,11 @@ def requirements(path: str, resources: Object | None, claims: frozenset[str] = f
             yield FieldError("FieldValueNotFound", at, name, detail)
 
 
+def is_pod_level(name: str) -> bool:
+    """Whether a resource can be asked for by a whole pod."""
+    return name in _POD_LEVEL or name.startswith(_HUGE_PAGES)
+
+
 def pod_level(path: str, spec: Object) -> Errors:
     """The resources of a whole pod (KEP-2837): CPU, memory and huge pages only."""
     resources = spec.get("resources")
@@ -146,8 +151,8 @@ def pod_level(path: str, spec: Object) -> Errors:
     for side in ("limits", "requests"):
         for name, quantity in (resources.get(side) or {}).items():
             at = f"{path}.{side}[{name}]"
-            if name not in _POD_LEVEL and not name.startswith(_HUGE_PAGES):
-                yield invalid(at, name, "must be a standard resource for pods")
+            if not is_pod_level(name):
+                yield unsupported(at, name, sorted((*_POD_LEVEL, _HUGE_PAGES)))
             yield from resource_amount(at, name, quantity)
             if side == "requests":
                 yield from _request_within_limit(path, name, quantity, resources.get("limits") or {})

@@ -197,11 +197,12 @@ def validate_priority_class(priority_class: Object) -> list[FieldError]:
 def _priority_class(priority_class: Object) -> Errors:
     name, value = priority_class["metadata"].get("name") or "", priority_class.get("value", 0)
     if name.startswith("system-"):
-        if _SYSTEM_PRIORITIES.get(name) != value:
-            detail = (
-                "priority class names with 'system-' prefix are reserved for system use only. error: "
-                f"{name} is not a known system PriorityClass"
-            )
+        known = _SYSTEM_PRIORITIES.get(name)
+        if known != value:
+            wrong = f"{name} is not a known system priority class"
+            if known is not None:
+                wrong = f"value of {name} PriorityClass must be {known}"
+            detail = f"priority class names with 'system-' prefix are reserved for system use only. error: {wrong}"
             yield forbidden("metadata.name", detail)
     elif value > _USER_PRIORITY_MAX:
         yield forbidden("value", f"maximum allowed value of a user defined priority is {_USER_PRIORITY_MAX}")

@@ -3,12 +3,15 @@
 Source: the "Limit Ranges" page, and the field documentation of LimitRangeItem.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from kajitori.api import core, quantity
 from kajitori.api.meta import Object
+from kajitori.api.pods import is_sidecar
 from kajitori.api.quantity import Quantity
+from kajitori.api.validation.resources import is_pod_level
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
+from kajitori.apiserver.authz.rbac import aggregated
 from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 
 _CLAIMS: Kind = ("", "persistentvolumeclaims")
@@ -25,8 +28,8 @@ class LimitRanger(Plugin):
 
     async def mutate(self, request: AdmissionRequest) -> None:
         if kind_of(request) == PODS and request.operation is Operation.CREATE and not request.subresource:
-            for item in self._items(request, "Container"):
-                set_defaults(subject(request), item)
+            for limit_range in self._objects.cached_list(core.LIMIT_RANGE, request.namespace):
+                set_defaults(subject(request), _items_of(limit_range, "Container"))
 
     async def validate(self, request: AdmissionRequest) -> None:
         if request.subresource or request.operation not in (Operation.CREATE, Operation.UPDATE):
@@ -45,33 +48,34 @@ class LimitRanger(Plugin):
                 for item in self._items(request, "PersistentVolumeClaim")
                 for error in _broken(item, "PersistentVolumeClaim", wanted, None)
             ]
-        if errors:
-            raise refusal(request, errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
+        if said := aggregated(errors):
+            raise refusal(request, said[0])
 
     def _items(self, request: AdmissionRequest, kind: str) -> Iterator[Object]:
         for limit_range in self._objects.cached_list(core.LIMIT_RANGE, request.namespace):
-            for item in limit_range["spec"].get("limits") or ():
-                if item.get("type") == kind:
-                    yield item
+            yield from _items_of(limit_range, kind)
 
 
-def set_defaults(pod: Object, item: Object) -> None:
-    """Fill in the requests and limits that a pod's containers leave out, and note in an annotation what was set."""
+def _items_of(limit_range: Object, kind: str) -> Iterator[Object]:
+    return (item for item in limit_range["spec"].get("limits") or () if item.get("type") == kind)
+
+
+def set_defaults(pod: Object, items: Iterable[Object]) -> None:
+    """Fill in the requests and limits that a pod's containers leave out, and note in an annotation what was set. Of
+    several `items` of one limit range the last that names a resource counts."""
+    defaults: dict[str, Object] = {"requests": {}, "limits": {}}
+    for item in items:
+        for side, source in (("requests", "defaultRequest"), ("limits", "default")):
+            defaults[side] |= item.get(source) or {}
     notes = []
     for field, title in (("containers", "container"), ("initContainers", "init container")):
         for container in pod["spec"].get(field) or ():
-            for side, source, word in (("limits", "default", "limit"), ("requests", "defaultRequest", "request")):
-                added = _fill(container, side, item.get(source) or {})
-                if added:
+            for side, word in (("requests", "request"), ("limits", "limit")):
+                if added := _fill(container, side, defaults[side]):
                     notes.append(f"{', '.join(sorted(added))} {word} for {title} {container['name']}")
     if notes:
         annotations = pod["metadata"].get("annotations") or {}
-        before = annotations.get(_ANNOTATION)
-        text = "; ".join(notes)
-        pod["metadata"]["annotations"] = {
-            **annotations,
-            _ANNOTATION: f"{before}; {text}" if before else f"LimitRanger plugin set: {text}",
-        }
+        pod["metadata"]["annotations"] = {**annotations, _ANNOTATION: f"LimitRanger plugin set: {'; '.join(notes)}"}
 
 
 def _fill(container: Object, side: str, defaults: Object) -> list[str]:
@@ -97,16 +101,32 @@ def _of_pod(item: Object, spec: Object) -> list[str]:
 
 
 def _total(spec: Object, side: str) -> Amounts:
-    """What the containers need together, or an init container alone when that is more."""
+    """What runs together, sidecars too, or an init container beside the sidecars before it, when that is more. What is
+    said for the whole pod counts instead (KEP-2837)."""
     total: Amounts = {}
     for container in spec.get("containers") or ():
-        for name, value in _amounts((container.get("resources") or {}).get(side)).items():
-            total[name] = total[name].plus(value) if name in total else value
+        total = _plus(total, _of(container, side))
+    sidecars: Amounts = {}
+    starting: Amounts = {}
     for container in spec.get("initContainers") or ():
-        for name, value in _amounts((container.get("resources") or {}).get(side)).items():
-            if name not in total or total[name].nanos < value.nanos:
-                total[name] = value
-    return total
+        together = _plus(sidecars, _of(container, side))
+        if is_sidecar(container):
+            total, sidecars = _plus(total, _of(container, side)), together
+        starting = _larger(starting, together)
+    whole = _of(spec, side)
+    return _larger(total, starting) | {name: whole[name] for name in whole if is_pod_level(name)}
+
+
+def _of(holder: Object, side: str) -> Amounts:
+    return _amounts((holder.get("resources") or {}).get(side))
+
+
+def _plus(one: Amounts, other: Amounts) -> Amounts:
+    return one | {name: one[name].plus(value) if name in one else value for name, value in other.items()}
+
+
+def _larger(one: Amounts, other: Amounts) -> Amounts:
+    return one | {name: value for name, value in other.items() if name not in one or one[name].nanos < value.nanos}
 
 
 def _broken(item: Object, kind: str, requests: Amounts, limits: Amounts | None) -> list[str]:

@@ -12,6 +12,7 @@ from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 _NODES: Kind = ("", "nodes")
 _LEASES: Kind = ("coordination.k8s.io", "leases")
 _CSI_NODES: Kind = ("storage.k8s.io", "csinodes")
+_SLICES: Kind = ("resource.k8s.io", "resourceslices")
 _VOLUMES: Kind = ("", "persistentvolumes")
 _MIRROR = "kubernetes.io/config.mirror"
 _NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
@@ -63,9 +64,9 @@ def _is_restricted(label: str) -> bool:
 
 
 class NodeRestriction(Plugin):
-    """A node writes its own node, its own lease, and the pods that are bound to it."""
+    """A node writes its own node, its own lease and slices, and the pods that are bound to it."""
 
-    kinds = frozenset((PODS, _NODES, _LEASES, _CSI_NODES, _VOLUMES))
+    kinds = frozenset((PODS, _NODES, _LEASES, _CSI_NODES, _VOLUMES, _SLICES))
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -75,6 +76,7 @@ class NodeRestriction(Plugin):
             _LEASES: self._lease,
             _CSI_NODES: self._csi_node,
             _VOLUMES: self._volume,
+            _SLICES: self._slice,
         }
 
     async def mutate(self, request: AdmissionRequest) -> None:
@@ -84,7 +86,7 @@ class NodeRestriction(Plugin):
 
     def _pod(self, request: AdmissionRequest, node: str) -> None:
         if request.subresource == "eviction":
-            self._bound_here(request, node, "can only evict pods with spec.nodeName set to itself")
+            self._bound_here(request, node, "can only evict pods with spec.nodeName set to itself", "node {}")
         elif request.subresource not in ("", "status"):
             why = f"unexpected pod subresource \"{request.subresource}\", only 'status', 'eviction' and "
             raise refusal(request, why + "'resize' are allowed")
@@ -98,11 +100,13 @@ class NodeRestriction(Plugin):
             self._bound_here(request, node, "can only update pod status for pods with spec.nodeName set to itself")
             if request.old is not None and labels_of(subject(request)) != labels_of(request.old):
                 raise refusal(request, f'node "{node}" cannot update labels through pod status')
+            if request.old is not None and _claims(subject(request)) != _claims(request.old):
+                raise refusal(request, f'node "{node}" cannot update resource claim statues')
 
-    def _bound_here(self, request: AdmissionRequest, node: str, rule: str) -> None:
+    def _bound_here(self, request: AdmissionRequest, node: str, rule: str, who: str = 'node "{}"') -> None:
         pod = request.old or self._objects.cached(core.POD, request.name, request.namespace)
         if pod is None or pod["spec"].get("nodeName") != node:
-            raise refusal(request, f'node "{node}" {rule}')
+            raise refusal(request, f"{who.format(node)} {rule}")
 
     def _mirror_pod(self, request: AdmissionRequest, node: str) -> None:
         pod = subject(request)
@@ -146,15 +150,25 @@ class NodeRestriction(Plugin):
         if restricted:
             names = ", ".join(sorted(restricted))
             verb = "set the following" if request.operation is Operation.CREATE else "modify"
-            raise refusal(request, f'node "{node}" is not allowed to {verb} labels: {names}')
+            who = f'node "{node}" ' if request.operation is Operation.CREATE else ""
+            raise refusal(request, f"{who}is not allowed to {verb} labels: {names}")
 
     def _lease(self, request: AdmissionRequest, node: str) -> None:
         if request.namespace != "kube-node-lease":
             raise refusal(request, 'can only access leases in the "kube-node-lease" system namespace')
-        self._own_name(request, node, "lease")
+        self._own_name(request, node, "node lease")
 
     def _csi_node(self, request: AdmissionRequest, node: str) -> None:
         self._own_name(request, node, "CSINode")
+
+    @staticmethod
+    def _slice(request: AdmissionRequest, node: str) -> None:
+        """Whose the slices are that it changes, the authorizer sees; of a collection each is looked at."""
+        whose = request.object if request.operation is Operation.CREATE else request.old
+        if request.operation is Operation.UPDATE or whose is None or whose["spec"].get("nodeName") == node:
+            return
+        done = "create" if request.operation is Operation.CREATE else "delete"
+        raise refusal(request, f"can only {done} ResourceSlice with the same NodeName as the requesting node")
 
     def _volume(self, request: AdmissionRequest, node: str) -> None:
         """A node takes its finalizer off a local-path volume that it has cleaned up, and nothing else."""
@@ -182,6 +196,10 @@ def _changed_restricted(new: Object, old: Object) -> list[str]:
     before, after = labels_of(old), labels_of(new)
     changed = [key for key in {*before, *after} if before.get(key) != after.get(key)]
     return [key for key in changed if _is_restricted(key)]
+
+
+def _claims(pod: Object) -> list[Object]:
+    return (pod.get("status") or {}).get("resourceClaimStatuses") or []
 
 
 def _taints(node: Object) -> list[Object]:

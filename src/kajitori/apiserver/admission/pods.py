@@ -119,11 +119,11 @@ class RuntimeClass(Plugin):
     def _set_overhead(request: AdmissionRequest, spec: Object, overhead: Object | None) -> None:
         if spec.get("overhead") and spec["overhead"] != overhead:
             what = (
-                "does not match that of the RuntimeClass"
+                "Pod's Overhead doesn't match RuntimeClass's defined Overhead"
                 if overhead
-                else ("set without corresponding RuntimeClass defined Overhead")
+                else "Pod Overhead set without corresponding RuntimeClass defined Overhead"
             )
-            raise refusal(request, f"pod rejected: Pod Overhead {what}")
+            raise refusal(request, f"pod rejected: {what}")
         if overhead:
             spec["overhead"] = dict(overhead)
 

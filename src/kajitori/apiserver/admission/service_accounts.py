@@ -4,6 +4,7 @@ Source: "Configure Service Accounts for Pods", and KEP-1205 for the projected vo
 """
 
 import random
+from collections.abc import Iterator
 
 from kajitori.api import core
 from kajitori.api.errors import NotFound
@@ -17,6 +18,8 @@ _PREFIX = "kube-api-access-"
 _TOKEN_LIFETIME_S = 3607
 _MIRROR = "kubernetes.io/config.mirror"
 _DEFAULT = "default"
+_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+_TRUE = {"1", "t", "T", "true", "True", "TRUE"}
 # A new namespace gets its default account from a controller: a pod created at once waits for it this long.
 _ATTEMPTS, _INTERVAL_S = 10, 0.1
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -40,9 +43,13 @@ class ServiceAccount(Plugin):
             _check_mirror(request, pod["spec"])
             return
         spec = pod["spec"]
-        name = spec.get("serviceAccountName") or _DEFAULT
+        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or _DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self._account(request, name)
+        if (account["metadata"].get("annotations") or {}).get(_MOUNTABLE) in _TRUE:
+            for what, kind in _unreferenced(spec, account):
+                why = f"is not allowed because service account {name} does not reference that {kind}"
+                raise refusal(request, f"{what} {why}")
         if _automounts(spec, account):
             self._mount(spec)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
@@ -88,6 +95,32 @@ def _check_mirror(request: AdmissionRequest, spec: Object) -> None:
         for source in (volume.get("projected") or {}).get("sources") or ():
             if source.get("serviceAccountToken"):
                 raise refusal(request, "a mirror pod may not use ServiceAccountToken volume projections")
+
+
+def _unreferenced(spec: Object, account: Object) -> Iterator[tuple[str, str]]:
+    """What a pod names that its account does not, though that is the account's condition: where, and what it is."""
+    own = {reference.get("name") for reference in account.get("secrets") or ()}
+    for volume in spec.get("volumes") or ():
+        if volume.get("secret") and (named := volume["secret"].get("secretName", "")) not in own:
+            yield f'volume with secret.secretName="{named}"', "secret"
+    for field, title in (("initContainers", "init container"), ("containers", "container")):
+        for container in spec.get(field) or ():
+            for where, named in _secrets_of(container):
+                if named not in own:
+                    yield f'{title} {container["name"]} with {where} referencing secret.secretName="{named}"', "secret"
+    pulled = {reference.get("name") for reference in account.get("imagePullSecrets") or ()}
+    for index, reference in enumerate(spec.get("imagePullSecrets") or ()):
+        if (named := reference.get("name", "")) not in pulled:
+            yield f'imagePullSecrets[{index}].name="{named}"', "imagePullSecret"
+
+
+def _secrets_of(container: Object) -> Iterator[tuple[str, str]]:
+    for variable in container.get("env") or ():
+        if key := (variable.get("valueFrom") or {}).get("secretKeyRef"):
+            yield f"envVar {variable['name']}", key.get("name", "")
+    for source in container.get("envFrom") or ():
+        if source.get("secretRef"):
+            yield "envFrom", source["secretRef"].get("name", "")
 
 
 def _automounts(spec: Object, account: Object) -> bool:

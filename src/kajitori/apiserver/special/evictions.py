@@ -99,7 +99,7 @@ def _check_node(context: RequestContext, pod: Object) -> None:
     """NodeRestriction, which plain writes meet in admission."""
     node = node_of(context.user)
     if node and pod["spec"].get("nodeName") != node:
-        why = f'node "{node}" can only evict pods with spec.nodeName set to itself'
+        why = f"node {node} can only evict pods with spec.nodeName set to itself"
         raise Forbidden(f'pods "{context.name}" is forbidden: {why}')
 
 
