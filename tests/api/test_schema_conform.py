@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from kajitori.api.apiextensions import CUSTOM_RESOURCE_DEFINITION
 from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.coordination import LEASE
 from kajitori.api.core import CONFIG_MAP, EVENT, POD, SECRET, SERVICE
@@ -260,3 +261,18 @@ def test_a_time_keeps_the_four_digits_of_its_year(given: str, shown: str) -> Non
     lease["spec"] = {"renewTime": given}
     conform(LEASE, lease)
     assert lease["spec"] == {"renewTime": shown}
+
+
+def test_a_type_with_a_decoder_of_its_own_is_refused_before_others() -> None:
+    """Go's decoder goes on after a wrong type, but not after a decoder that failed."""
+    schema = {"items": {"externalDocs": {"description": 1}}}
+    spec = {"group": 1, "versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]}
+    with pytest.raises(BadRequest) as refused:
+        conform(CUSTOM_RESOURCE_DEFINITION, {"metadata": {}, "spec": spec})
+    assert refused.value.message.endswith(
+        "json: cannot unmarshal number into Go struct field "
+        "JSONSchemaProps.spec.versions.schema.openAPIV3Schema.items.externalDocs.description of type string"
+    )
+    spec["versions"] = []
+    with pytest.raises(BadRequest, match=r"CustomResourceDefinitionSpec\.spec\.group of type string"):
+        conform(CUSTOM_RESOURCE_DEFINITION, {"metadata": {}, "spec": spec})

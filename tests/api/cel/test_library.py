@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kajitori.api.cel.errors import EvaluationError
+from kajitori.api.cel.errors import CompileError, EvaluationError
 from kajitori.api.cel.kubernetes import kubernetes_environment
 from kajitori.api.cel.library.authorizer import AUTHORIZER, Answer, Answers, Authorizer, Query, decided
 from kajitori.api.cel.mutation import MUTATION_TYPES, misnamed
@@ -77,7 +77,7 @@ def test_what_functions_give(value: Evaluate, source: str) -> None:
         ("quantity('1.5').asInteger()", "cannot convert value to integer"),
         ("ip('1.2.3')", 'IP Address "1.2.3" parse error during conversion from string'),
         ("url('rel')", "URL parse error during conversion from string"),
-        ("int('x')", 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("int('x' + '')", "type conversion error from 'string' to 'int'"),
         ("authorizer.group('').resource('').check('get').allowed()", "resource must not be empty"),
         ("'%d'.format(['a'])", "error during formatting: decimal clause can only be used on integers"),
     ],
@@ -129,3 +129,9 @@ def test_the_api_server_is_imported_without_the_language() -> None:
         "sys.exit(any(name in sys.modules for name in ('kajitori.api.cel.parser', 're2')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("source", ["int('x')", "int(double('1e30'))", "string(b'\\xff')", "duration('soon')"])
+def test_constants_that_cannot_be_converted_are_refused_before_anything_is_evaluated(source: str) -> None:
+    with pytest.raises(CompileError):
+        compile(source, kubernetes_environment({}))

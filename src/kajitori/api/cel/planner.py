@@ -10,7 +10,7 @@ from typing import Any
 
 from kajitori.api.cel import loops
 from kajitori.api.cel.ast import OPTIONAL, Bind, Call, Fold, Ident, ListOf, Literal, MapOf, Node, Select, Struct
-from kajitori.api.cel.costs import runtime_cost
+from kajitori.api.cel.costs import CALL_LIMIT, runtime_cost
 from kajitori.api.cel.errors import CostExceeded, EvaluationError, no_overload
 from kajitori.api.cel.frames import ABSENT, Frame, Plan, restore
 from kajitori.api.cel.functions import Overload
@@ -165,9 +165,21 @@ def _call(node: Call) -> Plan:
         return special(plans)
     cost = runtime_cost(node)
     run = _chosen(node)
-    if cost is None:
-        return _cheap(run, plans)
-    return _costly(run, plans, cost)
+    made = _cheap(run, plans) if cost is None else _costly(run, plans, cost)
+    if _converts_constant(node):
+        made(Frame({}, CALL_LIMIT))  # what cannot be converted is said before anything is evaluated
+    return made
+
+
+_CONVERSIONS = frozenset({"int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration"})
+
+
+def _converts_constant(node: Node) -> bool:
+    """`int(double('1e30'))`"""
+    if not isinstance(node, Call) or node.function not in _CONVERSIONS or len(node.operands) != 1:
+        return False
+    (operand,) = node.operands
+    return isinstance(operand, Literal) or _converts_constant(operand)
 
 
 def _cheap(run: Callable[..., Any], plans: list[Plan]) -> Plan:

@@ -1,7 +1,7 @@
 """The types of CEL: what the checker reasons with, how they are written, and the object types of schemas.
 
 A type is a kind, a name and parameters. Names and the written form are those that users of CEL know from its
-errors: `list(int)`, `map(string, dyn)`, `optional_type(string)`, `google.protobuf.Timestamp`.
+errors: `list(int)`, `map(string, dyn)`, `optional_type(string)`, `timestamp`.
 """
 
 import re
@@ -29,7 +29,7 @@ class Type:
         return f"{written}({', '.join(map(str, self.parameters))})" if self.parameters else written
 
 
-_WRITTEN = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration", "error": "!error!"}
+_WRITTEN = {"error": "!error!"}
 
 DYN, ERROR, NULL = Type("dyn"), Type("error"), Type("null")
 ANY = Type("any")

@@ -4,6 +4,8 @@ Unknown fields are removed and reported, nulls dropped, optional empty values le
 quantities and times put in canonical form, and the first value of a wrong type raises BadRequest in upstream's words.
 """
 
+import re
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -94,8 +96,41 @@ def conform_definition(definition: str, obj: Object, *, kind: str = "", version:
         _struct(node_of(definition), obj, None, unknown)
     except _Mismatch as error:
         name = kind or definition.rpartition(".")[2]
+        error = _at_once(node_of(definition), obj, None) or error
         raise decode_errors.refuse(name, version, error.why, error.conversion) from None
     return unknown
+
+
+_CHOICES = frozenset((SCHEMA_OR_ARRAY, SCHEMA_OR_BOOL, SCHEMA_OR_STRINGS))
+_STRUCT_NAME = re.compile(r"(?<=Go struct field )\w+")
+
+
+def _at_once(node: Node | None, value: Any, at: Place | None) -> _Mismatch | None:
+    """What stops Go's decoder: the first error of a type with a decoder of its own. Of all other errors it tells the
+    first only when it is through. The message is about the struct that holds the type."""
+    if node is None:
+        return None
+    if node.kind == STRUCT and type(value) is dict:
+        for key, item in value.items():
+            field = node.fields.get(key)
+            if field is not None and (found := _at_once(field.node, item, (at, key, node.definition))) is not None:
+                return found
+    elif at is not None and node.kind in _CHOICES:
+        schema = node.element
+        for key, item in enumerate(value) if type(value) is list else ((None, value),):
+            inside = at if key is None else (at, key, "")
+            if (found := _at_once(schema, item, inside)) is not None:
+                return found
+        try:
+            _schema_choice(node, deepcopy(value), at, [])
+        except _Mismatch as error:
+            holder = at[2].rpartition(".")[2] or "JSONSchemaProps"
+            return _Mismatch(_STRUCT_NAME.sub(holder, error.why), error.conversion)
+    elif (node.kind == MAP and type(value) is dict) or (node.kind == LIST and type(value) is list):
+        for key, item in value.items() if type(value) is dict else enumerate(value):
+            if at is not None and (found := _at_once(node.element, item, (at, key, ""))) is not None:
+                return found
+    return None
 
 
 def _conform_custom(resource: Resource, schema: Object, obj: Object) -> list[str]:

@@ -39,10 +39,9 @@ _DIGITS = frozenset("0123456789")
 
 def _parsed_int(text: str) -> int:
     digits = text[1:] if text[:1] in ("-", "+") else text
-    if not digits or not _DIGITS.issuperset(digits):
-        raise EvaluationError(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    if len(digits) > 4000 or not INT_MIN <= int(text) <= INT_MAX:
-        raise EvaluationError(f'strconv.ParseInt: parsing "{text}": value out of range')
+    is_number = digits and _DIGITS.issuperset(digits) and len(digits) <= 4000
+    if not is_number or not INT_MIN <= int(text) <= INT_MAX:
+        raise _not_from_text("int")
     return int(text)
 
 
@@ -57,10 +56,8 @@ def _uint(value: Any) -> UInt:
                 raise EvaluationError("unsigned integer overflow")
             return UInt(int(value))
         case str():
-            if not value or not _DIGITS.issuperset(value):
-                raise EvaluationError(f'strconv.ParseUint: parsing "{value}": invalid syntax')
-            if len(value) > 4000 or int(value) >= 2**64:
-                raise EvaluationError(f'strconv.ParseUint: parsing "{value}": value out of range')
+            if not value or not _DIGITS.issuperset(value) or len(value) > 4000 or int(value) >= 2**64:
+                raise _not_from_text("uint")
             return UInt(int(value))
     raise no_overload()
 
@@ -74,7 +71,7 @@ def _double(value: Any) -> float:
                 raise ValueError
             return float(value)
         except ValueError:
-            raise EvaluationError(f'strconv.ParseFloat: parsing "{value}": invalid syntax') from None
+            raise _not_from_text("double") from None
     raise no_overload()
 
 
@@ -129,7 +126,7 @@ def _bool(value: Any) -> bool:
         return value
     if value in _TRUE or value in _FALSE:
         return value in _TRUE
-    raise EvaluationError(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+    raise _not_from_text("bool")
 
 
 def _timestamp(value: Any) -> Timestamp:
@@ -137,7 +134,7 @@ def _timestamp(value: Any) -> Timestamp:
         return value
     if isinstance(value, int):
         return times.timestamp(int(value) * 10**9)
-    return _parsed(times.parse_timestamp, str(value))
+    return _parsed(times.parse_timestamp, str(value), "google.protobuf.Timestamp")
 
 
 def _duration(value: Any) -> Duration:
@@ -145,14 +142,18 @@ def _duration(value: Any) -> Duration:
         return value
     if isinstance(value, int):
         return times.duration(int(value))
-    return _parsed(times.parse_duration, str(value))
+    return _parsed(times.parse_duration, str(value), "google.protobuf.Duration")
 
 
-def _parsed(parse: Callable[[str], T], text: str) -> T:
+def _parsed(parse: Callable[[str], T], text: str, kind: str) -> T:
     try:
         return parse(text)
-    except ValueError as error:
-        raise EvaluationError(str(error)) from None
+    except ValueError:
+        raise _not_from_text(kind) from None
+
+
+def _not_from_text(kind: str) -> EvaluationError:
+    return EvaluationError(f"type conversion error from 'string' to '{kind}'")
 
 
 _FROM: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {

@@ -27,9 +27,9 @@ def _char_at(text: str, position: int) -> str:
 def _index_of(text: str, part: str, start: int = 0) -> int:
     if not part:
         return start
-    if not 0 <= start <= len(text):
+    if start < 0:
         raise _outside(start)
-    return text.find(part, start)
+    return text.find(part, start) if start < len(text) else -1
 
 
 def _last_index_of(text: str, part: str, start: int | None = None) -> int:
@@ -37,9 +37,9 @@ def _last_index_of(text: str, part: str, start: int | None = None) -> int:
         return text.rfind(part)
     if not part:
         return start
-    if not 0 <= start <= len(text):
+    if start < 0:
         raise _outside(start)
-    return text.rfind(part, 0, start + len(part))
+    return text.rfind(part, 0, start + len(part)) if start < len(text) else -1
 
 
 def _join(parts: list[Any], separator: str = "") -> str:
