@@ -117,3 +117,10 @@ def test_of_alternatives_the_one_with_most_checks_says_what_is_wrong() -> None:
     text = {"type": "string", "anyOf": [{"pattern": "^a"}, {"format": "date"}]}
     _, nearest = CustomValidation({"type": "object", "properties": {"a": text}}).validate({"a": "x"})
     assert nearest.detail == 'a in body must be of type date: "x"'
+
+
+def test_repetitions_below_keys_of_maps_are_told_as_upstream_writes_keys() -> None:
+    values = {"type": "array", "items": {"type": "integer"}, "x-kubernetes-list-type": "set"}
+    spec = {"type": "object", "additionalProperties": values}
+    validation = CustomValidation({"type": "object", "properties": {"spec": spec}})
+    assert [error.field for error in validation.validate({"spec": {"k": [1, 1]}})] == ["spec[k][1]"]

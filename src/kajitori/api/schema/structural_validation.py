@@ -58,7 +58,8 @@ def _repetitions(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
         for key, item in value.items():
             child = properties.get(key, values)
             if isinstance(child, dict) and (path or key != "metadata"):
-                yield from _repetitions(child, item, f"{path}.{key}" if path else key)
+                below = f"{path}.{key}" if path and key in properties else f"{path}[{key}]" if path else key
+                yield from _repetitions(child, item, below)
 
 
 def _errors(schema: Object, value: Any, path: str) -> Iterator[FieldError]:
