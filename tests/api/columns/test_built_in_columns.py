@@ -294,3 +294,10 @@ def test_a_default_class_of_ingresses_says_so():
 def test_a_binding_of_a_policy_shows_what_it_is_bound_with(reference, shown):
     spec = {"policyName": "p", "paramRef": reference}
     assert row(admissionregistration.VALIDATING_ADMISSION_POLICY_BINDING, spec=spec)[2] == shown
+
+
+def test_the_kernel_of_a_node_names_its_architecture():
+    info = {"kernelVersion": "6.1", "architecture": "amd64"}
+    assert row(core.NODE, status={"nodeInfo": info})[-2] == "6.1 (amd64)"
+    assert row(core.NODE, status={"nodeInfo": {"architecture": "amd64"}})[-2] == "<unknown> (amd64)"
+    assert row(core.NODE)[-2] == "<unknown>"

@@ -35,10 +35,15 @@ def _address(node: Object, kind: str) -> str:
 def _node_info(field: str) -> Column:
     names = {
         "osImage": "OS-Image",
-        "kernelVersion": "Kernel-Version",
         "containerRuntimeVersion": "Container-Runtime",
     }
     return column(names[field], lambda node: at(node, f"status.nodeInfo.{field}") or UNKNOWN, wide=True)
+
+
+def _kernel(node: Object) -> str:
+    """With the architecture that it is for."""
+    version, architecture = (at(node, f"status.nodeInfo.{field}") for field in ("kernelVersion", "architecture"))
+    return f"{version or UNKNOWN} ({architecture})" if architecture else version or UNKNOWN
 
 
 NODE = (
@@ -50,7 +55,7 @@ NODE = (
     column("Internal-IP", lambda node: _address(node, "InternalIP"), wide=True),
     column("External-IP", lambda node: _address(node, "ExternalIP"), wide=True),
     _node_info("osImage"),
-    _node_info("kernelVersion"),
+    column("Kernel-Version", _kernel, wide=True),
     _node_info("containerRuntimeVersion"),
 )
 
