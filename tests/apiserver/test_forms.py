@@ -8,7 +8,7 @@ from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP, EVENT
 from kajitori.api.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from kajitori.api.events import EVENT as NEW_EVENT
-from kajitori.apiserver.negotiate import Form, accepted, decode_body
+from kajitori.apiserver.negotiate import Form, accepted, accepted_of_watch, decode_body
 
 TABLE = (
     "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
@@ -67,6 +67,12 @@ def test_a_form_that_cannot_be_served():
         decode_body(b"<x/>", "application/xml")
     with pytest.raises(BadRequest, match="yaml: "):
         decode_body(b"a: [", "application/yaml")
+
+
+def test_a_watch_streams_no_yaml():
+    assert not accepted_of_watch("application/yaml, application/json").yaml
+    with pytest.raises(NotAcceptable, match="media types are accepted: application/json;stream=watch, "):
+        accepted_of_watch("application/yaml")
 
 
 def test_tables(in_cluster):

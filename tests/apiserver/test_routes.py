@@ -99,6 +99,8 @@ def test_only_the_whole_of_discovery_is_aggregated(in_cluster, path):
     async def scenario(plane):
         status, _, _ = await plane.client.raw("GET", path, b"", {"accept": DISCOVERY})
         assert status == 406
+        status, _, _ = await plane.client.raw("GET", path, b"", {"accept": "application/*"})
+        assert status == (200 if path == "/apis/apps" else 406)
         status, _, _ = await plane.client.raw("GET", path, b"", {"accept": f"{DISCOVERY},application/json"})
         assert status == 200
 

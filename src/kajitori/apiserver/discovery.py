@@ -143,7 +143,8 @@ class Discovery:
         parts = path.strip("/").split("/")
         if parts == ["apis"] and path.endswith("//"):
             return None
-        accept = accepted_of_discovery(header, aggregated=len(parts) == 1)
+        routed = parts[0] == "api" or len(parts) == 3
+        accept = accepted_of_discovery(header, aggregated=len(parts) == 1, routed=routed)
         document: Object | None = None
         match parts:
             case ["api"]:
@@ -158,7 +159,7 @@ class Discovery:
                 document = self.resource_list(group, version)
         if document is None:
             return None
-        if context.method != "GET" and (parts[0] == "api" or len(parts) == 3):
+        if context.method != "GET" and routed:
             raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
         aggregated = document["kind"] == "APIGroupDiscoveryList"
         body = encode_document(document, accept)

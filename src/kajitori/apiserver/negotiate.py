@@ -94,6 +94,17 @@ def accepted(header: str, *, lists: bool = False) -> Accepted:
         raise NotAcceptable(_nothing_of(_OFFERED + (_STREAMS if lists else "")), {}) from None
 
 
+def accepted_of_watch(header: str) -> Accepted:
+    """Of a watch, which streams no YAML: what stands beside it is taken. Raises NotAcceptable."""
+    accept = accepted(header, lists=True)
+    if not accept.yaml:
+        return accept
+    others = [text for text in header.split(",") if text.partition(";")[0].strip() != "application/yaml"]
+    if not others:
+        raise NotAcceptable(f"only the following media types are accepted: {_STREAMS[2:]}")
+    return accepted(",".join(others), lists=True)
+
+
 def accepted_as_object(header: str) -> Accepted:
     """Of answers that have no other form. Raises NotAcceptable."""
     if header in ("", "application/json", "*/*"):
@@ -102,8 +113,11 @@ def accepted_as_object(header: str) -> Accepted:
     return _first(header, _PLAINLY)
 
 
-def accepted_of_discovery(header: str, *, aggregated: bool) -> Accepted:
-    """Of discovery, the whole of which has an aggregated form. Raises NotAcceptable."""
+def accepted_of_discovery(header: str, *, aggregated: bool, routed: bool) -> Accepted:
+    """Of discovery, the whole of which has an aggregated form; `routed` documents are given by a version itself, and
+    its paths compare media types as they stand. Raises NotAcceptable."""
+    if routed and header:
+        _check_offered(header)
     return _first(header, _AGGREGATED if aggregated else _PLAINLY) if header else _PLAIN
 
 

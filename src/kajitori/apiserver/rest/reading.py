@@ -11,7 +11,7 @@ from kajitori.api.resource import Resource
 from kajitori.api.selectors import parse_field_selector, parse_label_selector
 from kajitori.apiserver.documents import prefix_of, stored_resource
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import Form, accepted
+from kajitori.apiserver.negotiate import Form, accepted, accepted_of_watch
 from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest.backend import Backend, in_version, not_found
 from kajitori.apiserver.rest.continuation import Position, decode_token, encode_token
@@ -272,7 +272,7 @@ def _entry_of(stored: Resource, root: str, record: Record) -> Entry:
 async def watch(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
-    accept = accepted(context.headers.get("accept", ""), lists=True)
+    accept = accepted_of_watch(context.headers.get("accept", ""))
     options = list_options(context.query, watch=True)
     include = context.query.get("includeObject", "Metadata")
     selection = selection_of(resource, context, options)
