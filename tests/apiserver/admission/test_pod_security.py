@@ -5,7 +5,7 @@ import pytest
 
 from kajitori.api import apps, core
 from kajitori.api.errors import Forbidden
-from kajitori.apiserver.admission.pod_security import PodSecurity, policy_of
+from kajitori.apiserver.admission.pod_security import PodSecurity, label_errors, policy_of
 from kajitori.apiserver.admission.pod_security_standards import BASELINE, RESTRICTED, violations
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 from kajitori.testing.objects import FakeObjects
@@ -106,3 +106,44 @@ def test_enforce_refuses_and_warn_warns() -> None:
 
 def test_a_mistyped_level_is_the_strictest() -> None:
     assert policy_of({"pod-security.kubernetes.io/enforce": "basline"}) == {"enforce": ("restricted", "latest")}
+
+
+def test_a_version_of_the_standards_has_the_checks_of_its_time() -> None:
+    def reasons(level: str, minor: int, **spec: Any) -> list[str]:
+        pod = {"containers": [{"name": "c"}], **spec}
+        return [found.reason for found in violations(level, {}, pod, minor)]
+
+    assert reasons("restricted", 0) == ["runAsNonRoot != true"]
+    escalation, rest = "allowPrivilegeEscalation != false", ["runAsNonRoot != true", "seccompProfile"]
+    assert reasons("restricted", 19) == [escalation, *rest]
+    assert reasons("restricted", 22) == [escalation, "unrestricted capabilities", *rest]
+    assert reasons("restricted", 24, os={"name": "windows"}) == reasons("restricted", 24)
+    assert reasons("restricted", 25, os={"name": "windows"}) == ["runAsNonRoot != true"]
+    host = [{"name": "c", "livenessProbe": {"httpGet": {"host": "h"}}}]
+    assert (reasons("baseline", 33, containers=host), reasons("baseline", 34, containers=host)) == (
+        [],
+        ["probe or lifecycle host"],
+    )
+    sysctls = {"sysctls": [{"name": "net.ipv4.tcp_rmem", "value": "1"}]}
+    assert (reasons("baseline", 31, securityContext=sysctls), reasons("baseline", 32, securityContext=sysctls)) == (
+        ["forbidden sysctls"],
+        [],
+    )
+    unmasked = {"containers": [{"name": "c", "securityContext": {"procMount": "Unmasked"}}], "hostUsers": False}
+    assert [reasons("baseline", minor, **unmasked) for minor in (34, 35)] == [["procMount"], []]
+    assert "procMount" in reasons("restricted", 35, **unmasked)
+    assert "runAsNonRoot != true" not in reasons("restricted", 35, hostUsers=False)
+
+
+def test_labels_of_a_namespace_mean_what_they_can() -> None:
+    prefix = "pod-security.kubernetes.io/"
+    said = {f"{prefix}enforce": "baseline", f"{prefix}enforce-version": "v1.30"}
+    assert policy_of(said) == {"enforce": ("baseline", "v1.30"), "warn": ("baseline", "v1.30")}
+    assert policy_of({**said, f"{prefix}warn": "privileged"}) == {"enforce": ("baseline", "v1.30")}
+    wrong = {f"{prefix}enforce": "x", f"{prefix}audit": "y", f"{prefix}warn-version": "v2"}
+    assert policy_of(wrong) == {"enforce": ("restricted", "latest")}
+    assert [str(error) for error in label_errors(wrong)] == [
+        f'metadata.labels[{prefix}enforce]: Invalid value: "x": must be one of privileged, baseline, restricted',
+        f'metadata.labels[{prefix}audit]: Invalid value: "y": must be one of privileged, baseline, restricted',
+        f'metadata.labels[{prefix}warn-version]: Invalid value: "v2": must be "latest" or "v1.x"',
+    ]

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from kajitori.api.meta import Object
 from kajitori.api.pods import SAFE_SYSCTLS
 
+LATEST = 1 << 30
+"""The minor version that no release has reached."""
 PRIVILEGED, BASELINE, RESTRICTED = "privileged", "baseline", "restricted"
 
 
@@ -58,10 +60,20 @@ _SECCOMP = ("RuntimeDefault", "Localhost")
 _APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 
 
-def violations(level: str, metadata: Object, spec: Object) -> list[Violation]:
-    """Everything about a pod that a level forbids."""
-    checks = {PRIVILEGED: (), BASELINE: _BASELINE, RESTRICTED: _RESTRICTED}[level]
-    return [found for check in checks if (found := check(metadata, spec)) is not None]
+def violations(level: str, metadata: Object, spec: Object, minor: int = LATEST) -> list[Violation]:
+    """Everything about a pod that a level forbids, as version 1.`minor` of the standards had it."""
+    if level == PRIVILEGED:
+        return []
+    checks = _BASELINE
+    if level == RESTRICTED:
+        stricter = {old for old, new in _REPLACED.items() if minor >= _SINCE.get(new, 0)}
+        checks = (*(check for check in _BASELINE if check not in stricter), *_RESTRICTED)
+    windows = minor >= _WINDOWS_SINCE and (spec.get("os") or {}).get("name") == "windows"
+    apart = minor >= _USER_NAMESPACES_SINCE and spec.get("hostUsers") is False
+    spared = {*(_NOT_OF_WINDOWS if windows else ()), *(_NOT_OF_OWN_USERS if apart else ())}
+    asked = (check for check in checks if minor >= _SINCE.get(check, 0) and check not in spared)
+    judged = (_sysctls(spec, minor) if check is _all_sysctls else check(metadata, spec) for check in asked)
+    return [found for found in judged if found is not None]
 
 
 def _containers(spec: Object) -> Iterator[Object]:
@@ -158,7 +170,11 @@ def _selinux(metadata: Object, spec: Object) -> Violation | None:
 def _proc_mount(metadata: Object, spec: Object) -> Violation | None:
     names = _where(spec, lambda c: _context(c).get("procMount", "Default") != "Default")
     detail = f'{_named("container", names)} must not set securityContext.procMount to "Unmasked"'
-    return Violation("procMount", detail) if names and spec.get("hostUsers") is not False else None
+    return Violation("procMount", detail) if names else None
+
+
+def _proc_mount_anyhow(metadata: Object, spec: Object) -> Violation | None:
+    return _proc_mount(metadata, spec)
 
 
 def _seccomp_unconfined(metadata: Object, spec: Object) -> Violation | None:
@@ -171,8 +187,13 @@ def _seccomp_unconfined(metadata: Object, spec: Object) -> Violation | None:
     return Violation("seccompProfile", detail) if wrong else None
 
 
-def _sysctls(metadata: Object, spec: Object) -> Violation | None:
-    names = [s["name"] for s in _context(spec).get("sysctls") or () if s["name"] not in SAFE_SYSCTLS]
+def _all_sysctls(metadata: Object, spec: Object) -> Violation | None:
+    return _sysctls(spec, LATEST)
+
+
+def _sysctls(spec: Object, minor: int) -> Violation | None:
+    safe = SAFE_SYSCTLS - {name for since, names in _SYSCTLS_SINCE.items() if minor < since for name in names}
+    names = [s["name"] for s in _context(spec).get("sysctls") or () if s["name"] not in safe]
     return Violation("forbidden sysctls", ", ".join(names)) if names else None
 
 
@@ -184,16 +205,20 @@ def _host_process(metadata: Object, spec: Object) -> Violation | None:
 
 def _probe_hosts(metadata: Object, spec: Object) -> Violation | None:
     """KEP-4940: a probe or hook that names a host lets the node reach what the pod cannot."""
-    names = _where(spec, _names_host)
-    detail = f"{_named('container', names)} must not set host in probes or lifecycle hooks"
-    return Violation("probe or lifecycle host", detail) if names else None
+    hosts = {container["name"]: found for container in _containers(spec) if (found := list(_hosts(container)))}
+    named = _named("probe or lifecycle host", sorted({host for found in hosts.values() for host in found}))
+    detail = f"{_named('container', sorted(hosts))} use{'' if len(hosts) > 1 else 's'} {named}"
+    return Violation("probe or lifecycle host", detail) if hosts else None
 
 
-def _names_host(container: Object) -> bool:
+def _hosts(container: Object) -> Iterator[str]:
     lifecycle = container.get("lifecycle") or {}
     handlers = [container.get(f) or {} for f in ("livenessProbe", "readinessProbe", "startupProbe")]
     handlers += [lifecycle.get(f) or {} for f in ("postStart", "preStop")]
-    return any((handler.get(kind) or {}).get("host") for handler in handlers for kind in ("httpGet", "tcpSocket"))
+    for handler in handlers:
+        for kind in ("httpGet", "tcpSocket"):
+            if host := (handler.get(kind) or {}).get("host"):
+                yield host
 
 
 def _volume_types(metadata: Object, spec: Object) -> Violation | None:
@@ -234,14 +259,14 @@ def _non_root(metadata: Object, spec: Object) -> Violation | None:
     of_pod = _context(spec).get("runAsNonRoot")
     explicit = _where(spec, lambda c: _context(c).get("runAsNonRoot") is False)
     silent = _where(spec, lambda c: _context(c).get("runAsNonRoot") is None)
-    details = []
-    if of_pod is False and silent:
-        details.append("pod must not set securityContext.runAsNonRoot=false")
-    if explicit:
-        details.append(f"{_named('container', explicit)} must not set securityContext.runAsNonRoot=false")
+    setters = [*(["pod"] if of_pod is False else []), *([_named("container", explicit)] if explicit else [])]
+    if setters:
+        detail = f"{' and '.join(setters)} must not set securityContext.runAsNonRoot=false"
+        return Violation("runAsNonRoot != true", detail)
     if of_pod is None and silent:
-        details.append(f"pod or {_named('container', silent)} must set securityContext.runAsNonRoot=true")
-    return Violation("runAsNonRoot != true", ", ".join(details)) if details else None
+        detail = f"pod or {_named('container', silent)} must set securityContext.runAsNonRoot=true"
+        return Violation("runAsNonRoot != true", detail)
+    return None
 
 
 def _root_user(metadata: Object, spec: Object) -> Violation | None:
@@ -276,15 +301,40 @@ _BASELINE: tuple[Check, ...] = (
     _proc_mount,
     _selinux,
     _seccomp_unconfined,
-    _sysctls,
+    _all_sysctls,
     _host_process,
 )
 # What restricted replaces by something stricter.
-_REPLACED = (_capabilities, _host_path, _seccomp_unconfined)
+_REPLACED: dict[Check, Check] = {
+    _capabilities: _drops_all,
+    _host_path: _volume_types,
+    _proc_mount: _proc_mount_anyhow,
+    _seccomp_unconfined: _seccomp_set,
+}
+_SINCE: dict[Check, int] = {
+    _escalation: 8,
+    _seccomp_unconfined: 19,
+    _seccomp_set: 19,
+    _drops_all: 22,
+    _root_user: 23,
+    _probe_hosts: 34,
+    _proc_mount_anyhow: 35,
+}
+"""The minor version that brought a check, where it was not the first."""
+_NOT_OF_WINDOWS, _WINDOWS_SINCE = (_escalation, _drops_all, _seccomp_set), 25
+_NOT_OF_OWN_USERS, _USER_NAMESPACES_SINCE = (_proc_mount, _non_root, _root_user), 35
+_SYSCTLS_SINCE = {
+    27: ("net.ipv4.ip_local_reserved_ports",),
+    29: (
+        *("net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout"),
+        *("net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes"),
+    ),
+    32: ("net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"),
+}
 _RESTRICTED: tuple[Check, ...] = (
-    *(check for check in _BASELINE if check not in _REPLACED),
     _escalation,
     _drops_all,
+    _proc_mount_anyhow,
     _volume_types,
     _non_root,
     _root_user,
