@@ -89,10 +89,10 @@ def test_answers_hold_for_a_while():
     for _ in range(3):
         admitted(access, request("/metrics", "good"), None)
         admitted(access, request("/logs/", "good"), None)
-    assert server.asked == ["token", "get metrics", "get proxy"]
+    assert server.asked == ["token", "get metrics", "get log"]
     asyncio.run(clock.advance(REFUSED_S))
     assert admitted(access, request("/logs/", "good"), None) == 403
-    assert server.asked[3:] == ["get proxy"]
+    assert server.asked[3:] == ["get log"]
     asyncio.run(clock.advance(KNOWN_S))
     assert admitted(access, request("/metrics", "good"), None) == 200
     assert server.asked[4:] == ["token"]

@@ -36,6 +36,7 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 _SUBRESOURCES = {
     "stats": ("stats",),
     "metrics": ("metrics",),
+    "logs": ("log",),
     "pods": ("pods", "proxy"),
     "healthz": ("healthz", "proxy"),
 }

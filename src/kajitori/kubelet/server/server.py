@@ -31,6 +31,7 @@ from kajitori.kubelet.server.http_messages import (
 from kajitori.kubelet.server.logs import LogOptions, read_log
 from kajitori.kubelet.server.passthrough import pass_through
 from kajitori.kubelet.server.stats import CpuRates, PodContainers, read_node_usage, resource_metrics, summary
+from kajitori.kubelet.server.system_logs import SYSTEM_LOGS, chunks, open_log
 
 if TYPE_CHECKING:
     from kajitori.kubelet.kubelet import Kubelet
@@ -112,6 +113,8 @@ class NodeServer:
         first, *rest = request.path.strip("/").split("/")
         if first == "containerLogs":
             await self._logs(request, rest, writer)
+        elif first == "logs":
+            await self._system_log(request, writer)
         elif first in self._streams:
             if not request.wants_upgrade:
                 raise Failure(HTTPStatus.BAD_REQUEST, "you must specify at least 1 of stdin, stdout, stderr")
@@ -207,6 +210,20 @@ class NodeServer:
         async for chunk in chunks:
             await body.send(chunk)
         await body.end()
+
+    async def _system_log(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.method != "GET":
+            raise Failure(HTTPStatus.METHOD_NOT_ALLOWED, "405: Method Not Allowed")
+        found = await asyncio.to_thread(open_log, SYSTEM_LOGS, request.path)
+        if isinstance(found, Answer):
+            await send_answer(writer, found)
+            return
+        with found:
+            body = ChunkedBody(writer)
+            await body.begin()
+            async for chunk in chunks(found):
+                await body.send(chunk)
+            await body.end()
 
     # --- plain answers
 
