@@ -28,6 +28,7 @@ from kajitori.kit.clock import Clock
 log = logging.getLogger(__name__)
 
 CRD = apiextensions.CUSTOM_RESOURCE_DEFINITION
+_IN_PROGRESS = "InstanceDeletionInProgress"
 _RETRY_S = 1.0
 # Deletions of instances under way at once.
 _PARALLEL = 16
@@ -175,7 +176,8 @@ class CustomResourceDefinitions(RestHooks):
         if not instances:
             await self._release(name)
             return
-        if not condition_is(definition, "Terminating"):
+        said = condition_of(definition, "Terminating")
+        if said is None or said.get("reason") != _IN_PROGRESS:
             await self._terminating(name)
         room = asyncio.Semaphore(_PARALLEL)
 
@@ -192,7 +194,7 @@ class CustomResourceDefinitions(RestHooks):
         condition = {
             "type": "Terminating",
             "status": "True",
-            "reason": "InstanceDeletionInProgress",
+            "reason": _IN_PROGRESS,
             "message": "CustomResource deletion is in progress",
         }
 
