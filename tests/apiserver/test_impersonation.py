@@ -134,6 +134,8 @@ def test_the_first_refusal_is_told() -> None:
 
 
 def test_parts_without_a_user_are_a_mistake_and_empty_ones_nothing() -> None:
-    with pytest.raises(BadRequest, match="without impersonating a user"):
+    with pytest.raises(BadRequest) as refused:
         act(Allows(), group="a")
+    wanted = '&user.DefaultInfo{Name:"", UID:"", Groups:[]string{"a"}, Extra:map[string][]string(nil)}'
+    assert refused.value.message == f"requested {wanted} without impersonating a user name"
     assert act(Allows(), user="", uid="") == (AGENT, "")

@@ -1,6 +1,6 @@
 """Impersonate-User and its companions: acting as someone else, where RBAC allows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from kajitori.api.errors import BadRequest
@@ -30,5 +30,20 @@ async def impersonated(asked: Attributes, headers: Mapping[str, str], authorizer
     if not wanted.name:
         if not (wanted.uid or groups or extra):
             return asked.user, ""
-        raise BadRequest("requested impersonation of groups, a uid or extra fields without impersonating a user")
+        raise BadRequest(f"requested {_go_user(wanted)} without impersonating a user name")
     return await acting(wanted, asked, authorizer)
+
+
+def _go_user(user: User) -> str:
+    """As Go prints a struct."""
+    groups = f"{{{_go_values(user.groups)}}}" if user.groups else "(nil)"
+    extra = "(nil)"
+    if user.extra:
+        fields = (f'"{name}":[]string{{{_go_values(values)}}}' for name, values in sorted(user.extra.items()))
+        extra = f"{{{', '.join(fields)}}}"
+    said = f'Name:"", UID:"{user.uid}", Groups:[]string{groups}, Extra:map[string][]string{extra}'
+    return f"&user.DefaultInfo{{{said}}}"
+
+
+def _go_values(values: Sequence[str]) -> str:
+    return ", ".join(f'"{value}"' for value in values)
