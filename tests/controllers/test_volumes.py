@@ -62,6 +62,12 @@ NODE_A = {"metadata": {"name": "a", "labels": {"kubernetes.io/hostname": "a"}}, 
             [make_volume("slow"), make_volume("fast", storageClassName="fast")],
             "fast",
         ),
+        (
+            make_claim(volumeAttributesClassName="gold"),
+            [make_volume("plain"), make_volume("gold", "9Gi", volumeAttributesClassName="gold")],
+            "gold",
+        ),
+        (make_claim(), [make_volume("gold", volumeAttributesClassName="gold")], None),
         (make_claim(accessModes=["ReadWriteMany"]), [make_volume("v")], None),
         (make_claim(volumeMode="Block"), [make_volume("v")], None),
         (make_claim(selector={"matchLabels": {"disk": "b"}}), [make_volume("a"), make_volume("b")], "b"),
@@ -110,6 +116,22 @@ def test_a_claim_and_a_volume_are_bound_to_each_other(loops: Any) -> None:
         await loops.settle()
         assert loops.api.all(PERSISTENT_VOLUME_CLAIM) == []
         assert loops.api.one(PERSISTENT_VOLUME, "v")["status"]["phase"] == "Released"
+
+    loops.run(LOOPS, scenario)
+
+
+def test_the_class_of_attributes_is_told_when_a_claim_is_bound_and_not_after(loops: Any) -> None:
+    async def scenario() -> None:
+        loops.api.put(PERSISTENT_VOLUME_CLAIM, make_claim(volumeAttributesClassName="gold"))
+        loops.api.put(PERSISTENT_VOLUME, make_volume("v", phase="", volumeAttributesClassName="gold"))
+        await loops.settle()
+        claim, volume = loops.api.one(PERSISTENT_VOLUME_CLAIM, "data"), loops.api.one(PERSISTENT_VOLUME, "v")
+        assert claim["status"]["phase"] == "Bound"
+        assert claim["status"]["currentVolumeAttributesClassName"] == "gold"
+        loops.api.put(PERSISTENT_VOLUME, {**volume, "spec": {**volume["spec"], "volumeAttributesClassName": "silver"}})
+        await loops.settle()
+        claim = loops.api.one(PERSISTENT_VOLUME_CLAIM, "data")
+        assert claim["status"]["currentVolumeAttributesClassName"] == "gold"
 
     loops.run(LOOPS, scenario)
 

@@ -85,6 +85,8 @@ def _serves(volume: Object, claim: Object, cluster: Cluster) -> bool:
         return False
     if (spec.get("volumeMode") or "Filesystem") != (wanted.get("volumeMode") or "Filesystem"):
         return False
+    if (spec.get("volumeAttributesClassName") or "") != (wanted.get("volumeAttributesClassName") or ""):
+        return False
     if not set(wanted.get("accessModes") or ()) <= set(spec.get("accessModes") or ()):
         return False
     if "selector" in wanted and not from_label_selector(wanted["selector"]).matches(labels_of(volume)):

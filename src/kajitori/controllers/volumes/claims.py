@@ -162,6 +162,9 @@ class ClaimBinder(Controller):
         }
         if "capacity" not in status or status.get("phase") != (claim.get("status") or {}).get("phase"):
             status["capacity"] = dict(volume["spec"].get("capacity") or {})
+        attributes = volume["spec"].get("volumeAttributesClassName")
+        if attributes and (claim.get("status") or {}).get("phase") in (None, "Pending"):
+            status["currentVolumeAttributesClassName"] = attributes  # at binding only: afterwards it is the resizer's
         await self.writes.update_status(PERSISTENT_VOLUME_CLAIM, claim, status)
 
     async def _bind_volume(self, claim: Object, volume: Object) -> Object:

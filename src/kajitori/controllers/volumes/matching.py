@@ -51,6 +51,8 @@ def mismatch(volume: Object, claim: Object) -> str:
         return "requested PV is too small"
     if class_of(volume) != class_of(claim):
         return "storageClassName does not match"
+    if _attributes_class(volume) != _attributes_class(claim):
+        return "volumeAttributesClassName does not match"
     if _mode(volume) != _mode(claim):
         return "incompatible volumeMode"
     if not set(claim["spec"].get("accessModes") or ()) <= set(volume["spec"].get("accessModes") or ()):
@@ -72,6 +74,10 @@ def find(claim: Object, volumes: Iterable[Object], node: Object | None) -> Objec
             continue
         suitable.append(volume)
     return min(suitable, key=lambda v: (quantity.parse(capacity(v)).nanos, name_of(v)), default=None)
+
+
+def _attributes_class(obj: Object) -> str:
+    return obj["spec"].get("volumeAttributesClassName") or ""
 
 
 def _mode(obj: Object) -> str:
