@@ -5,6 +5,7 @@ from kajitori.api.defaults import extensions
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, Subresource
 from kajitori.api.validation import extensions as extensions_validation
+from kajitori.api.validation import statuses
 
 API_SERVICE = Resource(
     group="apiregistration.k8s.io",
@@ -13,7 +14,11 @@ API_SERVICE = Resource(
     plural="apiservices",
     namespaced=False,
     categories=("api-extensions",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=statuses.validate_api_service_status
+        ),
+    ),
     definition="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
     columns=extensions_columns.API_SERVICE,
     default=extensions.default_api_service,

@@ -262,7 +262,13 @@ RESOURCE_QUOTA = Resource(
     kind="ResourceQuota",
     plural="resourcequotas",
     short_names=("quota",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(
+            name="status",
+            verbs=("get", "patch", "update"),
+            validate_update=configuration_validation.validate_resource_quota_status,
+        ),
+    ),
     definition="io.k8s.api.core.v1.ResourceQuota",
     columns=cluster_columns.RESOURCE_QUOTA,
     validate=configuration_validation.validate_resource_quota,

@@ -4,6 +4,7 @@ import pytest
 
 from kajitori.api import (
     admissionregistration,
+    apiregistration,
     apps,
     autoscaling,
     core,
@@ -72,6 +73,20 @@ def refused(resource, status, old=None, spec=None, **metadata):
             admissionregistration.VALIDATING_ADMISSION_POLICY,
             {"typeChecking": {"expressionWarnings": [{"fieldRef": "spec.validations[0].expression"}]}},
             ["typeChecking.expressionWarnings[0].warning: Required value"],
+        ),
+        (
+            core.RESOURCE_QUOTA,
+            {"hard": {"bogus": "1"}, "used": {"pods": "-1"}},
+            [
+                'hard[bogus]: Invalid value: "bogus": must be a standard resource type or fully qualified',
+                'hard[bogus]: Invalid value: "bogus": must be a standard resource for quota',
+                'used[pods]: Invalid value: "-1": must be greater than or equal to 0',
+            ],
+        ),
+        (
+            apiregistration.API_SERVICE,
+            {"conditions": [{"type": "A", "status": "new"}]},
+            ['conditions[0].status: Unsupported value: "new": supported values: "True", "False", "Unknown"'],
         ),
         (
             core.SERVICE,

@@ -148,13 +148,13 @@ def _merge_list(original: list[Any], patch: list[Any], key: str, node: Node | No
 
 
 def _element_type(*lists: list[Any]) -> type:
-    """The one type of all elements."""
-    types = {type(item) for items in lists for item in items}
-    if list in types:
+    """The one type of all elements, of which there is one at least."""
+    first, *others = (type(item) for items in lists for item in items)
+    if first is list:
         raise not_applicable()
-    if len(types) > 1 or types == {type(None)}:
+    if first is type(None) or any(other is not first for other in others):
         raise broken(f"list element types are not identical: {go_map(list(lists))}")
-    return types.pop()
+    return first
 
 
 def _merge_items(

@@ -245,10 +245,7 @@ def validate_resource_quota(quota: Object) -> list[FieldError]:
 
 
 def _resource_quota(spec: Object) -> Errors:
-    for name, quantity in (spec.get("hard") or {}).items():
-        at = f"spec.hard[{name}]"
-        yield from quota_resource_name(at, name)
-        yield from resource_amount(at, name, quantity)
+    yield from _amounts("spec.hard", {"spec": spec})
     scopes = spec.get("scopes") or []
     for scope in scopes:
         if scope not in _QUOTA_SCOPES:
@@ -287,6 +284,17 @@ def validate_resource_quota_update(new: Object, old: Object) -> list[FieldError]
     if scopes(new) != scopes(old):
         return [invalid("spec.scopes", new["spec"].get("scopes"), "field is immutable")]
     return []
+
+
+def validate_resource_quota_status(new: Object, old: Object) -> list[FieldError]:
+    return list(_amounts("status.hard", new)) + list(_amounts("status.used", new))
+
+
+def _amounts(path: str, quota: Object) -> Errors:
+    part, field = path.split(".")
+    for name, quantity in ((quota.get(part) or {}).get(field) or {}).items():
+        yield from quota_resource_name(f"{path}[{name}]", name)
+        yield from resource_amount(f"{path}[{name}]", name, quantity)
 
 
 def validate_lease(lease: Object) -> list[FieldError]:

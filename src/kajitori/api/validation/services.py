@@ -105,7 +105,7 @@ def _affinity(spec: Object) -> Errors:
         if seconds is None:
             yield required(at, "should be defaulted")
         elif not 0 < seconds <= _AFFINITY_SECONDS_MAX:
-            detail = f"must be greater than 0 and less than or equal to {_AFFINITY_SECONDS_MAX}"
+            detail = f"must be greater than 0 and less than {_AFFINITY_SECONDS_MAX}"
             yield invalid(at, seconds, detail)
     elif affinity == "None" and config is not None:
         detail = "must not be set when session affinity is None"
@@ -170,11 +170,11 @@ def _distinct_ports(spec: Object) -> Errors:
 
 
 def _load_balancer(spec: Object, kind: str) -> Errors:
+    if spec.get("loadBalancerSourceRanges") and kind != "LoadBalancer":
+        yield forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
     for index, block in enumerate(spec.get("loadBalancerSourceRanges") or ()):
         block = block.strip()
         yield from must(f"spec.LoadBalancerSourceRanges[{index}]", block, cidr_errors(block))
-    if spec.get("loadBalancerSourceRanges") and kind != "LoadBalancer":
-        yield forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
     allocates = spec.get("allocateLoadBalancerNodePorts")
     if kind == "LoadBalancer" and allocates is None:
         yield required("spec.allocateLoadBalancerNodePorts")

@@ -289,6 +289,14 @@ def validate_namespace_status(new: Object, old: Object) -> list[FieldError]:
     return []
 
 
+def validate_api_service_status(new: Object, old: Object) -> list[FieldError]:
+    return [
+        unsupported(f"{at}.status", condition.get("status") or "", ("True", "False", "Unknown"))
+        for condition, at in each(new.get("status") or {}, "conditions", "status")
+        if condition.get("status") not in ("True", "False", "Unknown")
+    ]
+
+
 def validate_flow_status(new: Object, old: Object) -> list[FieldError]:
     return list(_flow_status(new.get("status") or {}))
 
