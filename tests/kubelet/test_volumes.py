@@ -69,6 +69,9 @@ def test_sub_paths_are_made_and_stay_inside(tmp_path):
     volume = tmp_path / "volume"
     volume.mkdir()
     assert resolve_sub_path(volume, "a/b").is_dir()
+    volume.chmod(0o2777)
+    resolve_sub_path(volume, "c/d")
+    assert {(volume / place).stat().st_mode & 0o7777 for place in ("c", "c/d")} == {0o2777}
     (volume / "out").symlink_to("/etc")
     for wrong in ("../x", "out/passwd"):
         with pytest.raises(WrongSubPath, match="leads outside"):
