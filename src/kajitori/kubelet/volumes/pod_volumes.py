@@ -105,10 +105,11 @@ class PodVolumes:
         return write_payload(path, payload, fs_group(pod), self._clock.now())
 
     def _empty_dir(self, pod: Object, source: Object, path: Path) -> None:
-        if source.get("medium") == "Memory" and not is_mount(path):
+        in_memory = source.get("medium") == "Memory"
+        if in_memory and not is_mount(path):
             mount_tmpfs(path, value(source.get("sizeLimit") or "0"))
         path.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o777)
+        path.chmod(0o1777 if in_memory else 0o777)
         if (group := fs_group(pod)) is not None:
             own_by_group(path, group, on_mismatch_only=True)
 
