@@ -20,7 +20,7 @@ import uvloop
 from bench.curve import draw
 from kajitori.api.registry import Registry
 from kajitori.apiserver.extension import ADMIN
-from kajitori.apiserver.http_types import Query, Request
+from kajitori.apiserver.http_types import Query, Request, Sink
 from kajitori.apiserver.server import ApiServer
 from kajitori.kit.clock import SystemClock
 from kajitori.storage.interface import Put, Storage
@@ -56,7 +56,7 @@ HEADER = """\
 |--:|--:|--:|--:|--:|--:|--:|"""
 
 
-class Drain:
+class Drain(Sink):
     """A connection that takes everything at once."""
 
     writable = True

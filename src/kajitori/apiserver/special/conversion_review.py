@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 
 from kajitori.api.meta import Object
+from kajitori.api.validation.object_meta import validate_annotations, validate_labels
 from kajitori.apiserver.json_object import json_object
-from kajitori.apiserver.rest.metadata import validate_annotations, validate_labels
 
 GROUP = "apiextensions.k8s.io"
 _KNOWN = ("v1", "v1beta1")
