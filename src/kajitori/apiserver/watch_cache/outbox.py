@@ -15,7 +15,7 @@ from kajitori.kit.clock import Clock
 TOLD_A_TURN = 32
 REST_ROUNDS = 3
 """So many times as long as the round was."""
-REST_S_MAX = 0.005
+REST_S_MAX = 0.003
 
 
 class Sender(Protocol):
