@@ -15,6 +15,7 @@ from kajitori.apiserver.watch_cache.selection import Selection
 log = logging.getLogger(__name__)
 
 FEW = 8
+"""An audience of so many waits for no crowd."""
 LINES_MAX = 4096
 """So far may a watcher fall behind, beyond what its connection buffers. The log shares its bytes with all of them."""
 WRITE_BYTES = 64 * 1024

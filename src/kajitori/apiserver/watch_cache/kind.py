@@ -61,7 +61,7 @@ class WatchEvents:
         self.bytes += watchers * size
 
 
-_Audience = dict[Selection, dict[Watcher, None]]
+_BySelection = dict[Selection, dict[Watcher, None]]
 """Watchers by what they select: an event is judged once for all who ask the same."""
 
 
@@ -76,8 +76,8 @@ class KindCache:
         self._history: deque[CachedEvent] = deque()
         self._oldest = revision
         self._trimmed = False
-        self._broad: _Audience = {}
-        self._triggered: dict[Trigger, _Audience] = {}
+        self._broad: _BySelection = {}
+        self._triggered: dict[Trigger, _BySelection] = {}
         self._audiences: dict[tuple[Selection, Line], Audience] = {}
         self._subscribers: list[Subscriber] = []
         self.received = 0
@@ -181,8 +181,8 @@ class KindCache:
         """Give an event to every watcher that it concerns."""
         shown = event.entry or event.previous
         size = len(shown.body) if shown is not None else 0
-        for audience in self._concerned(event):
-            for selection, watchers in list(audience.items()):
+        for by_selection in self._concerned(event):
+            for selection, watchers in list(by_selection.items()):
                 if type := selection.classify(event):
                     self.sent.count(sum(watcher.count for watcher in watchers), size)
                     self._push(list(watchers), event, type)
@@ -234,8 +234,8 @@ class KindCache:
     # watching
 
     def watchers(self) -> list[Watcher]:
-        audiences = (self._broad, *self._triggered.values())
-        return [watcher for audience in audiences for watchers in audience.values() for watcher in watchers]
+        everywhere = (self._broad, *self._triggered.values())
+        return [watcher for by_selection in everywhere for watchers in by_selection.values() for watcher in watchers]
 
     @property
     def watcher_count(self) -> int:
@@ -257,28 +257,28 @@ class KindCache:
     def add_watcher(self, watcher: Watcher) -> None:
         selection = watcher.selection
         trigger = selection.trigger()
-        audience = self._broad if trigger is None else self._triggered.setdefault(trigger, {})
-        audience.setdefault(selection, {})[watcher] = None
+        by_selection = self._broad if trigger is None else self._triggered.setdefault(trigger, {})
+        by_selection.setdefault(selection, {})[watcher] = None
 
     def remove_watcher(self, watcher: Watcher) -> None:
         selection = watcher.selection
         trigger = selection.trigger()
-        audience = self._broad if trigger is None else self._triggered.get(trigger, {})
-        if (watchers := audience.get(selection)) is not None:
+        by_selection = self._broad if trigger is None else self._triggered.get(trigger, {})
+        if (watchers := by_selection.get(selection)) is not None:
             watchers.pop(watcher, None)
             if not watchers:
-                del audience[selection]
-        if trigger is not None and not audience:
+                del by_selection[selection]
+        if trigger is not None and not by_selection:
             self._triggered.pop(trigger, None)
 
-    def _concerned(self, event: CachedEvent) -> Iterator[_Audience]:
+    def _concerned(self, event: CachedEvent) -> Iterator[_BySelection]:
         yield self._broad
         if not self._triggered:
             return
         for field in TRIGGER_FIELDS:
             for value in {entry.field(field) for entry in (event.entry, event.previous) if entry is not None}:
-                if (audience := self._triggered.get((field, value))) is not None:
-                    yield audience
+                if (by_selection := self._triggered.get((field, value))) is not None:
+                    yield by_selection
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """In-process: ADDED for all that exist, then every change, with shared decoded objects."""

@@ -16,6 +16,7 @@ TOLD_A_TURN = 32
 REST_ROUNDS = 3
 """So many times as long as the round was."""
 REST_S_MAX = 0.003
+"""Shorter, and few changes come together; longer, and a change is told later for little gain (docs/performance.md)."""
 
 
 class Sender(Protocol):
