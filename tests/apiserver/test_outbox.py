@@ -1,37 +1,23 @@
-"""Watchers are told a few a turn of the event loop; after a round over many comes a rest."""
+"""Watchers are told a few a turn of the event loop; where many are told again and again, with rests in between."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kajitori.apiserver.watch_cache.outbox import REST_ROUNDS, REST_S_MAX, TOLD_A_TURN, Outbox
+from kajitori.apiserver.watch_cache.outbox import BUSY_S, REST_S, RESTS_MAX, TOLD_A_TURN, Outbox
 from kajitori.kit.clock import VirtualClock
 
 
-class PassingClock(VirtualClock):
-    """One whose time also passes while a callback runs."""
-
-    passed_s = 0.0
-
-    def pass_s(self, seconds: float) -> None:
-        self.passed_s += seconds
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.passed_s
-
-
 class Crowd:
-    """So many watchers, each of whom takes a while to tell."""
+    """So many watchers."""
 
-    def __init__(self, clock: PassingClock, size: int, takes_s: float = 0.0) -> None:
-        self._clock, self._left, self._takes_s = clock, size, takes_s
-        self.told_s: list[float] = []
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self.told = 0
 
     def send(self, room: int) -> int:
         told = min(room, self._left)
         self._left -= told
-        for _ in range(told):
-            self._clock.pass_s(self._takes_s)
-            self.told_s.append(self._clock.monotonic())
+        self.told += told
         return told
 
 
@@ -39,65 +25,101 @@ async def turn() -> None:
     await asyncio.sleep(0)
 
 
-def run(test: Callable[[PassingClock, Outbox], Awaitable[None]]) -> None:
+def run(test: Callable[[VirtualClock, Outbox], Awaitable[None]]) -> None:
     async def main() -> None:
-        clock = PassingClock()
+        clock = VirtualClock()
         await test(clock, Outbox(clock))
 
     asyncio.run(main())
 
 
+async def tell_many(outbox: Outbox) -> None:
+    """One round over many: the one that begins soon after it rests."""
+    outbox.add(Crowd(2 * TOLD_A_TURN))
+    for _ in range(5):
+        await turn()
+
+
 def test_a_crowd_is_told_a_few_a_turn_and_the_next_one_after_it() -> None:
-    async def test(clock: PassingClock, outbox: Outbox) -> None:
-        first, second = Crowd(clock, TOLD_A_TURN + 1), Crowd(clock, TOLD_A_TURN)
+    async def test(clock: VirtualClock, outbox: Outbox) -> None:
+        first, second = Crowd(TOLD_A_TURN + 1), Crowd(TOLD_A_TURN)
         outbox.add(first)
         outbox.add(second)
         for told in ((TOLD_A_TURN, 0), (TOLD_A_TURN + 1, TOLD_A_TURN - 1), (TOLD_A_TURN + 1, TOLD_A_TURN)):
             await turn()
-            assert (len(first.told_s), len(second.told_s)) == told
+            assert (first.told, second.told) == told
 
     run(test)
 
 
 def test_who_comes_during_a_round_is_told_in_the_next() -> None:
-    async def test(clock: PassingClock, outbox: Outbox) -> None:
-        crowd, late = Crowd(clock, TOLD_A_TURN + 1, REST_S_MAX), Crowd(clock, 1)
+    async def test(clock: VirtualClock, outbox: Outbox) -> None:
+        crowd, late = Crowd(TOLD_A_TURN + 1), Crowd(1)
         outbox.add(crowd)
         await turn()
         outbox.add(late)
         await turn()
-        await turn()
-        assert len(crowd.told_s) == TOLD_A_TURN + 1 and not late.told_s
-        await clock.advance(REST_S_MAX * 1.1)
-        assert len(late.told_s) == 1
+        assert (crowd.told, late.told) == (TOLD_A_TURN + 1, 0)
+        for _ in range(2):
+            await turn()
+        assert late.told == 1
 
     run(test)
 
 
-def test_after_a_round_over_many_comes_a_rest_of_some_rounds_but_bounded() -> None:
-    async def test(clock: PassingClock, outbox: Outbox) -> None:
-        for round_s, rest_s in ((REST_S_MAX / REST_ROUNDS / 2, REST_S_MAX / 2), (1.0, REST_S_MAX)):
-            crowd, next_one = Crowd(clock, 2 * TOLD_A_TURN, round_s / 2 / TOLD_A_TURN), Crowd(clock, 1)
-            outbox.add(crowd)
-            for _ in range(3):
-                await turn()
-            assert len(crowd.told_s) == 2 * TOLD_A_TURN
-            outbox.add(next_one)
-            await clock.advance(rest_s * 0.9)
-            assert not next_one.told_s
-            await clock.advance(rest_s * 0.2)
-            assert len(next_one.told_s) == 1
-            await clock.advance(REST_S_MAX)
+def test_a_round_soon_after_one_over_many_rests_after_each_turn_so_often_at_most() -> None:
+    async def test(clock: VirtualClock, outbox: Outbox) -> None:
+        await tell_many(outbox)
+        crowd = Crowd((RESTS_MAX + 3) * TOLD_A_TURN)
+        outbox.add(crowd)
+        await turn()
+        for rests in range(RESTS_MAX):
+            assert crowd.told == (rests + 1) * TOLD_A_TURN
+            await clock.advance(REST_S * 0.9)
+            assert crowd.told == (rests + 1) * TOLD_A_TURN
+            await clock.advance(REST_S * 0.11)
+        for _ in range(2):
+            await turn()
+        assert crowd.told == (RESTS_MAX + 3) * TOLD_A_TURN
+
+    run(test)
+
+
+def test_after_the_last_turn_of_such_a_round_the_next_waits_for_the_rest() -> None:
+    async def test(clock: VirtualClock, outbox: Outbox) -> None:
+        await tell_many(outbox)
+        outbox.add(Crowd(TOLD_A_TURN + 1))
+        await turn()
+        await clock.advance(REST_S * 1.1)
+        late = Crowd(1)
+        outbox.add(late)
+        await clock.advance(REST_S * 0.8)
+        assert not late.told
+        await clock.advance(REST_S * 0.3)
+        assert late.told == 1
+
+    run(test)
+
+
+def test_where_little_changes_a_crowd_is_told_without_rest() -> None:
+    async def test(clock: VirtualClock, outbox: Outbox) -> None:
+        await tell_many(outbox)
+        await clock.advance(BUSY_S)
+        crowd = Crowd(3 * TOLD_A_TURN)
+        outbox.add(crowd)
+        for _ in range(3):
+            await turn()
+        assert crowd.told == 3 * TOLD_A_TURN
 
     run(test)
 
 
 def test_a_few_wait_for_nothing() -> None:
-    async def test(clock: PassingClock, outbox: Outbox) -> None:
+    async def test(clock: VirtualClock, outbox: Outbox) -> None:
         for _ in range(5):
-            few = Crowd(clock, TOLD_A_TURN - 1, 1.0)
+            few = Crowd(TOLD_A_TURN - 1)
             outbox.add(few)
             await turn()
-            assert len(few.told_s) == TOLD_A_TURN - 1
+            assert few.told == TOLD_A_TURN - 1
 
     run(test)

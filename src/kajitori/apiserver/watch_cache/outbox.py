@@ -1,22 +1,26 @@
-"""Telling watchers: a few a turn of the event loop, and after a round over many a rest.
+"""Telling watchers: a few a turn of the event loop, and where many are told again and again, a rest after each turn.
 
 One change may concern hundreds of watchers, and each costs a TLS record and a system call, 15 us together. Told in one
 go they would hold up every request for milliseconds, and take all of the processor when changes are many. So requests
-are served in between, and what changes during a round and the rest after it shares the records of the next. The busier
-the server, the less an event costs; where few watch, none waits.
+are served in between, and what changes meanwhile shares the records of who is told later. The busier the server, the
+less an event costs; where few watch, or little changes, none waits. The rests lie between the turns and not after the
+round: a client that watches often itself gets its news in portions then, and answers in between.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from kajitori.kit.clock import Clock
 
-TOLD_A_TURN = 32
-REST_ROUNDS = 3
-"""So many times as long as the round was."""
-REST_S_MAX = 0.003
-"""Shorter, and few changes come together; longer, and a change is told later for little gain (docs/performance.md)."""
+TOLD_A_TURN = 50
+REST_S = 0.001
+RESTS_MAX = 4
+"""A round. Fewer, and few changes come together; more, and a change is told later for little gain
+(docs/performance.md)."""
+BUSY_S = 0.005
+"""A round that begins so soon after one over many rests."""
 
 
 class Sender(Protocol):
@@ -31,29 +35,21 @@ class Outbox:
         self._clock = clock
         self._waiting: list[Sender] = []
         self._round: deque[Sender] = deque()
-        self._turns = 0
-        self._began_s = 0.0
-        self._rests_until_s = 0.0
+        self._turns = self._rests = 0
+        self._busy_until_s = 0.0
         self._scheduled = False
 
     def add(self, sender: Sender) -> None:
         """Let it `send` in the next round, which is soon."""
         self._waiting.append(sender)
         if not self._scheduled:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        self._scheduled = True
-        left_s = self._rests_until_s - self._clock.monotonic()
-        if left_s > 0:
-            self._clock.call_later(left_s, self._begin)
-        else:
+            self._scheduled = True
             asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
         self._round.extend(self._waiting)
         self._waiting.clear()
-        self._turns, self._began_s = 0, self._clock.monotonic()
+        self._turns, self._rests = 0, RESTS_MAX if self._clock.monotonic() < self._busy_until_s else 0
         self._turn()
 
     def _turn(self) -> None:
@@ -65,14 +61,24 @@ class Outbox:
                 senders.popleft()
             room -= told
         if senders:
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._after_rest(self._turn)
+        elif self._turns > 1:
+            self._after_rest(self._end_crowd)
         else:
             self._end_round()
 
+    def _after_rest(self, go_on: Callable[[], None]) -> None:
+        if self._rests:
+            self._rests -= 1
+            self._clock.call_later(REST_S, go_on)
+        else:
+            asyncio.get_running_loop().call_soon(go_on)
+
+    def _end_crowd(self) -> None:
+        self._busy_until_s = self._clock.monotonic() + BUSY_S
+        self._end_round()
+
     def _end_round(self) -> None:
-        if self._turns > 1:
-            now_s = self._clock.monotonic()
-            self._rests_until_s = now_s + min((now_s - self._began_s) * REST_ROUNDS, REST_S_MAX)
-        self._scheduled = False
-        if self._waiting:
-            self._schedule()
+        self._scheduled = bool(self._waiting)
+        if self._scheduled:
+            asyncio.get_running_loop().call_soon(self._begin)
