@@ -1,9 +1,7 @@
 """One connection: bytes in, requests to the application, responses out, in the order in which they were asked for."""
 
 import asyncio
-import contextlib
 import logging
-import socket
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
@@ -18,6 +16,7 @@ from kajitori.apiserver.http.repeated import RepeatedHead, head_of
 from kajitori.apiserver.http.sink import ResponseSink, SharedChunk
 from kajitori.apiserver.http.stepping import carry_on
 from kajitori.apiserver.http.tls import verified_chain
+from kajitori.apiserver.http.transport import as_streams, keep_alive
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Headers, Query, Request, Response
 from kajitori.kit.clock import Clock, Timer
 
@@ -42,18 +41,6 @@ class Connections(Protocol):
     def opened(self, connection: "HttpConnection") -> bool: ...
 
     def closed(self, connection: "HttpConnection") -> None: ...
-
-
-_PROBE_AFTER_S, _PROBE_EVERY_S, _PROBES = 60, 15, 4
-"""A peer that vanished is noticed after two minutes, on a watch that has nothing to send too."""
-
-
-def _keep_alive(raw: Any) -> None:
-    with contextlib.suppress(OSError):  # not TCP
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_S)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_EVERY_S)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -98,7 +85,7 @@ class HttpConnection(asyncio.Protocol):
         if tls is not None:
             self._certificate = tls.getpeercert(binary_form=True) or None
         if (raw := transport.get_extra_info("socket")) is not None:
-            _keep_alive(raw)
+            keep_alive(raw)
         self._arm(limits.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -480,20 +467,12 @@ class HttpConnection(asyncio.Protocol):
         if self.lost:
             raise ConnectionResetError("the client has hung up")
         self.taken = True
-        reader = asyncio.StreamReader(loop=self._loop)
-        protocol = _TakenOver(reader, self._loop, self)
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        if not self.writable:
-            protocol.pause_writing()
-        if self._leftover:
-            reader.feed_data(b"".join(self._leftover))
-            self._leftover = []
+        arrived, self._leftover = b"".join(self._leftover), []
+        reader, writer = as_streams(self._transport, arrived, self.connection_lost, writable=self.writable)
         if self._paused:
             self._transport.resume_reading()
         if self._timer is not None:
             self._timer.cancel()
-        writer = asyncio.StreamWriter(self._transport, protocol, reader, self._loop)
         return reader, writer
 
     def drain(self) -> None:
@@ -508,15 +487,3 @@ class HttpConnection(asyncio.Protocol):
     def abort(self) -> None:
         if not self._transport.is_closing():
             self._transport.abort()
-
-
-class _TakenOver(asyncio.StreamReaderProtocol):
-    """A connection in a handler's hands; the server still counts it, and hangs up when it stops."""
-
-    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop, origin: HttpConnection) -> None:
-        super().__init__(reader, loop=loop)
-        self._origin = origin
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._origin.connection_lost(exc)
