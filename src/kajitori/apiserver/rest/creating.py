@@ -45,10 +45,9 @@ async def create_object(
     obj: Object,
     context: RequestContext,
     options: WriteOptions,
-    manager: str,
-    *,
-    track_fields: bool = True,
+    manager: str | None,
 ) -> bytes:
+    """`manager` owns what the object says; None where it brings its managedFields."""
     namespace = context.namespace if resource.namespaced else ""
     _check_place(resource, obj["metadata"], namespace)
     if namespace:  # admission sees it, whether the client wrote it or not
@@ -57,7 +56,7 @@ async def create_object(
     size, aside = len(context.body) + resource.weight_bytes, backend.aside
     if resource.default is not None:
         await aside.run(size, resource.default, obj)
-    if track_fields:
+    if manager is not None:
         await aside.run(size, _track, backend, resource, obj, manager)
     request = AdmissionRequest(
         user=context.user,

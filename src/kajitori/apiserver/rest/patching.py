@@ -25,7 +25,7 @@ from kajitori.apiserver.rest.decoding import check_kind, conform_object
 from kajitori.apiserver.rest.options import STRICT, WARN, WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, JSON_PATCH, STRATEGIC_PATCH, decode_patch
-from kajitori.apiserver.rest.updating import change_object
+from kajitori.apiserver.rest.updating import Change, change_object
 from kajitori.apiserver.yaml_documents import repeated_keys
 
 _APPLY_ATTEMPTS = 5
@@ -45,11 +45,10 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
         raise _invalid_option(forbidden("force", "may not be specified for non-apply patch"))
     manager = manager_of(context, options.manager)
 
-    def change(current: Object) -> Object:
+    def edit(current: Object) -> Object:
         return patched(resource, media, current, document, options, context)
 
-    body = await change_object(backend, resource, context, change, options, manager, subresource=subresource)
-    return 200, body
+    return 200, await change_object(backend, resource, context, Change(edit, options, manager, subresource))
 
 
 def _invalid_option(error: FieldError) -> Invalid:
@@ -85,24 +84,13 @@ async def _apply_patch(
 
     for _ in range(_APPLY_ATTEMPTS):
         try:
-            body = await change_object(
-                backend,
-                resource,
-                context,
-                applied,
-                options,
-                options.manager,
-                subresource=subresource,
-                track_fields=False,
-            )
-            return 200, body
+            return 200, await change_object(backend, resource, context, Change(applied, options, None, subresource))
         except NotFound:
             if subresource or any(_of_metadata(document, key) for key in ("uid", "resourceVersion")):
                 raise
         try:
             new = await backend.aside.run(size, applied, None)
-            created = await create_object(backend, resource, new, context, options, options.manager, track_fields=False)
-            return 201, created
+            return 201, await create_object(backend, resource, new, context, options, None)
         except AlreadyExists:
             continue
     raise Conflict.modified(resource.group, resource.plural, context.name)

@@ -25,7 +25,7 @@ from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, decode_patch
 from kajitori.apiserver.rest.patching import check_name, result_of_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.rendering import object_response
-from kajitori.apiserver.rest.updating import Facade, change_object, check_url
+from kajitori.apiserver.rest.updating import Change, Facade, change_object, check_url
 
 _DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 _EMPTY = "cannot be empty"
@@ -177,7 +177,7 @@ async def _write(
 ) -> Response:
     """`wanted` makes of the Scale, with the managedFields that concern it, another."""
 
-    def change(current: Object) -> Object:
+    def edit(current: Object) -> Object:
         scale, metadata = scale_of(paths, current), current["metadata"]
         if fields := scale_fields.to_scale(resource, paths.spec_replicas, metadata.get("managedFields")):
             scale["metadata"]["managedFields"] = fields
@@ -200,7 +200,5 @@ async def _write(
         lambda obj: scale_of(paths, obj),
         lambda scale, obj: _with(obj, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0)),
     )
-    body = await change_object(
-        backend, resource, context, change, options, "", subresource="scale", track_fields=False, facade=facade
-    )
+    body = await change_object(backend, resource, context, Change(edit, options, None, "scale", facade))
     return _shown(backend, context, scale_of(paths, orjson.loads(body)))

@@ -36,10 +36,6 @@ from kajitori.apiserver.rest.scopes import prepare_status, scope_of
 from kajitori.kit.numbers import parse_unsigned
 from kajitori.storage import interface as stores
 
-Change = Callable[[Object], Object]
-"""From the current object (a private copy, with its resourceVersion) to the wanted one; pure, because large ones are
-worked on in another thread. Raises StatusError."""
-
 
 @dataclass(frozen=True, slots=True)
 class Facade:
@@ -51,6 +47,19 @@ class Facade:
 
     def put_up(self, request: AdmissionRequest, old: Object) -> None:
         request.document, request.old = self.kind, self.show(old)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a request does to an object. `edit` makes of the current one (a private copy, with its resourceVersion) the
+    wanted one; it is pure, because large ones are worked on in another thread, and raises StatusError. `manager` owns
+    the fields that it changes; None where `edit` says the owners itself."""
+
+    edit: Callable[[Object], Object]
+    options: WriteOptions
+    manager: str | None
+    subresource: str = ""
+    facade: Facade | None = None
 
 
 PATCH_ATTEMPTS = 100
@@ -103,12 +112,11 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
     obj = await decode
     check_url(resource, obj["metadata"], context)
 
-    def change(current: Object) -> Object:
-        return obj
-
     manager = manager_of(context, options.manager)
     try:
-        body = await change_object(backend, resource, context, change, options, manager, subresource=subresource)
+        body = await change_object(
+            backend, resource, context, Change(lambda current: obj, options, manager, subresource)
+        )
     except StatusError as error:
         creates = (resource.group, resource.plural) in _CREATE_ON_UPDATE and not subresource
         if error.code != 404 or not creates:
@@ -132,18 +140,7 @@ def check_url(resource: Resource, metadata: Object, context: RequestContext) -> 
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
-async def change_object(
-    backend: Backend,
-    resource: Resource,
-    context: RequestContext,
-    change: Change,
-    options: WriteOptions,
-    manager: str,
-    *,
-    subresource: str = "",
-    track_fields: bool = True,
-    facade: Facade | None = None,
-) -> bytes:
+async def change_object(backend: Backend, resource: Resource, context: RequestContext, change: Change) -> bytes:
     """The answer's bytes. Begins with the cached state: when that proves stale, the store's own is taken."""
     namespace = context.namespace if resource.namespaced else ""
     current, fresh = cached(backend, resource, namespace, context.name), False
@@ -155,9 +152,7 @@ async def change_object(
         if resource.conversion is not None:
             current = await converting.current_in_version(resource, current)
         try:
-            return await _attempt(
-                backend, resource, context, current, change, options, manager, subresource, track_fields, facade
-            )
+            return await _attempt(backend, resource, context, current, change)
         except stores.Conflict as conflict:
             record = conflict.current
             current = Current(with_revision(record.value, record.modified), record.modified) if record else None
@@ -177,20 +172,12 @@ async def change_object(
 
 
 async def _attempt(
-    backend: Backend,
-    resource: Resource,
-    context: RequestContext,
-    current: Current,
-    change: Change,
-    options: WriteOptions,
-    manager: str,
-    subresource: str,
-    track_fields: bool,
-    facade: Facade | None,
+    backend: Backend, resource: Resource, context: RequestContext, current: Current, change: Change
 ) -> bytes:
+    options, subresource, facade = change.options, change.subresource, change.facade
     size, aside = max(len(context.body), len(current.body)) + resource.weight_bytes, backend.aside
     old = current.decode(resource)
-    wanted = await aside.run(size, change, current.decode(resource))
+    wanted = await aside.run(size, change.edit, current.decode(resource))
     wanted = {**wanted, "metadata": {**wanted["metadata"]}}
     check_preconditions(resource, wanted["metadata"], old["metadata"])
     if resource.default is not None:
@@ -211,8 +198,8 @@ async def _attempt(
         timeout=context.query.get("timeout"),
     )
     now = timestamp(backend.clock.now())
-    if track_fields:  # before what the endpoint puts back and admission changes: that is nobody's
-        await aside.run(size, _track, resource, wanted, old, manager, now, subresource)
+    if change.manager is not None:  # before what the endpoint puts back and admission changes: that is nobody's
+        await aside.run(size, _track, resource, wanted, old, change.manager, now, subresource)
     new = settle(resource, wanted, old, subresource, now)
     if facade is not None:
         facade.put_up(request, old)
