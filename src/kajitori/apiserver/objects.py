@@ -114,7 +114,8 @@ class ObjectStore:
         self, resource: Resource, name: str, namespace: str = "", *, uid: str = "", grace_period_s: int | None = None
     ) -> Object:
         options = DeleteOptions(grace_period_s=grace_period_s, uid=uid)
-        deleted = await deleting.delete_object(self._backend, resource, namespace, name, options, WriteContext(SERVER))
+        deletion = deleting.Deletion(resource, namespace, name, options, WriteContext(SERVER))
+        deleted = await deleting.delete_object(self._backend, deletion)
         return orjson.loads(deleted.body)  # type: ignore[no-any-return]
 
     def subscribe(self, resource: Resource, watcher: Watcher) -> Callable[[], None]:

@@ -66,6 +66,18 @@ class Deleted:
     gone: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Of one object. `admit`, of what is there, where a request asks for it and not the server itself."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    options: DeleteOptions
+    write: WriteContext
+    admit: Admit | None = None
+
+
 async def delete(backend: Backend, context: RequestContext, options: DeleteOptions) -> Deleted:
     """With admission. Raises NotFound, Conflict for a precondition that does not hold."""
     resource = context.resource
@@ -98,23 +110,16 @@ async def delete(backend: Backend, context: RequestContext, options: DeleteOptio
         await admit_validating(backend, request)
 
     write = WriteContext(context.user, options.dry_run)
-    return await delete_object(backend, resource, namespace, context.name, options, write, admit)
+    return await delete_object(backend, Deletion(resource, namespace, context.name, options, write, admit))
 
 
-async def delete_object(
-    backend: Backend,
-    resource: Resource,
-    namespace: str,
-    name: str,
-    options: DeleteOptions,
-    write: WriteContext,
-    admit: Admit | None = None,
-) -> Deleted:
+async def delete_object(backend: Backend, deletion: Deletion) -> Deleted:
     """As the DELETE verb does, with or without admission.
 
     Begins with the cached state, which the store's compare-and-swap proves; for a refusal that may rest on an old state
     and for an outcome that writes nothing, the store itself is asked.
     """
+    resource, namespace, name = deletion.resource, deletion.namespace, deletion.name
     fresh = backend.cache.is_caught_up
     current = cached(backend, resource, namespace, name)
     while True:
@@ -123,7 +128,7 @@ async def delete_object(
         if current is None:
             raise not_found(resource, name)
         try:
-            return await _attempt(backend, resource, namespace, name, current, options, write, admit)
+            return await _attempt(backend, deletion, current)
         except stores.Conflict as conflict:
             record = conflict.current
             current = Current(with_revision(record.value, record.modified), record.modified) if record else None
@@ -137,32 +142,24 @@ async def delete_object(
             current, fresh = now, True
 
 
-async def _attempt(
-    backend: Backend,
-    resource: Resource,
-    namespace: str,
-    name: str,
-    current: Current,
-    options: DeleteOptions,
-    write: WriteContext,
-    admit: Admit | None,
-) -> Deleted:
+async def _attempt(backend: Backend, deletion: Deletion, current: Current) -> Deleted:
     """With `current` as the newest state. Raises storage's Conflict when it is not."""
+    resource, options, write = deletion.resource, deletion.options, deletion.write
     converts = resource.conversion is not None
     if converts:
         current = await converting.current_in_version(resource, current)
     old = current.decode(resource)
     _check_preconditions(resource, old["metadata"], options)
-    if admit is not None:
-        await admit(old)
+    if deletion.admit is not None:
+        await deletion.admit(old)
     marked = mark(resource, old, options, backend.clock.now())
     hooks = backend.hooks_of(resource)
     for hook in hooks:
         await hook.before_delete(old, write)
-    key = key_in_store(resource, namespace, name)
+    key = key_in_store(resource, deletion.namespace, deletion.name)
     if marked is None:
         if write.dry_run:
-            await confirm(backend, resource, namespace, name, current.revision)
+            await confirm(backend, resource, deletion.namespace, deletion.name, current.revision)
             return Deleted(orjson.dumps(old), True)
         revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)
         for hook in hooks:
@@ -181,7 +178,7 @@ async def _attempt(
         return Deleted(shown_bytes(resource, value, revision, marked), False)
 
     if with_revision(value, current.revision) == current.body or write.dry_run:
-        await confirm(backend, resource, namespace, name, current.revision)
+        await confirm(backend, resource, deletion.namespace, deletion.name, current.revision)
         return await shown(current.revision)
     revision = await backend.storage.commit(stores.Put(key, value), expect=current.revision)
     for hook in hooks:
