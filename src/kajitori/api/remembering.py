@@ -12,10 +12,9 @@ from typing import TypeVar
 
 import orjson
 
-from kajitori.api.field_errors import FieldError
 from kajitori.api.meta import Object
 
-Check = Callable[[Object], list[FieldError]]
+Found = TypeVar("Found")
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -28,26 +27,29 @@ def keep(kept: dict[K, V], key: K, value: V, entries_max: int) -> None:
     kept[key] = value
 
 
-def remembering_valid(entries_max: int, bytes_max: int) -> Callable[[Check], Check]:
-    """For a check that depends on its document alone. Valid documents are known by a digest that nobody can forge."""
+def remembering_valid(
+    entries_max: int, bytes_max: int
+) -> Callable[[Callable[[Object], list[Found]]], Callable[[Object], list[Found]]]:
+    """For a check that depends on its document alone. Documents of which it found nothing (no error, no warning) are
+    known by a digest that nobody can forge."""
 
-    def decorate(check: Check) -> Check:
+    def decorate(check: Callable[[Object], list[Found]]) -> Callable[[Object], list[Found]]:
         valid: dict[bytes, None] = {}
 
         @wraps(check)
-        def errors_of(document: Object) -> list[FieldError]:
+        def found_in(document: Object) -> list[Found]:
             encoded = orjson.dumps(document)
             if len(encoded) > bytes_max:
                 return check(document)
             digest = blake2b(encoded, digest_size=20).digest()
             if digest in valid:
                 return []
-            errors = check(document)
-            if not errors:
+            found = check(document)
+            if not found:
                 keep(valid, digest, None, entries_max)
-            return errors
+            return found
 
-        return errors_of
+        return found_in
 
     return decorate
 

@@ -83,7 +83,7 @@ def test_a_write_that_is_timed_stands_for_those_before_it() -> None:
     asyncio.run(scenario())
     found = shown(figures)
     assert found[f"{STEP}_count{{{labels('validate')}}}"] == 100
-    assert 95 < found[f'{PLUGIN}_count{{name="Slow",{labels("validate")}}}'] <= 100
+    assert 80 < found[f'{PLUGIN}_count{{name="Slow",{labels("validate")}}}'] <= 100
 
 
 def test_refusals_are_counted_each() -> None:

@@ -12,7 +12,7 @@ import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, holds, to_fields_v1
-from kajitori.api.patch.reset_fields import written_here
+from kajitori.api.patch.reset_fields import nobodys_at_creation, written_here
 from kajitori.api.patch.typed import MISSING, InvalidList, changed_fields, child_of, compare
 from kajitori.api.resource import Resource
 from kajitori.api.schema.conform import empty_object
@@ -178,8 +178,9 @@ def update(resource: Resource, new: Object, old: Object | None, manager: str, no
 def _fields_of_new(resource: Resource, new: Object) -> Object:
     """All that a create set, without what nobody owns."""
     fields: Object = {}
+    nobodys = nobodys_at_creation(resource)
     for name in sorted(new):
-        if name in ("apiVersion", "kind") or not written_here(resource, "", frozenset(((f"f:{name}",),))):
+        if name in ("apiVersion", "kind") or f"f:{name}" in nobodys:
             continue
         value = new[name]
         if name == "metadata":

@@ -39,6 +39,12 @@ def written_here(resource: Resource, subresource: str, paths: FieldSet | Set[Pat
 
 
 @lru_cache(maxsize=1024)
+def nobodys_at_creation(resource: Resource) -> frozenset[str]:
+    """The top-level fields that a create does not write, as FieldsV1 names them."""
+    return frozenset(path[0] for path in _reset(resource, "") if len(path) == 1)
+
+
+@lru_cache(maxsize=1024)
 def _reset(resource: Resource, subresource: str) -> tuple[Path, ...]:
     own = _OF_ENDPOINT.get((resource.group, resource.plural, subresource))
     if own is not None:
@@ -51,3 +57,4 @@ def _reset(resource: Resource, subresource: str) -> tuple[Path, ...]:
 def forget_kinds() -> None:
     """Nothing here holds on to a kind that is served no more."""
     _reset.cache_clear()
+    nobodys_at_creation.cache_clear()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kajitori.api.meta import Object
+from kajitori.api.remembering import remembering_valid
 from kajitori.api.validation.formats import label_errors
 from kajitori.api.warnings.addresses import address_warnings
 from kajitori.api.warnings.mounted_paths import overlapping_paths
@@ -37,7 +38,15 @@ def pod_warnings(new: Object, old: Object | None) -> list[str]:
             "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label "
             f"is recommended: [{' '.join(problems)}]"
         )
-    return [*found, *template_warnings("", new)]
+    if new["metadata"].get("annotations"):
+        return [*found, *template_warnings("", new)]
+    return found + _of_spec(new["spec"])
+
+
+@remembering_valid(entries_max=4096, bytes_max=64 * 1024)
+def _of_spec(spec: Object) -> list[str]:
+    """Of a pod without annotations."""
+    return list(template_warnings("", {"spec": spec}))
 
 
 def template_warnings(path: str, template: Object) -> Iterator[str]:
