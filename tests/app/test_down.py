@@ -83,8 +83,8 @@ def test_a_record_of_another_version_does(layout: Layout) -> None:
 def test_parts_without_a_supervisor_are_ended(layout: Layout) -> None:
     """They name their package and their data directory on the command line, as the real ones do."""
     program = "import signal; signal.pause()"
-    orphan = subprocess.Popen([sys.executable, "-c", program, "kajitori.app", str(layout.root)])
-    other = subprocess.Popen([sys.executable, "-c", program, "kajitori.app", "/elsewhere"])
+    orphan = subprocess.Popen([sys.executable, "-c", program, "kajitori", str(layout.root)])
+    other = subprocess.Popen([sys.executable, "-c", program, "kajitori", "/elsewhere"])
     try:
         write_state(layout, "apiserver", PartState(orphan.pid, 0.0, 0))
         write_state(layout, "controllers", PartState(other.pid, 0.0, 0))

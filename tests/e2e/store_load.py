@@ -52,7 +52,7 @@ class ApiProcess:
         return HttpClient(access, SystemClock(), settings=TransportSettings(connections=16, timeout_s=timeout_s))
 
     def start(self, *options: str) -> None:
-        command = [sys.executable, "-m", "kajitori.app", "apiserver", "--data-dir", str(self.layout.root), *options]
+        command = [sys.executable, "-m", "kajitori", "apiserver", "--data-dir", str(self.layout.root), *options]
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(command, env=environment, stderr=errors)

@@ -63,7 +63,7 @@ def parts_of(record: ClusterRecord) -> tuple[Part, ...]:
 
 
 def command_of(part: Part, layout: Layout) -> list[str]:
-    return [sys.executable, "-m", "kajitori.app", *part.arguments, "--data-dir", str(layout.root)]
+    return [sys.executable, "-m", "kajitori", *part.arguments, "--data-dir", str(layout.root)]
 
 
 def write_state(layout: Layout, part: str, state: PartState) -> None:
@@ -84,7 +84,7 @@ def is_part(pid: int, layout: Layout) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return b"kajitori.app" in command and os.fsencode(layout.root) in command
+    return b"kajitori" in command and os.fsencode(layout.root) in command
 
 
 def end_orphans(layout: Layout) -> None:

@@ -230,7 +230,7 @@ def _run(layout: Layout, report: Reporter, options: argparse.Namespace) -> str:
         os.close(held)
     if options.foreground or (supervisor.failure and not options.adopting):
         # What outlives its supervisor otherwise: containers, their containerd, Envoy.
-        subprocess.run([sys.executable, "-m", "kajitori.app", "down", "--data-dir", str(layout.root)], check=False)
+        subprocess.run([sys.executable, "-m", "kajitori", "down", "--data-dir", str(layout.root)], check=False)
     return supervisor.failure
 
 
