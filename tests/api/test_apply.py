@@ -13,7 +13,7 @@ from kajitori.api.flowcontrol import PRIORITY_LEVEL_CONFIGURATION
 from kajitori.api.meta import Object
 from kajitori.api.patch.apply import LAST_APPLIED, apply
 from kajitori.api.patch.configuration import check_configuration, untyped
-from kajitori.api.patch.managed_fields import managers_of, update
+from kajitori.api.patch.managed_fields import update
 from kajitori.api.resource import Resource
 
 T1, T2 = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
@@ -33,6 +33,10 @@ def config_map(metadata: Object | None = None, **data: str) -> Object:
 def applied(live: Object | None, config: Object, manager: str, *, force: bool = False, now: str = T1) -> Object:
     resource = DEPLOYMENT if config["kind"] == "Deployment" else CONFIG_MAP
     return apply(resource, live, config, manager, now, force=force)
+
+
+def managers_of(obj: Object) -> list[str]:
+    return [entry["manager"] for entry in obj["metadata"].get("managedFields", ())]
 
 
 def fields(obj: Object, manager: str) -> Any:
@@ -352,7 +356,7 @@ def test_what_was_never_tracked_belongs_to_nobody_whom_the_endpoint_does_not_con
     live = deployment(replicas=1)
     config = {**deployment(), "status": {"replicas": 2}}
     merged = apply(DEPLOYMENT, live, config, "m", T2, subresource="status")
-    assert list(managers_of(merged)) == ["m"]
+    assert managers_of(merged) == ["m"]
 
 
 def test_conflicts_are_told_in_the_order_of_upstreams_identities():

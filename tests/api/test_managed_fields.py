@@ -8,7 +8,7 @@ from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP, POD
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import from_fields_v1, shown, to_fields_v1
-from kajitori.api.patch.managed_fields import managers_of, read_managers, update
+from kajitori.api.patch.managed_fields import read_managers, update
 from kajitori.api.patch.typed import compare, field_set, merge, remove
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform
@@ -22,6 +22,10 @@ WIDGET = Resource(
     plural="widgets",
     schema={"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}},
 )
+
+
+def managers_of(obj: Object) -> list[str]:
+    return [entry["manager"] for entry in obj["metadata"].get("managedFields", ())]
 
 
 def config_map(**data: str) -> Object:

@@ -272,8 +272,3 @@ def first_apply(resource: Resource, live: Object, managers: Managers, now: str, 
     changes = compare(resource_node(resource), empty_object(resource), unmanaged(live))
     held = written_here(resource, subresource, changes.added | changes.modified)
     _take(managers, Owner(BEFORE_FIRST_APPLY, UPDATE, resource.api_version, subresource), held, EMPTY, now)
-
-
-def managers_of(obj: Object) -> Iterable[str]:
-    """Names of all managers of an object, for messages and tests."""
-    return [entry.get("manager", "") for entry in obj["metadata"].get("managedFields") or ()]
