@@ -25,8 +25,8 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a connection and a request bring. `certificate` is the verified peer certificate in DER, `chain` how it was
-    verified, itself first. `headers` are looked at for the user that an authenticating proxy names."""
+    """What a connection and a request bring. `certificate` is the client's in DER, `chain` how TLS verified it,
+    itself first, and empty where it could not. `headers` may name the user, from an authenticating proxy."""
 
     certificate: bytes | None = None
     bearer_token: str = ""

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from kajitori.api import core
 from kajitori.api.errors import Unauthorized
 from kajitori.apiserver import pki
+from kajitori.apiserver.authn.anchors import Anchors
 from kajitori.apiserver.authn.chain import Anonymous, AuthenticatorChain, OpaqueTokens
 from kajitori.apiserver.authn.keyring import Keyring, SigningKey
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, TokenIssuer
@@ -27,12 +28,13 @@ class World:
     def __init__(self, *, anonymous: bool = True) -> None:
         self.clock = VirtualClock()
         self.objects = FakeObjects(self.clock.now())
+        self.authority = pki.create_authority("kubernetes", self.clock.now())
         self.key = SigningKey(pki.create_signing_key())
         self.issuer = TokenIssuer(self.key, ISSUER)
         self.account = self.objects.put(core.SERVICE_ACCOUNT, {"metadata": {"name": "app", "namespace": "default"}})
         accounts = ServiceAccountAuthenticator(Keyring([self.key]), [ISSUER], AUDIENCES, self.objects, self.clock)
         self.chain = AuthenticatorChain(
-            CertificateAuthenticator(self.clock),
+            CertificateAuthenticator(self.clock, Anchors(self.authority.certificate)),
             [accounts, OpaqueTokens(BootstrapTokens(self.objects, self.clock).authenticate, AUDIENCES)],
             Anonymous(anonymous),
             accounts.remembered,
@@ -41,8 +43,9 @@ class World:
     def token(self, **bound: object) -> str:
         return self.issuer.issue(self.account, AUDIENCES[:1], 3600, self.clock.now(), **bound)  # type: ignore[arg-type]
 
-    def ask(self, token: str = "", certificate: bytes | None = None) -> User:
-        credentials = Credentials(certificate, token)
+    def ask(self, token: str = "", certificate: bytes | None = None, *, verified: bool = True) -> User:
+        chain = (certificate, _der(self.authority.certificate)) if certificate is not None and verified else ()
+        credentials = Credentials(certificate, token, chain)
         return self.chain.known(credentials) or asyncio.run(self.chain.authenticate(credentials))
 
     def refused(self, token: str) -> bool:
@@ -61,8 +64,9 @@ def test_nothing_brought_is_anonymous_unless_switched_off() -> None:
 
 def test_certificate_names_user_and_groups_until_it_expires() -> None:
     world = World()
-    ca = pki.create_authority("kubernetes", world.clock.now())
-    der = _der(pki.issue_client(ca, "kubernetes-admin", ("system:masters", "ops"), world.clock.now()).certificate)
+    der = _der(
+        pki.issue_client(world.authority, "kubernetes-admin", ("system:masters", "ops"), world.clock.now()).certificate
+    )
     user = world.ask(certificate=der)
     assert (user.name, user.groups) == ("kubernetes-admin", ("system:masters", "ops", "system:authenticated"))
     asyncio.run(world.clock.advance(366 * 86400))
@@ -72,9 +76,21 @@ def test_certificate_names_user_and_groups_until_it_expires() -> None:
 
 def test_a_serving_certificate_is_no_identity() -> None:
     world = World()
-    ca = pki.create_authority("kubernetes", world.clock.now())
     with pytest.raises(Unauthorized):
-        world.ask(certificate=_der(pki.issue_serving(ca, "kube-apiserver", ["a"], world.clock.now()).certificate))
+        world.ask(
+            certificate=_der(pki.issue_serving(world.authority, "kube-apiserver", ["a"], world.clock.now()).certificate)
+        )
+
+
+def test_a_certificate_that_tls_has_not_verified_is_none() -> None:
+    world = World()
+    ours = _der(pki.issue_client(world.authority, "jane", (), world.clock.now()).certificate)
+    theirs = pki.create_authority("kubernetes", world.clock.now())
+    forged = _der(pki.issue_client(theirs, "kubernetes-admin", ("system:masters",), world.clock.now()).certificate)
+    for certificate, verified in ((ours, False), (forged, False), (forged, True)):
+        with pytest.raises(Unauthorized):
+            world.ask(certificate=certificate, verified=verified)
+        assert world.ask(world.token(), certificate, verified=verified).name == "system:serviceaccount:default:app"
 
 
 def test_service_account_token() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kajitori.api.errors import Unauthorized
 from kajitori.apiserver import pki
+from kajitori.apiserver.authn.anchors import Anchors
 from kajitori.apiserver.authn.chain import AuthenticatorChain, OpaqueTokens
 from kajitori.apiserver.authn.keyring import Keyring, SigningKey
 from kajitori.apiserver.authn.oidc.keys import IssuerKeys
@@ -38,7 +39,7 @@ def chain() -> AuthenticatorChain:
     objects = FakeObjects(clock.now())
     issuer = issuer_of_flags(OidcFlags(issuer_url=THEIRS, client_id="k"))
     return AuthenticatorChain(
-        CertificateAuthenticator(clock),
+        CertificateAuthenticator(clock, Anchors(AUTHORITY.certificate)),
         [
             OpaqueTokens(StaticTokens({}).find, [OURS]),
             ServiceAccountAuthenticator(Keyring([KEY]), [OURS], [OURS], objects, clock),
@@ -101,24 +102,24 @@ def test_a_bottomless_token_is_refused(part: int) -> None:
 @given(st.binary(min_size=1, max_size=80), st.integers(0, 10_000), st.integers(1, 255))
 def test_any_damaged_certificate_is_refused_or_the_same(noise: bytes, place: int, flip: int) -> None:
     """TLS has verified the chain; what is not readable here is nobody."""
-    assert refused(Credentials(certificate=noise))
+    assert refused(Credentials(certificate=noise, chain=(noise, _der(AUTHORITY))))
     der = bytearray(CERTIFICATE)
     der[place % len(der)] ^= flip
     try:
-        user = asyncio.run(chain().authenticate(Credentials(certificate=bytes(der))))
+        credentials = Credentials(certificate=bytes(der), chain=(bytes(der), _der(AUTHORITY)))
+        user = asyncio.run(chain().authenticate(credentials))
     except Unauthorized:
         return
     assert user.name
     assert user.groups[-1] == "system:authenticated"
 
 
-def _certificate() -> bytes:
+def _der(pair: pki.Pair) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
-    now_s = VirtualClock().now()
-    pair = pki.issue_client(pki.create_authority("ca", now_s), "jane", ("dev",), now_s)
     return x509.load_pem_x509_certificate(pair.certificate).public_bytes(serialization.Encoding.DER)
 
 
-CERTIFICATE = _certificate()
+AUTHORITY = pki.create_authority("ca", VirtualClock().now())
+CERTIFICATE = _der(pki.issue_client(AUTHORITY, "jane", ("dev",), VirtualClock().now()))

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kajitori.api import core
 from kajitori.api.errors import Unauthorized
 from kajitori.apiserver import pki
+from kajitori.apiserver.authn.anchors import Anchors
 from kajitori.apiserver.authn.chain import AuthenticatorChain, OpaqueTokens, TokenAuthenticator
 from kajitori.apiserver.authn.keyring import Keyring, SigningKey, read_verifying_keys
 from kajitori.apiserver.authn.service_accounts import ServiceAccountAuthenticator, TokenIssuer
@@ -24,9 +25,11 @@ from kajitori.apiserver.remote import Unanswered
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.objects import FakeObjects
 
+AUTHORITY = pki.create_authority("kubernetes", VirtualClock().now())
+
 
 def chain(*tokens: TokenAuthenticator) -> AuthenticatorChain:
-    return AuthenticatorChain(CertificateAuthenticator(VirtualClock()), tokens)
+    return AuthenticatorChain(CertificateAuthenticator(VirtualClock(), Anchors(AUTHORITY.certificate)), tokens)
 
 
 def who(authenticators: AuthenticatorChain, token: str) -> User:

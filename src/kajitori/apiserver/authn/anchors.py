@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kajitori.apiserver.configuration import BadConfiguration, read_file
 
 Period = tuple[float, float]
 """From when to when, in seconds since the epoch."""
+_ALWAYS: Period = (0.0, float("inf"))
 
 
 class Anchors:
@@ -35,24 +35,21 @@ class Anchors:
     def __or__(self, other: "Anchors") -> "Anchors":
         return Anchors(self.pem.rstrip() + b"\n" + other.pem)
 
-    def period_of(self, leaf: bytes, chain: Sequence[bytes] = ()) -> Period | None:
-        """When `leaf` and all between it and the nearest of these authorities hold; None when none vouches for it.
+    def period_of(self, chain: Sequence[bytes]) -> Period | None:
+        """When a client's certificate and all between it and the nearest of these authorities hold; None when none of
+        them vouches for it.
 
-        `chain` is what TLS has verified, leaf first; it is empty on a resumed session, where only authorities that
-        signed the leaf themselves can be found. Raises ValueError for bytes that are no certificate.
+        `chain` is what TLS has verified, the client first; of a client that it could not verify it is empty. Signatures
+        are looked at here as well, so that nothing rests on the handshake alone. Raises ValueError, InvalidSignature.
         """
-        certificate = x509.load_der_x509_certificate(leaf)
-        period = _period(certificate)
-        if leaf in self._by_der:
-            return period
+        period, below = _ALWAYS, None
         for der in chain:
-            if der != leaf:
-                period = _both(period, _period(x509.load_der_x509_certificate(der)))
+            certificate = x509.load_der_x509_certificate(der)
+            if below is not None:
+                below.verify_directly_issued_by(certificate)
+            period, below = _both(period, _period(certificate)), certificate
             if der in self._by_der:
                 return period
-        for authority in self._by_der.values():
-            if _signed(certificate, authority):
-                return _both(_period(certificate), _period(authority))
         return None
 
 
@@ -62,13 +59,3 @@ def _period(certificate: x509.Certificate) -> Period:
 
 def _both(one: Period, other: Period) -> Period:
     return max(one[0], other[0]), min(one[1], other[1])
-
-
-def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        if not authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-        certificate.verify_directly_issued_by(authority)
-    except (x509.ExtensionNotFound, InvalidSignature, ValueError, TypeError):
-        return False
-    return True

@@ -90,10 +90,10 @@ class FrontProxies:
 
     def _judged(self, certificate: bytes, chain: tuple[bytes, ...]) -> Period | None:
         try:
-            name, period = client_name(certificate), self._anchors.period_of(certificate, chain)
+            name, period = client_name(certificate), self._anchors.period_of(chain)
         except Exception:  # the parser has many ways to say that a field is damaged
             return None
-        if period is None or (self._allowed and name not in self._allowed):
+        if period is None or chain[0] != certificate or (self._allowed and name not in self._allowed):
             return None
         self._remembered[certificate] = period
         if len(self._remembered) > REMEMBERED_MAX:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from kajitori.api.errors import Unauthorized
-from kajitori.apiserver.authn.anchors import Anchors, Period
+from kajitori.apiserver.authn.anchors import Anchors
 from kajitori.apiserver.interfaces import User
 from kajitori.kit.clock import Clock
 
@@ -27,8 +27,7 @@ class Unacceptable(Exception):
 class CertificateAuthenticator:
     """Remembers the last 1024 certificates, because a connection brings the same one with every request."""
 
-    def __init__(self, clock: Clock, anchors: Anchors | None = None) -> None:
-        """Without `anchors` whatever the TLS layer has verified is accepted."""
+    def __init__(self, clock: Clock, anchors: Anchors) -> None:
         self._clock = clock
         self._anchors = anchors
         self._cached: OrderedDict[bytes, tuple[User, float, float]] = OrderedDict()
@@ -39,7 +38,7 @@ class CertificateAuthenticator:
         self._cached.clear()
 
     def authenticate(self, certificate: bytes, chain: tuple[bytes, ...] = ()) -> User:
-        """The user of a verified certificate in DER; `chain` as TLS has verified it. Raises Unauthorized."""
+        """The user of a client's certificate in DER; `chain` as TLS has verified it, if it has. Raises Unauthorized."""
         found = self._cached.get(certificate)
         if found is None:
             try:
@@ -55,12 +54,9 @@ class CertificateAuthenticator:
         return user
 
     def _judged(self, certificate: bytes, chain: tuple[bytes, ...]) -> tuple[User, float, float]:
-        user, period = _read(certificate)
-        if self._anchors is not None:
-            vouched = self._anchors.period_of(certificate, chain)
-            if vouched is None:
-                raise Unacceptable("another authority's")
-            period = vouched
+        user, period = _read(certificate), self._anchors.period_of(chain)
+        if period is None or chain[0] != certificate:
+            raise Unacceptable("another authority's")
         return user, *period
 
 
@@ -79,15 +75,14 @@ def _names_client(certificate: x509.Certificate) -> str:
     return names[0]
 
 
-def _read(der: bytes) -> tuple[User, Period]:
+def _read(der: bytes) -> User:
     certificate = x509.load_der_x509_certificate(der)
-    user = User(
+    return User(
         name=_names_client(certificate),
         groups=(*_texts(certificate.subject, NameOID.ORGANIZATION_NAME), "system:authenticated"),
         uid=next(iter(_texts(certificate.subject, _UID)), ""),
         extra={CREDENTIAL_ID: (f"X509SHA256={hashlib.sha256(der).hexdigest()}",)},
     )
-    return user, (certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp())
 
 
 def _texts(subject: x509.Name, oid: ObjectIdentifier) -> tuple[str, ...]:

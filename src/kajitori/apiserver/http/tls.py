@@ -1,8 +1,6 @@
 """The server's side of TLS: what it shows, whose clients it knows, and taking up changed files for new connections.
 
-One difference from upstream: a client certificate of a foreign authority ends the handshake, where upstream serves the
-request without it (401, or whatever else the request brings). Upstream verifies after the handshake; Python's ssl has
-no way to accept what OpenSSL has not verified. An expired certificate is let through here, and refused later.
+A certificate that nobody vouches for is let through here, as an expired one is, and refused later (`any_certificate`).
 """
 
 import ssl
@@ -11,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kajitori.apiserver.http.any_certificate import admit_any_certificate
 from kajitori.apiserver.http.ciphers import openssl_names
 from kajitori.apiserver.http.server_names import ServerNames
 
@@ -62,12 +61,16 @@ def context_of(settings: TlsSettings) -> ssl.SSLContext:
             context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(settings.shown.certificate, settings.shown.key)
     context.set_alpn_protocols(["http/1.1"])
-    context.num_tickets = 1  # a second one costs a tenth of the handshake, and few clients come back
+    context.options |= (
+        ssl.OP_NO_TICKET
+    )  # a session that is resumed comes without the client's chain, and a ticket costs
+    context.num_tickets = 0  # a tenth of the handshake
     for authority in settings.authorities:
         context.load_verify_locations(authority)
     if settings.authorities:
         context.verify_mode = ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _TIMES_UNCHECKED)
+        admit_any_certificate(context)
     return context
 
 
@@ -114,7 +117,7 @@ def certified_names(certificate: Path) -> tuple[str, ...]:
 
 def verified_chain(handshake: Any) -> tuple[bytes, ...]:
     """The peer's certificate and those it was verified with, in DER, the trusted one last. Empty when there is none, or
-    when the session was resumed: then OpenSSL does not know it any more."""
+    it was not verified."""
     if handshake is None:
         return ()
     if hasattr(handshake, "get_verified_chain"):  # Python 3.13
