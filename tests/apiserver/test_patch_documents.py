@@ -2,7 +2,6 @@
 
 import pytest
 
-from kajitori.api.core import CONFIG_MAP
 from kajitori.api.errors import BadRequest
 from kajitori.apiserver.rest.patch_documents import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, decode_patch
 
@@ -34,11 +33,11 @@ _OPERATION = "handlers.jsonPatchOp"
 )
 def test_what_is_no_patch(media: str, body: bytes, message: str) -> None:
     with pytest.raises(BadRequest) as caught:
-        decode_patch(CONFIG_MAP, media, body)
+        decode_patch(media, body)
     assert caught.value.message == message
 
 
 def test_nothing_at_all_changes_nothing() -> None:
-    assert decode_patch(CONFIG_MAP, STRATEGIC_PATCH, b"null") == {}
-    assert decode_patch(CONFIG_MAP, JSON_PATCH, b"null") == []
-    assert decode_patch(CONFIG_MAP, JSON_PATCH, b"[null]") == [{}]
+    assert decode_patch(STRATEGIC_PATCH, b"null") == {}
+    assert decode_patch(JSON_PATCH, b"null") == []
+    assert decode_patch(JSON_PATCH, b"[null]") == [{}]

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from kajitori.api.go_text import quoted
 from kajitori.api.meta import Object
 
 # reason of the cause -> the words its message begins with
@@ -69,7 +70,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, Verbatim):
         return str(value)
     if isinstance(value, str):
-        return orjson.dumps(value).decode()
+        return quoted(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -29,6 +29,27 @@ def go_text(value: Any) -> str:
     return str(value)
 
 
+_ESCAPES = {mark: f"\\{code}" for mark, code in zip('\a\b\f\n\r\t\v\\"', 'abfnrtv\\"', strict=True)}
+
+
+def quoted(text: str) -> str:
+    """As Go's `%q` writes it: what cannot be seen is spelled out."""
+    if text.isprintable() and "\\" not in text and '"' not in text:
+        return f'"{text}"'
+    return f'"{"".join(map(_spelled, text))}"'
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    if escape := _ESCAPES.get(character):
+        return escape
+    if character.isprintable():
+        return character
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def go_float(value: float) -> str:
     """The shortest text that means this number; with an exponent from a million on."""
     sign, digits, power = Decimal(repr(value)).normalize().as_tuple()

@@ -14,7 +14,7 @@ from kajitori.apiserver.interfaces import Change, User, Watcher
 from kajitori.apiserver.rest import creating, deleting, updating
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.backend import Backend, Current, cached, in_version, newest, not_found
-from kajitori.apiserver.rest.options import DeleteOptions
+from kajitori.apiserver.rest.deletion_options import DeleteOptions
 from kajitori.storage.interface import Conflict
 
 SERVER = User("system:apiserver", ("system:masters",))

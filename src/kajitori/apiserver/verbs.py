@@ -11,7 +11,8 @@ from kajitori.apiserver.negotiate import accepted
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.rest import creating, deleting, patching, reading, scaling, updating
 from kajitori.apiserver.rest.backend import Backend
-from kajitori.apiserver.rest.options import delete_options, list_options
+from kajitori.apiserver.rest.deletion_options import delete_options
+from kajitori.apiserver.rest.options import list_options
 from kajitori.apiserver.rest.rendering import bytes_to_render, list_response, object_response
 from kajitori.apiserver.rest.scopes import scope_of
 

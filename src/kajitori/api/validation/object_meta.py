@@ -9,6 +9,7 @@ ANNOTATIONS_BYTES_MAX = 256 * 1024
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 _NO_OWNERS = {("v1", "Event")}
 _NAMESPACE_MAX = 63
+FIELD_MANAGER_BYTES_MAX = 128
 
 
 def validate_labels(labels: Object, path: str) -> list[FieldError]:
@@ -67,6 +68,22 @@ def validate_finalizers(finalizers: list[str], path: str, well_known: bool) -> l
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         detail = "finalizer orphan and foregroundDeletion cannot be both set"
         errors.append(invalid(path, finalizers, detail))
+    return errors
+
+
+def field_manager_errors(manager: str, path: str) -> list[FieldError]:
+    """Of who a write or an entry of managedFields says it is."""
+    errors: list[FieldError] = []
+    encoded = manager.encode(errors="replace")
+    if len(encoded) > FIELD_MANAGER_BYTES_MAX:
+        errors.append(too_long(path, "", FIELD_MANAGER_BYTES_MAX))
+    if manager.isprintable():
+        return errors
+    place = 0
+    for character in manager:
+        if not character.isprintable():
+            errors.append(invalid(path, manager, f"invalid character U+{ord(character):04X} (at position {place})"))
+        place += len(character.encode(errors="replace"))
     return errors
 
 

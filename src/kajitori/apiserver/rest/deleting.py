@@ -27,7 +27,7 @@ from kajitori.apiserver.rest.backend import (
     shown_bytes,
     stored_bytes,
 )
-from kajitori.apiserver.rest.options import DeleteOptions
+from kajitori.apiserver.rest.deletion_options import DeleteOptions
 from kajitori.apiserver.rest.updating import precondition_failed
 from kajitori.storage import interface as stores
 

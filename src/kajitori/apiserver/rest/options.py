@@ -1,19 +1,16 @@
-"""CreateOptions, UpdateOptions, PatchOptions, DeleteOptions and ListOptions, as query parameters or as a body."""
+"""CreateOptions, UpdateOptions, PatchOptions and ListOptions, out of query parameters."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kajitori.api.errors import BadRequest, Invalid
-from kajitori.api.field_errors import FieldError, forbidden, invalid, not_supported, too_long
+from kajitori.api.field_errors import FieldError, forbidden, not_supported, required
 from kajitori.api.meta import Object
+from kajitori.api.validation.object_meta import field_manager_errors
 from kajitori.apiserver.http_types import Query
-from kajitori.apiserver.negotiate import decode_body
-from kajitori.kit.syntax_errors import literal, not_an_object
 
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 _VALIDATIONS = (IGNORE, WARN, STRICT)
-_POLICIES = ("Foreground", "Background", "Orphan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,129 +41,34 @@ _DEFAULT = WriteOptions()
 
 def write_options(query: Query, kind: str = "CreateOptions") -> WriteOptions:
     """Raises Invalid in upstream's words."""
-    if not query.text:
-        return _DEFAULT
+    return _write_options(query, kind, []) if query.text else _DEFAULT
+
+
+def patch_options(query: Query, *, apply: bool) -> WriteOptions:
+    """Who applies says who it is, and may use force. Raises Invalid."""
+    errors: list[FieldError] = []
+    if apply and not query.get("fieldManager"):
+        errors.append(required("fieldManager", "is required for apply patch"))
+    elif not apply and "force" in query.values:
+        errors.append(forbidden("force", "may not be specified for non-apply patch"))
+    return _write_options(query, "PatchOptions", errors)
+
+
+def _write_options(query: Query, kind: str, errors: list[FieldError]) -> WriteOptions:
     validation = query.get("fieldValidation")
-    errors: list[FieldError] = _dry_run_errors(query.all("dryRun"))
+    manager = query.get("fieldManager")
+    errors = [*errors, *field_manager_errors(manager, "fieldManager"), *dry_run_errors(query.all("dryRun"))]
     if validation and validation not in _VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, [*_VALIDATIONS, ""]))
-    manager = query.get("fieldManager")
-    if len(manager) > 128:
-        errors.append(too_long("fieldManager", manager, 128))
-    for position, character in enumerate(manager):
-        if not character.isprintable():
-            why = f"invalid character U+{ord(character):04X} (at position {position})"
-            errors.append(invalid("fieldManager", manager, why))
-            break
     if errors:
         raise Invalid.of("meta.k8s.io", kind, "", errors)
     return WriteOptions(bool(query.all("dryRun")), validation or WARN, manager, query.flag("force"), validation)
 
 
-def _dry_run_errors(values: list[str]) -> list[FieldError]:
+def dry_run_errors(values: list[str]) -> list[FieldError]:
     if any(value != "All" for value in values):
         return [not_supported("dryRun", values, ["All"])]
     return []
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
-    """`policy` "" leaves the choice to the kind."""
-
-    grace_period_s: int | None = None
-    policy: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    dry_run: bool = False
-    orphan_asked: bool | None = None
-
-    def document(self) -> Object:
-        options: Object = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
-        if self.grace_period_s is not None:
-            options["gracePeriodSeconds"] = self.grace_period_s
-        if self.policy:
-            options["propagationPolicy"] = self.policy
-        preconditions = {"uid": self.uid, "resourceVersion": self.resource_version}
-        if any(preconditions.values()):
-            options["preconditions"] = {key: value for key, value in preconditions.items() if value}
-        if self.dry_run:
-            options["dryRun"] = ["All"]
-        return options
-
-
-def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOptions:
-    """The body wins over the query, as upstream has it."""
-    document: Object = {}
-    if body:
-        read = decode_body(body, content_type)
-        if read is not None and not isinstance(read, dict):
-            raise BadRequest(f"couldn't get version/kind; json parse error: {not_an_object(read)}")
-        document = read or {}
-        if document.get("kind") not in (None, "", "DeleteOptions"):
-            raise BadRequest(f"decoded object cannot be converted to DeleteOptions: {document.get('kind')}")
-    elif query.text:
-        document = _from_query(query)
-    _check_types(document)
-    grace, policy, orphan = (document.get(k) for k in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"))
-    dry_run = document.get("dryRun") or query.all("dryRun")
-    errors = _dry_run_errors(dry_run)
-    if policy is not None and orphan is not None:
-        errors.append(
-            invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
-        )
-    elif policy is not None and policy not in _POLICIES:
-        listed = ", ".join(f'"{name}"' for name in (*_POLICIES, "nil"))
-        errors.append(FieldError("FieldValueNotSupported", "propagationPolicy", policy, f"supported values: {listed}"))
-    if errors:
-        raise Invalid.of("meta.k8s.io", "DeleteOptions", "", errors)
-    if orphan is not None:
-        policy = "Orphan" if orphan else "Background"
-    preconditions = document.get("preconditions") or {}
-    return DeleteOptions(
-        grace_period_s=grace,
-        policy=policy or "",
-        uid=preconditions.get("uid") or "",
-        resource_version=preconditions.get("resourceVersion") or "",
-        dry_run=bool(dry_run),
-        orphan_asked=orphan,
-    )
-
-
-_TYPES: Mapping[str, tuple[type, str]] = {
-    "gracePeriodSeconds": (int, "int64"),
-    "preconditions": (dict, "v1.Preconditions"),
-    "orphanDependents": (bool, "bool"),
-    "propagationPolicy": (str, "v1.DeletionPropagation"),
-    "dryRun": (list, "[]string"),
-}
-
-
-def _check_types(document: Object) -> None:
-    for name, (wanted, go_type) in _TYPES.items():
-        value = document.get(name)
-        if value is not None and type(value) is not wanted:
-            where = f"Go struct field DeleteOptions.{name} of type {go_type}"
-            raise BadRequest(f"json: cannot unmarshal {literal(value)} into {where}")
-    preconditions = document.get("preconditions") or {}
-    for name in ("uid", "resourceVersion"):
-        if not isinstance(preconditions.get(name), str | None):
-            where = f"Go struct field Preconditions.preconditions.{name} of type string"
-            raise BadRequest(f"json: cannot unmarshal {literal(preconditions[name])} into {where}")
-
-
-def _from_query(query: Query) -> Object:
-    document: Object = {}
-    given = query.values
-    if "gracePeriodSeconds" in given:
-        document["gracePeriodSeconds"] = _integer(query, "gracePeriodSeconds")
-    if "propagationPolicy" in given:
-        document["propagationPolicy"] = query.get("propagationPolicy")
-    if "orphanDependents" in given:
-        document["orphanDependents"] = query.flag("orphanDependents")
-    preconditions = {name: query.get(name) for name in ("uid", "resourceVersion") if name in given}
-    if preconditions:
-        document["preconditions"] = preconditions
-    return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +96,9 @@ def list_options(query: Query, *, watch: bool = False) -> ListOptions:
         field_selector=query.get("fieldSelector"),
         resource_version=query.get("resourceVersion"),
         resource_version_match=query.get("resourceVersionMatch"),
-        limit=max(0, _integer(query, "limit")),
+        limit=max(0, integer_of(query, "limit")),
         continue_token=query.get("continue"),
-        timeout_s=_integer(query, "timeoutSeconds"),
+        timeout_s=integer_of(query, "timeoutSeconds"),
         bookmarks=query.flag("allowWatchBookmarks"),
         send_initial_events=query.flag("sendInitialEvents") if "sendInitialEvents" in query.values else None,
     )
@@ -260,7 +162,7 @@ def parse_int64(text: str) -> int:
     return number
 
 
-def _integer(query: Query, name: str) -> int:
+def integer_of(query: Query, name: str) -> int:
     if name not in query.values:
         return 0
     text = query.get(name)

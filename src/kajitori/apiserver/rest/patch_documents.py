@@ -7,6 +7,7 @@ import orjson
 from kajitori.api.errors import BadRequest, UnsupportedMediaType
 from kajitori.api.patch.refusals import unsupported_media_type
 from kajitori.api.resource import Resource
+from kajitori.apiserver.http_types import RequestContext
 from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
 from kajitori.kit.syntax_errors import json_error, literal
 
@@ -18,13 +19,19 @@ APPLY_PATCH = "application/apply-patch+yaml"
 _OPERATION = "handlers.jsonPatchOp"
 
 
-def decode_patch(resource: Resource, media: str, body: bytes) -> Any:
-    """Raises BadRequest, UnsupportedMediaType."""
+def media_of_patch(resource: Resource, context: RequestContext) -> str:
+    """Which kind of patch it is. Raises UnsupportedMediaType."""
+    media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     known = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
     if resource.schema is not None and media not in known:
         raise unsupported_media_type(*known)
     if media not in (*known, STRATEGIC_PATCH):
         raise UnsupportedMediaType("415: Unsupported Media Type", {})
+    return media
+
+
+def decode_patch(media: str, body: bytes) -> Any:
+    """Raises BadRequest."""
     if media == APPLY_PATCH:
         return decode_body(body, YAML_APPLY)
     try:

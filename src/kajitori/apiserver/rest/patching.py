@@ -11,7 +11,7 @@ from kajitori.api.errors import (
     Invalid,
     NotFound,
 )
-from kajitori.api.field_errors import FieldError, forbidden, invalid, required
+from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
 from kajitori.api.patch import apply, json_patch, merge, refusals, strategic
 from kajitori.api.patch.configuration import check_configuration
@@ -22,9 +22,15 @@ from kajitori.apiserver.http_types import RequestContext
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.creating import create_object
 from kajitori.apiserver.rest.decoding import check_kind, conform_object
-from kajitori.apiserver.rest.options import STRICT, WARN, WriteOptions, write_options
+from kajitori.apiserver.rest.options import STRICT, WARN, WriteOptions, patch_options
 from kajitori.apiserver.rest.ownership import manager_of
-from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, JSON_PATCH, STRATEGIC_PATCH, decode_patch
+from kajitori.apiserver.rest.patch_documents import (
+    APPLY_PATCH,
+    JSON_PATCH,
+    STRATEGIC_PATCH,
+    decode_patch,
+    media_of_patch,
+)
 from kajitori.apiserver.rest.updating import Change, change_object
 from kajitori.apiserver.yaml_documents import repeated_keys
 
@@ -35,24 +41,18 @@ _APPLY_ATTEMPTS = 5
 async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
     resource, subresource = context.resource, context.attributes.subresource
     assert resource is not None
-    options = write_options(context.query, "PatchOptions")
-    media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
-    document = await backend.aside.run(len(context.body), decode_patch, resource, media, context.body)
+    media = media_of_patch(resource, context)
+    options = patch_options(context.query, apply=media == APPLY_PATCH)
+    document = await backend.aside.run(len(context.body), decode_patch, media, context.body)
     if media == APPLY_PATCH:
         await backend.aside.run(len(context.body), _check_repeated_keys, context, options.field_validation)
         return await _apply_patch(backend, context, resource, document, options)
-    if options.force:
-        raise _invalid_option(forbidden("force", "may not be specified for non-apply patch"))
     manager = manager_of(context, options.manager)
 
     def edit(current: Object) -> Object:
         return patched(resource, media, current, document, options, context)
 
     return 200, await change_object(backend, resource, context, Change(edit, options, manager, subresource))
-
-
-def _invalid_option(error: FieldError) -> Invalid:
-    return Invalid.of("meta.k8s.io", "PatchOptions", "", [error])
 
 
 def _check_repeated_keys(context: RequestContext, validation: str) -> None:
@@ -69,8 +69,6 @@ async def _apply_patch(
     backend: Backend, context: RequestContext, resource: Resource, document: Any, options: WriteOptions
 ) -> tuple[int, bytes]:
     """Server-side apply: changes what exists, creates what does not."""
-    if not options.manager:
-        raise _invalid_option(required("fieldManager", "is required for apply patch"))
     size, subresource = len(context.body), context.attributes.subresource
 
     def applied(live: Object | None) -> Object:

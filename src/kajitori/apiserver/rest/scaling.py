@@ -19,9 +19,9 @@ from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import accepted
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.decoding import decode_object
-from kajitori.apiserver.rest.options import WriteOptions, write_options
+from kajitori.apiserver.rest.options import WriteOptions, patch_options, write_options
 from kajitori.apiserver.rest.ownership import manager_of
-from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, decode_patch
+from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, decode_patch, media_of_patch
 from kajitori.apiserver.rest.patching import check_name, result_of_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.rendering import object_response
@@ -138,9 +138,9 @@ async def patch_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     paths = _paths(resource)
-    options = write_options(context.query, "PatchOptions")
-    media = context.headers.get("content-type", "").partition(";")[0].strip().lower()
-    document = await backend.aside.run(len(context.body), decode_patch, resource, media, context.body)
+    media = media_of_patch(resource, context)
+    options = patch_options(context.query, apply=media == APPLY_PATCH)
+    document = await backend.aside.run(len(context.body), decode_patch, media, context.body)
     manager = manager_of(context, options.manager)
 
     def patch(scale: Object) -> Object:
