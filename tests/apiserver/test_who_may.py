@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -24,7 +25,7 @@ from kajitori.api import core
 from kajitori.apiserver import pki, security
 from kajitori.apiserver.authn.keyring import SigningKey
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
-from kajitori.apiserver.http_types import Query, Request, Response
+from kajitori.apiserver.http_types import Connection, Query, Request, Response
 from kajitori.apiserver.server import ApiServer
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.secured import secured_server
@@ -37,6 +38,7 @@ DAY_S = 86400.0
 @dataclass(frozen=True)
 class Identity:
     certificate: bytes | None = None
+    verified: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -49,6 +51,10 @@ class Row:
     path: str
     body: Any = None
     patch: bool = False
+
+
+def _der(pair: pki.Pair) -> bytes:
+    return x509.load_pem_x509_certificate(pair.certificate).public_bytes(serialization.Encoding.DER)
 
 
 class World:
@@ -65,9 +71,10 @@ class World:
         who = self.identities[identity]
         kind = "application/merge-patch+json" if patch else "application/json"
         content = orjson.dumps(body) if body is not None else b""
-        request = Request(
-            method, path, Query(query), {"content-type": kind, **who.headers}, content, certificate=who.certificate
-        )
+        headers = {"content-type": kind, **who.headers}
+        request = Request(method, path, Query(query), headers, content, certificate=who.certificate)
+        chain = (who.certificate, _der(self._keys.authority)) if who.certificate and who.verified else ()
+        request.connection = cast(Connection, SimpleNamespace(chain=chain))
         return await self.server._pipeline(request)
 
     async def make(self, path: str, body: Any) -> dict[str, Any]:
@@ -76,9 +83,7 @@ class World:
         return orjson.loads(response.body)  # type: ignore[no-any-return]
 
     def certificate(self, user: str, *groups: str, at_s: float | None = None) -> bytes:
-        pair = pki.issue_client(self._keys.authority, user, groups, self.clock.now() if at_s is None else at_s)
-        found = x509.load_pem_x509_certificate(pair.certificate)
-        return found.public_bytes(serialization.Encoding.DER)
+        return _der(pki.issue_client(self._keys.authority, user, groups, self.clock.now() if at_s is None else at_s))
 
     async def populate(self) -> None:
         self.identities["root"] = Identity(self.certificate("kubernetes-admin", "system:masters"))
@@ -150,10 +155,11 @@ class World:
         self.identities = {
             "nobody": Identity(),
             **people,
-            "acting": Identity(people["actor"].certificate, {"impersonate-user": "viewer"}),
+            "acting": Identity(people["actor"].certificate, headers={"impersonate-user": "viewer"}),
             "sa": bearer(token),
             "root": self.identities["root"],
             "expired": Identity(expired),
+            "stranger": Identity(self.certificate("kubernetes-admin", "system:masters"), verified=False),
             "forged": bearer(forged),
             "unsigned": bearer(unsigned),
             "stale": bearer(issuer.issue(account, [ISSUER], hour_s, now_s - DAY_S)),
