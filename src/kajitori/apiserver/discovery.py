@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -50,6 +50,12 @@ class Discovery:
             rank = partial(self._rank, group)
             ordered[group] = sorted(found[group], key=rank, reverse=True)
         return ordered
+
+    def paths(self) -> Iterator[str]:
+        for group, versions in self.groups().items():
+            if group:
+                yield f"/apis/{group}"
+            yield from (f"/apis/{group}/{version}" if group else f"/api/{version}" for version in versions)
 
     def _rank(self, group: str, version: str) -> tuple[int, tuple[int, int, int]]:
         return self.priority(group, version)[1], version_rank(version)

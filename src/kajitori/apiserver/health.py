@@ -30,12 +30,20 @@ class Health:
         self.live: dict[str, Check] = {"ping": lambda: "", "log": lambda: ""}
         self.ready: dict[str, Check] = {}
 
+    def paths(self) -> Iterator[str]:
+        for endpoint in ENDPOINTS:
+            yield f"/{endpoint}"
+            yield from (f"/{endpoint}/{name}" for name in self._checks(endpoint))
+
+    def _checks(self, endpoint: str) -> Mapping[str, Check]:
+        return {**self.live, **self.ready} if endpoint == "readyz" else self.live
+
     async def respond(self, context: RequestContext) -> Response | None:
         """None when the path is none of these."""
         endpoint, slash, one = context.path.removeprefix("/").partition("/")
         if endpoint not in ENDPOINTS or (slash and not one):
             return None
-        checks = {**self.live, **self.ready} if endpoint == "readyz" else self.live
+        checks = self._checks(endpoint)
         if one:
             return await _alone(checks[one]) if one in checks else None
         excluded = set(context.query.all("exclude"))

@@ -94,7 +94,7 @@ class Pipeline:
         try:
             response = await self._serve(request, info, resource, user, warnings)
         except StatusError as error:
-            response = status_response(error)
+            response = status_response(error, request.headers.get("accept", ""))
         except Unavailable as error:
             # What may have been done already is not to be repeated blindly.
             retry = None if isinstance(error, Unanswered) else {"retryAfterSeconds": 1}

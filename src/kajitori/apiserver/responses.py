@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from kajitori.api.errors import StatusError
+from kajitori.api.errors import NotAcceptable, StatusError
 from kajitori.apiserver.http_types import Response
+from kajitori.apiserver.negotiate import Accepted, accepted_as_object, encode_document
 
+_PLAIN = Accepted()
 NOT_A_PATH = Response(
     404, b"404 page not found\n", "text/plain; charset=utf-8", (("X-Content-Type-Options", "nosniff"),)
 )
@@ -19,13 +22,16 @@ def json_response(document: Any, status: int = 200) -> Response:
     return Response(status, orjson.dumps(document))
 
 
-def status_response(error: StatusError) -> Response:
-    """The Status of a refusal; `retryAfterSeconds` also as a header."""
-    document = error.status()
+def status_response(error: StatusError, accept: str = "") -> Response:
+    """The Status of a refusal, in JSON or in what the request accepts; `retryAfterSeconds` also as a header."""
     headers: tuple[tuple[str, str], ...] = ()
     if retry_s := (error.details or {}).get("retryAfterSeconds"):
         headers = (("Retry-After", str(retry_s)),)
-    return Response(error.status_code, orjson.dumps(document), headers=headers)
+    form = _PLAIN
+    if "yaml" in accept:
+        with suppress(NotAcceptable):
+            form = accepted_as_object(accept)
+    return Response(error.status_code, encode_document(error.status(), form), form.content_type, headers)
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -10,12 +10,12 @@ await server.stop()
 import asyncio
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from kajitori.api.registry import BUILT_IN_GROUPS, Registry
-from kajitori.apiserver import process_figures
+from kajitori.apiserver import about, process_figures
 from kajitori.apiserver.compaction import COMPACTION_S, Compactor
 from kajitori.apiserver.discovery import Discovery
 from kajitori.apiserver.expiry import EVENTS_KEPT_S, Expiry
@@ -48,8 +48,8 @@ VERSION = "v1.36.2+kajitori"
 STORE_PATIENCE_S = 2.0
 """A store that has not answered by then counts as ill (upstream's limit of its etcd check)."""
 _PATHS = (
-    "/api", "/apis", "/healthz", "/livez", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/readyz",
-    "/version",
+    "/api", "/apis", "/apis/", about.FLAGS, "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openapi/v3/",
+    about.STATUS, "/version",
 )  # fmt: skip
 
 
@@ -70,6 +70,8 @@ class ApiServerConfig:
     drain_s: float = 10.0
     """How long a stop waits for requests that are under way."""
     version: str = VERSION
+    flags: Sequence[str] = ()
+    """`--name=value`, as they were given: what /flagz shows."""
 
 
 class ApiServer:
@@ -93,6 +95,7 @@ class ApiServer:
         self.discovery = Discovery(registry)
         self.health = Health()
         self.metrics = Metrics()
+        self._about = about.About(clock, self.config.version, self.config.flags)
         self._openapi = OpenApi(registry, self.config.version)
         self._flow = FlowControl(
             clock,
@@ -228,8 +231,11 @@ class ApiServer:
             return self.metrics.render(context.headers.get("accept", ""))
         if path == "/metrics/slis":
             return figures((*process_figures.families(), *self.health.families()), context.headers.get("accept", ""))
-        if path == "/":
-            return json_response({"paths": sorted({*_PATHS, *(prefix for prefix, _ in self._paths)})})
+        if path in ("/", "/index.html"):
+            handled = (prefix for prefix, _ in self._paths)
+            return about.index((*_PATHS, *handled, *self.discovery.paths(), *self.health.paths()))
+        if (said := self._about.respond(context)) is not None:
+            return said
         if self._remote and (remote := self._remote_of(path)) is not None:
             return await remote(context)
         if path.startswith("/openapi/"):

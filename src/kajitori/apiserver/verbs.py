@@ -2,12 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 
-import orjson
-
 from kajitori.api.errors import BadRequest, MethodNotAllowed, NotFound
 from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import accepted
+from kajitori.apiserver.negotiate import accepted, accepted_as_object, encode_document
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.rest import creating, deleting, patching, reading, scaling, updating
 from kajitori.apiserver.rest.backend import Backend
@@ -87,7 +85,10 @@ async def _delete(backend: Backend, context: RequestContext) -> Response:
     status = 202 if not deleted.gone and options.orphan_asked is False else 200
     if deleting.shows_object(resource, deleted):
         return await _shown(backend, context, deleted.body, status)
-    return Response(status, orjson.dumps(deleting.deletion_status(resource, deleted.body)))
+    accept = accepted_as_object(context.headers.get("accept", ""))
+    return Response(
+        status, encode_document(deleting.deletion_status(resource, deleted.body), accept), accept.content_type
+    )
 
 
 async def _delete_collection(backend: Backend, context: RequestContext) -> Response:
@@ -121,10 +122,16 @@ _SCALE: dict[str, Verb] = {
 }
 
 
+_ASKED = ("create",)
+"""The verbs of a review or a binding: answered by a handler, never stored, and so without names."""
+
+
 def has_route(resource: Resource, info: RequestInfo) -> bool:
     """Whether there is such a path at all: objects of a namespace are found there alone, those without one nowhere
     below one, and nothing stands behind a subresource but what a proxy passes on."""
     if info.rest and info.subresource != "proxy":
+        return False
+    if resource.verbs == _ASKED and not info.collection:
         return False
     if info.namespace:
         return resource.namespaced or info.resource == "namespaces"
@@ -160,8 +167,7 @@ def verb_of(resource: Resource, context: RequestContext) -> Verb:
     if resource.schema is None and (context.method == "HEAD" or not _is_routed(resource, context)):
         raise method_not_allowed()
     if not subresource:
-        asks_only = resource.verbs == ("create",)  # a review or a binding: answered by a handler, never stored
-        if verb not in resource.verbs or verb not in _VERBS or asks_only:
+        if verb not in resource.verbs or verb not in _VERBS or resource.verbs == _ASKED:
             if verb == "create" and resource.schema is not None:
                 raise MethodNotAllowed("create not allowed while custom resource definition is terminating", {})
             raise method_not_allowed()

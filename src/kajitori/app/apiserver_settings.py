@@ -80,7 +80,8 @@ class ServerSettings:
 def read_settings(arguments: Sequence[str]) -> ServerSettings:
     """Raises CommandError: one line naming the option or the file, the place in it, and the remedy."""
     try:
-        return _settings(Flags(arguments))
+        settings = _settings(Flags(arguments))
+        return replace(settings, server=replace(settings.server, flags=tuple(arguments)))
     except BadConfiguration as error:
         raise CommandError(str(error)) from error
 

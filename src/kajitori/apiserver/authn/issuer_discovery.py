@@ -7,6 +7,7 @@ import orjson
 from kajitori.apiserver.authn.keyring import Keyring
 from kajitori.apiserver.http_types import Handler, RequestContext, Response
 from kajitori.apiserver.special.bodies import only
+from kajitori.apiserver.verbs import no_such_resource
 
 CONFIGURATION, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"
 _CACHED_FOR = ("cache-control", "public, max-age=3600")
@@ -29,9 +30,16 @@ class IssuerDiscovery:
         return {CONFIGURATION: self._serve_configuration, KEYS: self._serve_keys}
 
     async def _serve_configuration(self, context: RequestContext) -> Response:
-        only(context, "GET", "HEAD")
+        _check(context, CONFIGURATION)
         return Response(200, self._configuration, headers=(_CACHED_FOR,))
 
     async def _serve_keys(self, context: RequestContext) -> Response:
-        only(context, "GET", "HEAD")
+        _check(context, KEYS)
         return Response(200, self._keys, "application/jwk-set+json", (_CACHED_FOR,))
+
+
+def _check(context: RequestContext, path: str) -> None:
+    """Nothing stands below. Raises NotFound, MethodNotAllowed."""
+    if context.path.rstrip("/") != path:
+        raise no_such_resource()
+    only(context, "GET")

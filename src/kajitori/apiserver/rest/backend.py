@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from kajitori.api.errors import NotFound
+from kajitori.api.errors import BadRequest, NotFound, StatusError
+from kajitori.api.go_text import quoted
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
@@ -108,5 +109,10 @@ async def confirm(backend: Backend, resource: Resource, namespace: str, name: st
         raise Conflict(key, record)
 
 
-def not_found(resource: Resource, name: str) -> NotFound:
+def not_found(resource: Resource, name: str) -> StatusError:
+    """Why there is no object of this name; some there can never be."""
+    if name in (".", ".."):
+        return BadRequest(f"Name parameter invalid: {quoted(name)}: may not be '{name}'")
+    if "%" in name:
+        return BadRequest(f"Name parameter invalid: {quoted(name)}: may not contain '%'")
     return NotFound.of(resource.group, resource.plural, name)
