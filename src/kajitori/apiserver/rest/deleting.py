@@ -10,7 +10,6 @@ import orjson
 from kajitori.api.errors import Conflict, Forbidden, NotFound, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.api.times import parse_timestamp, timestamp
 from kajitori.apiserver.documents import key_in_store, with_revision
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
@@ -28,19 +27,15 @@ from kajitori.apiserver.rest.backend import (
     stored_bytes,
 )
 from kajitori.apiserver.rest.deletion_options import DeleteOptions
+from kajitori.apiserver.rest.marking import mark
 from kajitori.apiserver.rest.updating import precondition_failed
 from kajitori.storage import interface as stores
 
-ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 _SYSTEM_CLASSES = ("system-node-critical", "system-cluster-critical")
 _JOB_KEEPS_PODS = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
     "propagationPolicy=Orphan to suppress this warning"
 )
-_POD = ("", "pods")
-_NAMESPACE = ("", "namespaces")
-_ORPHANS_BY_DEFAULT = {("", "replicationcontrollers"), ("batch", "jobs")}
-"""Kinds older than garbage collection: whoever names no policy keeps the dependents (kubectl names one)."""
 _SHOWS_DELETED = {
     ("", "pods"),
     ("", "services"),
@@ -49,9 +44,13 @@ _SHOWS_DELETED = {
     ("", "serviceaccounts"),
     ("", "resourcequotas"),
     ("", "podtemplates"),
+    ("", "namespaces"),
+    *(("resource.k8s.io", plural) for plural in ("deviceclasses", "devicetaintrules", "resourceslices")),
+    *(("resource.k8s.io", plural) for plural in ("resourceclaims", "resourceclaimtemplates")),
+    *(("storage.k8s.io", plural) for plural in ("csidrivers", "csinodes", "storageclasses")),
+    *(("storage.k8s.io", plural) for plural in ("volumeattachments", "volumeattributesclasses")),
 }
 """Kinds whose deletion answers with the object; all others answer with a Status."""
-_POD_GRACE_S = 30
 PARALLEL_DELETES = 16
 
 
@@ -152,20 +151,20 @@ async def _attempt(backend: Backend, deletion: Deletion, current: Current) -> De
     _check_preconditions(resource, old["metadata"], options)
     if deletion.admit is not None:
         await deletion.admit(old)
-    marked = mark(resource, old, options, backend.clock.now())
+    marked, stays = mark(resource, old, options, backend.clock.now())
     hooks = backend.hooks_of(resource)
     for hook in hooks:
         await hook.before_delete(old, write)
     key = key_in_store(resource, deletion.namespace, deletion.name)
-    if marked is None:
+    if not stays:
         if write.dry_run:
             await confirm(backend, resource, deletion.namespace, deletion.name, current.revision)
-            return Deleted(orjson.dumps(old), True)
+            return Deleted(orjson.dumps(marked), True)
         revision = await backend.storage.commit(stores.Delete(key), expect=current.revision)
         for hook in hooks:
             hook.after_delete(old)
-        old["metadata"]["resourceVersion"] = str(revision)
-        return Deleted(orjson.dumps(old), True)
+        marked["metadata"]["resourceVersion"] = str(revision)
+        return Deleted(orjson.dumps(marked), True)
     if converts:
         marked["metadata"] = {**marked["metadata"]}
         value = await converting.value_to_store(resource, marked)
@@ -203,77 +202,6 @@ def _check_preconditions(resource: Resource, metadata: Object, options: DeleteOp
         raise Conflict.of(
             resource.group, resource.kind, metadata["name"], f"{why} The object might have been {perhaps}"
         )
-
-
-def mark(resource: Resource, obj: Object, options: DeleteOptions, now_s: float) -> Object | None:
-    """The object as it stays while it is being deleted; None when it goes at once."""
-    metadata = {**obj["metadata"]}
-    marked = {**obj, "metadata": metadata}
-    if resource.begin_deletion is not None and not metadata.get("deletionTimestamp"):
-        metadata["deletionTimestamp"] = now = timestamp(now_s)
-        resource.begin_deletion(marked, now)
-        return marked
-    finalizers = _finalizers(resource, metadata, options)
-    if finalizers:
-        metadata["finalizers"] = finalizers
-    else:
-        metadata.pop("finalizers", None)
-    grace_s = _grace_s(resource, obj, options)
-    if not grace_s and not _held(resource, marked):
-        return None
-    if not metadata.get("deletionTimestamp"):
-        metadata["deletionTimestamp"] = timestamp(now_s + grace_s)
-        metadata["deletionGracePeriodSeconds"] = grace_s
-        if metadata.get("generation"):
-            metadata["generation"] += 1
-        if (resource.group, resource.plural) == _NAMESPACE:
-            marked["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
-    elif metadata.get("deletionGracePeriodSeconds", 0) > grace_s:
-        asked_s = parse_timestamp(metadata["deletionTimestamp"]) - metadata["deletionGracePeriodSeconds"]
-        metadata["deletionTimestamp"] = timestamp(asked_s + grace_s)
-        metadata["deletionGracePeriodSeconds"] = grace_s
-    return marked
-
-
-def _held(resource: Resource, obj: Object) -> bool:
-    if obj["metadata"].get("finalizers"):
-        return True
-    is_namespace = (resource.group, resource.plural) == _NAMESPACE
-    return is_namespace and bool((obj.get("spec") or {}).get("finalizers"))
-
-
-def _grace_s(resource: Resource, obj: Object, options: DeleteOptions) -> int:
-    """Only pods have a grace period: their own, unless the request names one; none where nothing runs."""
-    if (resource.group, resource.plural) != _POD:
-        return 0
-    pending = obj["metadata"].get("deletionGracePeriodSeconds")
-    spec, phase = obj.get("spec") or {}, (obj.get("status") or {}).get("phase")
-    if pending is not None and options.grace_period_s is None:
-        return int(pending)
-    period = options.grace_period_s
-    if period is None:
-        period = spec.get("terminationGracePeriodSeconds", _POD_GRACE_S)
-    if period < 0:
-        period = 1
-    if not spec.get("nodeName") or phase in ("Failed", "Succeeded"):
-        period = 0
-    return min(period, pending) if pending is not None else period
-
-
-def _finalizers(resource: Resource, metadata: Object, options: DeleteOptions) -> list[str]:
-    """Orphan and foreground deletion are finalizers that the garbage collector takes away."""
-    held = list(metadata.get("finalizers") or ())
-    policy = options.policy
-    if not policy:
-        by_default = (resource.group, resource.plural) in _ORPHANS_BY_DEFAULT
-        if FOREGROUND in held or ORPHAN in held or not by_default:
-            return held
-        policy = "Orphan"
-    rest = [finalizer for finalizer in held if finalizer not in (ORPHAN, FOREGROUND)]
-    added = {"Orphan": [ORPHAN], "Foreground": [FOREGROUND]}.get(policy, [])
-    if added and added[0] in held:
-        return held
-    return rest + added
 
 
 def deletion_status(resource: Resource, body: bytes) -> Object:
