@@ -92,3 +92,50 @@ def test_who_has_no_field_left_has_no_entry(in_cluster):
         assert status == 200 and "managedFields" not in answer["metadata"]
 
     in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "shown"),
+    [
+        ({"deletionTimestamp": "2026-01-01T00:00:00Z"}, "deletionTimestamp", '"2026-01-01T00:00:00Z"'),
+        ({"deletionGracePeriodSeconds": 0}, "deletionGracePeriodSeconds", "0"),
+    ],
+)
+def test_nothing_is_deleted_by_an_update(in_cluster, said, field, shown):
+    async def scenario(plane):
+        await send(plane, "POST", MAPS, config_map())
+        for method, media in (("PUT", "application/json"), ("PATCH", MERGE)):
+            status, answer = await send(plane, method, f"{MAPS}/a", config_map(**said), media)
+            assert status == 422
+            assert answer["message"] == (
+                f'ConfigMap "a" is invalid: metadata.{field}: Invalid value: {shown}: field is immutable'
+            )
+
+    in_cluster(scenario)
+
+
+def test_a_deletion_is_not_taken_back_by_an_update(in_cluster):
+    async def scenario(plane):
+        await send(plane, "POST", MAPS, config_map(finalizers=["e.x/f"]))
+        _, deleted = await send(plane, "DELETE", f"{MAPS}/a", {})
+        held = config_map(finalizers=["e.x/f"])
+        status, kept = await send(plane, "PUT", f"{MAPS}/a", held)
+        assert status == 200
+        for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+            assert kept["metadata"][field] == deleted["metadata"][field]
+        status, _ = await send(plane, "PUT", f"{MAPS}/a", config_map(deletionGracePeriodSeconds=5))
+        assert status == 422
+
+    in_cluster(scenario)
+
+
+def test_a_manager_that_a_client_writes_is_judged_as_one_that_it_asks_for(in_cluster):
+    async def scenario(plane):
+        await send(plane, "POST", MAPS, config_map())
+        entry = {"operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}}
+        given = {"metadata": {"managedFields": [{**entry, "manager": "y" * 129}]}}
+        status, answer = await send(plane, "PATCH", f"{MAPS}/a", given, MERGE)
+        assert status == 422
+        assert "metadata.managedFields[0].manager: Too long: may not be more than 128 bytes" in answer["message"]
+
+    in_cluster(scenario)

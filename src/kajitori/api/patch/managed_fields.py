@@ -12,6 +12,7 @@ import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import EMPTY, FieldSet, from_fields_v1, holds, to_fields_v1
+from kajitori.api.patch.given_managers import is_version, knows, readable
 from kajitori.api.patch.reset_fields import nobodys_at_creation, written_here
 from kajitori.api.patch.typed import MISSING, InvalidList, changed_fields, child_of, compare
 from kajitori.api.resource import Resource
@@ -128,6 +129,8 @@ def entries(owners: Iterable[tuple[Owner, Owned]]) -> list[Object]:
 
 def _entry(owner: Owner, owned: Owned) -> Object:
     entry: Object = {"manager": owner.manager, "operation": owner.operation, "apiVersion": owner.api_version}
+    if not owner.manager:
+        del entry["manager"]
     if owned.time:
         entry["time"] = owned.time
     entry |= {"fieldsType": "FieldsV1", "fieldsV1": owned.document}
@@ -150,10 +153,12 @@ def update(resource: Resource, new: Object, old: Object | None, manager: str, no
     Changed fields pass from their owners to `manager`. A client may write managedFields itself: `[{}]` and `[]` clear
     them.
     """
-    managers = _starting_point(new, old, subresource)
-    if not managers and old is not None:
+    managers = _starting_point(resource, new, old, subresource)
+    if managers is None or (not managers and old is not None):
         new["metadata"].pop("managedFields", None)
         return
+    for unknown in [owner for owner in managers if not knows(resource, owner.api_version)]:
+        del managers[unknown]
     owner = Owner(manager, UPDATE, resource.api_version, subresource)
     if old is None and not managers:
         try:
@@ -224,14 +229,19 @@ def _walk_below(resource: Resource, name: str, value: Any) -> Object | None:
     return found
 
 
-def _starting_point(new: Object, old: Object | None, subresource: str) -> Managers:
+def _starting_point(resource: Resource, new: Object, old: Object | None, subresource: str) -> Managers | None:
+    """None: what the client says makes all of them unreadable."""
     stored = old["metadata"].get("managedFields") if old is not None else None
     given = new["metadata"].get("managedFields")
-    if given is stored or subresource or given is None:
+    if given is stored or subresource or given is None or given == stored:
         return read_managers(stored)
     if given in ([{}], []):
         return {}
-    return read_managers(given) or read_managers(stored)
+    if not readable(given):
+        return read_managers(stored)
+    if not all(is_version(entry["apiVersion"]) for entry in given):
+        return None
+    return read_managers([{**entry, "fieldsV1": entry.get("fieldsV1") or {}} for entry in given])
 
 
 def _take(managers: Managers, owner: Owner, written: FieldSet, gone: FieldSet, now: str) -> None:

@@ -104,7 +104,11 @@ def conform_object(
     body: bytes = b"",
 ) -> None:
     """Prune what the schema does not know, and say so as `validation` asks (KEP-2885)."""
+    metadata = obj["metadata"]
+    resets = isinstance(metadata, dict) and metadata.get("managedFields") == []
     unknown = conform(resource, obj)
+    if resets:  # not the same as none
+        metadata["managedFields"] = []
     if not (unknown or duplicates) or validation == IGNORE:
         return
     messages = strict_messages(unknown, duplicates, body if resource.schema is None else b"")

@@ -6,7 +6,12 @@ What is wrong is said once, but the causes of the refusal tell of each time, as 
 from kajitori.api.field_errors import FieldError
 from kajitori.api.resource import Resource
 
-_BY_BOTH_SHARED_RULES = ("metadata.labels", "metadata.annotations", "metadata.ownerReferences")
+_BY_BOTH_SHARED_RULES = (
+    "metadata.labels",
+    "metadata.annotations",
+    "metadata.ownerReferences",
+    "metadata.managedFields",
+)
 """What the rules for any object and those for any update look at alike."""
 
 _AS_UPDATE = (1, 0)

@@ -6,6 +6,7 @@ Source: KEP-555 and "Garbage Collection". Upstream tells who is to blame by when
 import orjson
 
 from kajitori.api.meta import Object
+from kajitori.api.patch.given_managers import entry_problem
 from kajitori.apiserver.interfaces import AdmissionRequest
 
 _OWNERS = ".metadata.ownerReferences contains duplicate entries"
@@ -46,7 +47,7 @@ def mend_managed_fields(request: AdmissionRequest, before: list[Object] | None) 
     after = metadata.get("managedFields")
     if not after or after == before:
         return
-    problem = next((text for index, entry in enumerate(after) if (text := _problem(index, entry))), "")
+    problem = next((text for index, entry in enumerate(after) if (text := entry_problem(index, entry))), "")
     if not problem:
         return
     request.warnings.append(_FIELDS + problem)
@@ -54,14 +55,3 @@ def mend_managed_fields(request: AdmissionRequest, before: list[Object] | None) 
         del metadata["managedFields"]
     else:
         metadata["managedFields"] = before
-
-
-def _problem(index: int, entry: Object) -> str:
-    if entry.get("operation") not in ("Apply", "Update"):
-        return "operation must be `Apply` or `Update`"
-    if not entry.get("apiVersion"):
-        return "apiVersion must not be empty"
-    kind = entry.get("fieldsType") or ""
-    if not kind:
-        return f"missing fieldsType in managed fields entry {index}"
-    return f'invalid fieldsType "{kind}" in managed fields entry {index}' if kind != "FieldsV1" else ""

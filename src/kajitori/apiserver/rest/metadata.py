@@ -3,10 +3,11 @@
 import random
 from typing import Any
 
-from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.validation.object_meta import (
+    field_manager_errors,
     validate_annotations,
     validate_finalizers,
     validate_labels,
@@ -35,6 +36,9 @@ SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGrace
 """What only the server says: of a create it is dropped before anything else looks."""
 
 _KEPT = (*SYSTEM_FIELDS, "generation")
+_GRACE = "deletionGracePeriodSeconds"
+_OF_DELETION = ("deletionTimestamp", _GRACE)
+_SUBRESOURCE_BYTES_MAX = 256
 
 
 def new_uid(rng: random.Random) -> str:
@@ -74,11 +78,16 @@ def keep_server_fields(new: Object, old: Object) -> None:
     new_metadata, old_metadata = new["metadata"], old["metadata"]
     for field in _KEPT:
         if field in old_metadata:
-            new_metadata[field] = old_metadata[field]
-        else:
+            if field != _GRACE or new_metadata.get(field) is None:
+                new_metadata[field] = old_metadata[field]
+        elif field not in _OF_DELETION:  # a deletion that is only said is refused
             new_metadata.pop(field, None)
     if not new_metadata.get("generateName"):
         new_metadata.pop("generateName", None)
+
+
+def said_of_deletion(metadata: Object) -> Object:
+    return {field: metadata[field] for field in _OF_DELETION if field in metadata}
 
 
 def validate(resource: Resource, metadata: Object) -> list[FieldError]:
@@ -108,6 +117,11 @@ def validate(resource: Resource, metadata: Object) -> list[FieldError]:
     if finalizers := metadata.get("finalizers"):
         well_known = resource.schema is None and (resource.group, resource.plural) not in _ANY_FINALIZER
         errors += validate_finalizers(finalizers, "metadata.finalizers", well_known)
+    for index, entry in enumerate(metadata.get("managedFields") or ()):
+        at = f"metadata.managedFields[{index}]"
+        errors += field_manager_errors(entry.get("manager") or "", f"{at}.manager")
+        if len((entry.get("subresource") or "").encode()) > _SUBRESOURCE_BYTES_MAX:
+            errors.append(too_long(f"{at}.subresource", "", _SUBRESOURCE_BYTES_MAX))
     return errors
 
 
@@ -125,6 +139,9 @@ def validate_update(resource: Resource, new: Object, old: Object) -> list[FieldE
         before, after = old.get(field) or "", new.get(field) or ""
         if before != after:
             errors.append(invalid(f"metadata.{field}", after, "field is immutable"))
+    for field in _OF_DELETION:
+        if new.get(field) != old.get(field):
+            errors.append(invalid(f"metadata.{field}", new.get(field), "field is immutable"))
     return errors
 
 

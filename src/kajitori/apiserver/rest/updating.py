@@ -283,9 +283,13 @@ def settle(resource: Resource, wanted: Object, old: Object, subresource: str, no
         new = {**new, "metadata": {**new["metadata"], "managedFields": metadata.get("managedFields")}}
         if new["metadata"]["managedFields"] is None:
             del new["metadata"]["managedFields"]
+        if subresource == "status" and resource.schema is None:
+            new["metadata"] |= object_meta.said_of_deletion(metadata)
     if resource.prepare_update is not None and not subresource:
         resource.prepare_update(new, old)
     if subresource == "status":
+        if (resource.group, resource.plural) == ("", "pods") and "deletionTimestamp" not in old["metadata"]:
+            new["metadata"].pop("deletionTimestamp", None)
         prepare_status(resource, new, old, now)
     if resource.counts_generation and subresource != "status" and _counts(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
