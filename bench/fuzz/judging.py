@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 import orjson
+import yaml
 
 from bench.fuzz.asking import Asked
 from bench.fuzz.documents import MARK
@@ -98,15 +99,15 @@ class Judge(logging.Handler):
 def _refusal(asked: Asked, status: int, lines: list[bytes], body: bytes) -> list[str]:
     if asked.method == "HEAD":
         return []
-    kinds = [line for line in lines if line.lower().startswith(b"content-type: application/json")]
-    if not kinds:
+    kind = next((line.lower() for line in lines if line.lower().startswith(b"content-type: ")), b"")
+    if not kind.startswith((b"content-type: application/json", b"content-type: application/yaml")):
         text = body.decode("utf-8", "replace")
         plain = status == 404 or not asked.target.startswith("/api")
         return [] if plain or _by_design(status, text) else [f"{status} without a Status"]
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        return [f"{status} with a body that is no JSON: {error}"]
+        document = orjson.loads(body) if b"json" in kind else yaml.safe_load(body)
+    except (orjson.JSONDecodeError, yaml.YAMLError) as error:
+        return [f"{status} with a body that cannot be read: {error}"]
     if (document.get("kind"), document.get("apiVersion"), document.get("status")) != ("Status", "v1", "Failure"):
         return [f"{status} without a Status"]
     faults = []

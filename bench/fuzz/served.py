@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,19 +35,24 @@ class Answer:
 
 
 class _Certified:
-    def __init__(self, certificate: bytes | None) -> None:
-        self._certificate = certificate
+    """What a handshake has found: a client's certificate first, and by whom it was verified."""
+
+    def __init__(self, chain: Sequence[bytes]) -> None:
+        self._chain = chain
 
     def getpeercert(self, binary_form: bool = False) -> bytes | None:
-        return self._certificate
+        return self._chain[0] if self._chain else None
+
+    def get_verified_chain(self) -> Sequence[bytes]:
+        return self._chain if len(self._chain) > 1 else ()
 
 
 class _Wire(asyncio.Transport):
-    def __init__(self, certificate: bytes | None) -> None:
+    def __init__(self, chain: Sequence[bytes]) -> None:
         super().__init__()
         self.written = bytearray()
         self.over = False
-        self._tls = _Certified(certificate)
+        self._tls = _Certified(chain)
         self._protocol: asyncio.BaseProtocol | None = None
 
     def write(self, data: Any) -> None:
@@ -90,7 +95,7 @@ class _Wire(asyncio.Transport):
 
 
 class Served:
-    def __init__(self, server: ApiServer, clock: VirtualClock, identities: dict[str, bytes | None]) -> None:
+    def __init__(self, server: ApiServer, clock: VirtualClock, identities: dict[str, Sequence[bytes]]) -> None:
         self.server = server
         self.clock = clock
         self.identities = identities
@@ -144,16 +149,21 @@ async def served() -> AsyncIterator[Served]:
     with tempfile.TemporaryDirectory() as folder:
         async with secured_server(Path(folder), clock) as secured:
 
-            def certificate(user: str, *groups: str) -> bytes:
-                pair = pki.issue_client(secured.keys.authority, user, groups, clock.now())
+            def der(pair: pki.Pair) -> bytes:
                 return x509.load_pem_x509_certificate(pair.certificate).public_bytes(serialization.Encoding.DER)
 
-            identities = {
-                "root": certificate("kubernetes-admin", "system:masters"),
-                "stranger": certificate("stranger"),
-                "node": certificate("system:node:node-1", "system:nodes"),
-                "nobody": None,
-                "odd": certificate("system:node:", "a,b", "\u00e9"),
-                "broken": certificate("stranger")[:200],
+            authority = secured.keys.authority
+
+            def verified(user: str, *groups: str) -> tuple[bytes, ...]:
+                return der(pki.issue_client(authority, user, groups, clock.now())), der(authority)
+
+            identities: dict[str, Sequence[bytes]] = {
+                "root": verified("kubernetes-admin", "system:masters"),
+                "stranger": verified("stranger"),
+                "node": verified("system:node:node-1", "system:nodes"),
+                "nobody": (),
+                "odd": verified("system:node:", "a,b", "\u00e9"),
+                "broken": (verified("stranger")[0][:200], der(authority)),
+                "unverified": verified("kubernetes-admin", "system:masters")[:1],
             }
             yield Served(secured.server, clock, identities)
