@@ -281,6 +281,44 @@ def test_bookmarks_come_every_minute_to_those_who_asked(in_cluster):
     in_cluster(scenario)
 
 
+def test_a_last_bookmark_comes_before_the_end(in_cluster):
+    async def scenario(plane):
+        since = await now(plane)
+        asked, short, plain = [
+            await watch(plane, MAPS, resourceVersion=since, **more)
+            for more in (
+                {"timeoutSeconds": "10", "allowWatchBookmarks": "true"},
+                {"timeoutSeconds": "2", "allowWatchBookmarks": "true"},
+                {"timeoutSeconds": "10"},
+            )
+        ]
+        await plane.clock.advance(7.5)
+        assert asked.lines == []
+        await plane.client.create(POD, pod_in("default"))
+        await plane.clock.advance(1)
+        assert asked.seen() == [("BOOKMARK", None)] and not asked.ended
+        assert int(asked.lines[0]["object"]["metadata"]["resourceVersion"]) > int(since)
+        await plane.clock.advance(2)
+        assert asked.ended and short.ended and plain.ended
+        assert len(asked.lines) == 1 and short.lines == plain.lines == []
+
+    in_cluster(scenario)
+
+
+def test_a_watch_takes_no_heed_of_continue_and_refuses_an_unknown_part_of_rows(in_cluster):
+    async def scenario(plane):
+        peer = await watch(plane, MAPS, resourceVersion=await now(plane), **{"continue": "x"})
+        assert not peer.ended
+        table = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        for path in (MAPS, f"{MAPS}?watch=1"):
+            status, _, body = await plane.client.raw(
+                "GET", f"{path}{'&' if '?' in path else '?'}includeObject=none", b"", table
+            )
+            assert status == 400 and b"must be 'Metadata', 'Object', 'None', or empty" in body
+
+    in_cluster(scenario)
+
+
 def pod_in(namespace):
     return {
         "metadata": {"name": "p", "namespace": namespace},

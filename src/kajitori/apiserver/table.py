@@ -5,6 +5,8 @@ from typing import Any
 
 from kajitori.api.columns import pods
 from kajitori.api.durations import time_since
+from kajitori.api.errors import BadRequest
+from kajitori.api.go_text import quoted
 from kajitori.api.meta import Object
 from kajitori.api.resource import Column, Resource
 
@@ -44,10 +46,20 @@ def _cell(column: Column, obj: Object, now_s: float) -> Any:
         return None  # a column must never hide an object
 
 
+def check_included(include: str) -> None:
+    """Raises BadRequest."""
+    if include not in ("", "Metadata", "Object", "None"):
+        raise BadRequest(
+            f"Unable to convert to Table as requested: includeObject: Invalid value: {quoted(include)}: must be "
+            "'Metadata', 'Object', 'None', or empty"
+        )
+
+
 def table_of(
     resource: Resource, items: Iterable[Object], version: str, now_s: float, *, include: str = "Metadata"
 ) -> Object:
-    """`include` is what each row carries of its object: Metadata (default), Object, None."""
+    """`include` is what each row carries of its object: Metadata (default), Object, None. Raises BadRequest."""
+    check_included(include)
     columns = columns_of(resource)
     api_version = f"meta.k8s.io/{version}"
     conditions = pods.row_conditions if (resource.group, resource.plural) == ("", "pods") else None

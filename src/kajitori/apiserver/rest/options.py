@@ -138,8 +138,6 @@ def _watch_list_errors(options: ListOptions) -> list[FieldError]:
     if options.send_initial_events is not None and match != "NotOlderThan":
         detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
         errors.append(forbidden("resourceVersionMatch", detail))
-    if options.continue_token:
-        errors.append(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
     if not match:
         return errors
     if options.send_initial_events is None:
@@ -147,6 +145,8 @@ def _watch_list_errors(options: ListOptions) -> list[FieldError]:
         errors.append(forbidden("resourceVersionMatch", detail))
     if match != "NotOlderThan":
         errors.append(not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
+    if options.continue_token:
+        errors.append(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"))
     return errors
 
 

@@ -12,7 +12,7 @@ from kajitori.apiserver.documents import head_of, stored_resource
 from kajitori.apiserver.http_types import Response
 from kajitori.apiserver.negotiate import Accepted, Form, encode_document
 from kajitori.apiserver.rest.backend import in_version
-from kajitori.apiserver.table import table_of
+from kajitori.apiserver.table import check_included, table_of
 from kajitori.apiserver.watch_cache.audience import Line
 from kajitori.apiserver.watch_cache.entry import CachedEvent, event_line
 
@@ -129,7 +129,9 @@ def _starts(resource: Resource) -> Callable[[bytes], bool]:
 def event_form(
     resource: Resource, accept: Accepted, now: Callable[[], float], include: str
 ) -> Callable[[bytes], bytes]:
-    """How a watch shows each object."""
+    """How a watch shows each object. Raises BadRequest."""
+    if accept.form is Form.TABLE:
+        check_included(include)
     columns_sent = False
 
     def as_table(body: bytes) -> bytes:

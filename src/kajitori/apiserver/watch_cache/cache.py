@@ -89,7 +89,7 @@ class WatchCache:
 
     def audience(self, kind: KindCache, selection: Selection, line: Line) -> Audience:
         """For a watcher that begins now and knows everything up to now."""
-        self._tell()
+        self.tell()
         return kind.audience(selection, line, self._outboxes)
 
     def kinds(self) -> list[KindCache]:
@@ -134,10 +134,11 @@ class WatchCache:
         if event is None:
             return
         if not self._untold:
-            asyncio.get_running_loop().call_soon(self._tell)
+            asyncio.get_running_loop().call_soon(self.tell)
         self._untold.append((kind, event))
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Let the watchers know at once what is known here: a bookmark promises that."""
         untold, self._untold = self._untold, []
         for kind, event in untold:
             kind.tell(event)
@@ -145,7 +146,7 @@ class WatchCache:
     async def _rebuild(self) -> None:
         """Too far behind to follow: take the differences from a full read."""
         records, revision = await self._everything()
-        self._tell()
+        self.tell()
         seen: dict[KindCache, set[str]] = {kind: set() for kind in self._kinds.values()}
         for kind in self._kinds.values():
             kind.forget_history(revision)
@@ -220,7 +221,7 @@ class WatchCache:
 
     def _send_bookmarks(self) -> None:
         self._bookmark_timer = None
-        self._tell()  # a bookmark promises that everything before it has been told
+        self.tell()
         for send in list(self._bookmarks):
             send()
         now_s = self._clock.monotonic()

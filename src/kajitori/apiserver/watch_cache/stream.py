@@ -14,6 +14,9 @@ from kajitori.apiserver.watch_cache.kind import KindCache
 from kajitori.apiserver.watch_cache.selection import Selection
 from kajitori.kit.clock import Clock, Timer
 
+LAST_BOOKMARK_S = 2.0
+"""How long before its time is up a watch gets a last bookmark."""
+
 
 class WatchStream:
     """`backlog`, which has all until now, is sent first, as fast as the peer reads; then what its audience is shown.
@@ -57,7 +60,11 @@ class WatchStream:
 
     def start(self, sink: Sink) -> None:
         self._sink = sink
-        self._timer = self._clock.call_later(self._timeout_s, self._time_out)
+        until_last_s = self._timeout_s - LAST_BOOKMARK_S
+        if self._bookmarks and until_last_s > 0:
+            self._timer = self._clock.call_later(until_last_s, self._bookmark_last)
+        else:
+            self._timer = self._clock.call_later(self._timeout_s, self._time_out)
         if self._bookmarks:
             self._stop_bookmarks = self._cache.every_minute(self._bookmark)
         self.resume()
@@ -103,6 +110,12 @@ class WatchStream:
         self.stop()
         if sink is not None:
             sink.end()
+
+    def _bookmark_last(self) -> None:
+        """So that who comes back after this watch has ended need not begin far in the past."""
+        self._cache.tell()
+        self._bookmark()
+        self._timer = self._clock.call_later(LAST_BOOKMARK_S, self._time_out)
 
     def _time_out(self) -> None:
         if self.flowing:
