@@ -60,7 +60,9 @@ def test_every_reference_leads_somewhere(openapi: OpenApi, path: str) -> None:
 
 def test_version_2_is_closed_too(openapi: OpenApi) -> None:
     found = orjson.loads(openapi.v2().body)
-    assert {r.removeprefix("#/definitions/") for r in references(found)} <= set(found["definitions"])
+    there = {f"#/{kind}/{name}" for kind in ("definitions", "parameters") for name in found[kind]}
+    assert set(references(found)) == there & set(references(found))
+    assert {r for r in there if r.startswith("#/parameters/")} <= set(references(found))
     assert found["definitions"]["io.k8s.apimachinery.pkg.api.resource.Quantity"]["type"] == "string"
 
 
@@ -130,3 +132,94 @@ def test_words_are_known_of_fields_that_there_are(openapi: OpenApi) -> None:
     definitions = orjson.loads(openapi.v2().body)["definitions"]
     for name, fields in enums.known().items():
         assert set(fields) <= set(definitions[name]["properties"]), name
+
+
+def test_what_belongs_to_no_kind_has_documents_of_its_own(openapi: OpenApi) -> None:
+    paths = openapi.v3_index()["paths"]
+    general = {"api", "apis", "apis/apps", "version", "openid/v1/jwks", ".well-known/openid-configuration"}
+    assert general <= set(paths)
+    for path in general:
+        made = openapi.v3(path)
+        assert made is not None and paths[path]["serverRelativeURL"].endswith(f"?hash={made.etag}")
+        assert list(orjson.loads(made.body)["paths"]) == [f"/{path}/"]
+    assert "io.k8s.apimachinery.pkg.version.Info" in document(openapi, "version")["components"]["schemas"]
+    assert "schemas" not in document(openapi, "openid/v1/jwks")["components"]
+
+
+def test_parameters_of_all_operations_belong_to_the_path(openapi: OpenApi) -> None:
+    paths = document(openapi, "api/v1")["paths"]
+    names = [p["name"] for p in paths["/api/v1/namespaces/{namespace}/pods/{name}"]["parameters"]]
+    assert names == ["name", "namespace", "pretty"]
+    everywhere = paths["/api/v1/pods"]
+    assert "watch" in [p["name"] for p in everywhere["parameters"]] and "parameters" not in everywhere["get"]
+    binding = paths["/api/v1/namespaces/{namespace}/pods/{name}/binding"]["parameters"]
+    assert [p["name"] for p in binding][:3] == ["dryRun", "fieldManager", "fieldValidation"]
+    assert binding[3]["description"] == "name of the Binding"
+
+
+def test_version_2_says_a_parameter_once() -> None:
+    found = orjson.loads(OpenApi(Registry(), "v1.36.2").v2().body)
+    operation = found["paths"]["/api/v1/namespaces/{namespace}/pods"]["post"]
+    apart = [p["name"] for p in operation["parameters"] if "$ref" not in p]
+    assert apart == ["body", "dryRun", "fieldValidation"]
+    (reference,) = [p["$ref"] for p in operation["parameters"] if "$ref" in p]
+    assert found["parameters"][reference.removeprefix("#/parameters/")]["name"] == "fieldManager"
+    assert found["info"]["version"] == "1.36" and found["security"] == [{"BearerToken": []}]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "name"),
+    [
+        ("/api/v1/watch/namespaces/{namespace}/pods/{name}", "get", "watchCoreV1NamespacedPod"),
+        ("/api/v1/watch/namespaces/{namespace}/pods", "get", "watchCoreV1NamespacedPodList"),
+        ("/api/v1/watch/pods", "get", "watchCoreV1PodListForAllNamespaces"),
+        ("/api/v1/watch/namespaces/{name}", "get", "watchCoreV1Namespace"),
+        ("/api/v1/nodes/{name}/proxy/{path}", "head", "connectCoreV1HeadNodeProxyWithPath"),
+        ("/api/v1/namespaces/{namespace}/endpoints", "delete", "deleteCoreV1CollectionNamespacedEndpoints"),
+        ("/api/v1/", "get", "getCoreV1APIResources"),
+    ],
+)
+def test_operations_are_called(openapi: OpenApi, path: str, method: str, name: str) -> None:
+    operation = document(openapi, "api/v1")["paths"][path][method]
+    assert (operation["operationId"], operation["tags"]) == (name, ["core_v1"])
+
+
+def test_articles(openapi: OpenApi) -> None:
+    core, networking = document(openapi, "api/v1")["paths"], document(openapi, "apis/networking.k8s.io/v1")["paths"]
+    assert core["/api/v1/namespaces/{namespace}/endpoints"]["post"]["description"] == "create Endpoints"
+    assert core["/api/v1/namespaces/{namespace}/pods"]["post"]["description"] == "create a Pod"
+    ingresses = networking["/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"]
+    assert ingresses["post"]["description"] == "create an Ingress"
+
+
+def test_version_3_publishes_what_empty_fields_are(openapi: OpenApi) -> None:
+    schemas = document(openapi, "api/v1")["components"]["schemas"]
+    pod = schemas["io.k8s.api.core.v1.Pod"]["properties"]
+    assert pod["spec"]["default"] == {} and pod["spec"]["allOf"][0]["$ref"].endswith("PodSpec")
+    assert schemas["io.k8s.api.core.v1.Container"]["properties"]["name"]["default"] == ""
+    assert schemas["io.k8s.api.core.v1.ContainerPort"]["properties"]["protocol"]["default"] == "TCP"
+    assert "default" not in schemas["io.k8s.api.core.v1.ContainerStateRunning"]["properties"]["startedAt"]
+    assert schemas["io.k8s.api.core.v1.ConfigMapKeySelector"]["properties"]["name"]["default"] == ""
+    old = orjson.loads(openapi.v2().body)["definitions"]["io.k8s.api.core.v1.Container"]["properties"]
+    assert "default" not in old["name"]
+
+
+def test_a_document_tells_only_its_own_version_of_what_belongs_to_all(openapi: OpenApi) -> None:
+    schemas = document(openapi, "apis/apps/v1")["components"]["schemas"]
+    gvks = schemas["io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"]["x-kubernetes-group-version-kind"]
+    assert [gvk["group"] for gvk in gvks] == ["", "apps"]
+
+
+def test_custom_kinds_have_neither_old_watches_nor_strategic_patches_nor_lists_of_resources() -> None:
+    registry = Registry()
+    registry.add(WIDGET)
+    openapi = OpenApi(registry, "v1.36.2")
+    assert "apis/example.com" not in openapi.v3_index()["paths"]
+    paths = document(openapi, "apis/example.com/v1")["paths"]
+    assert not [path for path in paths if "/watch/" in path or path.endswith("/v1/")]
+    widgets = paths["/apis/example.com/v1/namespaces/{namespace}/widgets"]
+    assert widgets["get"]["description"] == "list objects of kind Widget"
+    assert set(widgets["post"]["requestBody"]["content"]) == {"application/json", "application/yaml"}
+    patch = paths["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]["patch"]
+    assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
+    assert patch["tags"] == ["exampleCom_v1"] and "201" not in patch["responses"]

@@ -36,6 +36,9 @@ def test_the_whole_document_of_all_kinds_can_be_written_and_read_back() -> None:
     assert set(entries(message[8][0], 2)) == set(document["paths"])
     definitions = entries(message[9][0], 1)
     assert set(definitions) == set(document["definitions"])
+    key = read(entries(message[13][0], 1)["BearerToken"])[2][0]
+    assert (text(key, 1), text(key, 2), text(key, 3)) == ("apiKey", "authorization", "header")
+    assert list(entries(message[12][0], 1)) == ["BearerToken"]
     pod = definitions["io.k8s.api.core.v1.Pod"]
     assert text(pod, 4) == document["definitions"]["io.k8s.api.core.v1.Pod"]["description"]
     assert text(read(pod)[22][0], 1) == "object"
@@ -52,6 +55,10 @@ def test_operations_keep_their_parameters_and_answers() -> None:
     assert text(create, 5) == "createCoreV1NamespacedPod"
     body = read(read(read(create)[8][0])[1][0])[1][0]
     assert (text(body, 2), text(body, 3)) == ("body", "body")
+    assert text(create, 1) == "core_v1" and text(create, 10) == "https"
+    pointer = text(read(read(create)[8][2])[2][0], 1)
+    shared = entries(read(in_protobuf(openapi.v2()).body)[10][0], 1)[pointer.removeprefix("#/parameters/")]
+    assert text(read(read(shared)[2][0])[3][0], 4) == "fieldManager"
     query = read(read(read(read(create)[8][1])[1][0])[2][0])[3][0]
     assert text(query, 2) == "query"
     assert set(entries(read(create)[9][0], 1)) == {"200", "201", "202", "401"}

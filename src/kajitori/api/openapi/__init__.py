@@ -7,12 +7,16 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
+
+if TYPE_CHECKING:
+    from kajitori.api.openapi.operations import Path
 
 DOCUMENTS_MAX = 4
 """Documents kept in memory; the one asked for longest ago is dropped."""
@@ -47,21 +51,37 @@ class OpenApi:
 
     def v3_index(self) -> Object:
         """What `/openapi/v3` answers: a path for every group and version, with a hash for the client's cache."""
-        paths = {
-            path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._fingerprint(resources)}"}
-            for path, resources in sorted(self._groups().items())
+        documents = self._groups()
+        tags = {path: self._fingerprint(resources) for path, resources in documents.items()}
+        tags |= {path: self._fingerprint([], path) for path in self._general(documents)}
+        return {
+            "paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={tags[path]}"} for path in sorted(tags)}
         }
-        return {"paths": paths}
 
     def v3(self, path: str) -> Document | None:
-        """The document of `api/v1` or `apis/apps/v1`; None when nothing is served there."""
-        resources = self._groups().get(path)
-        if resources is None:
+        """The document of `api/v1`, of `apis/apps/v1` or of a path of no kind (`version`); None for others."""
+        from kajitori.api.openapi import documents
+
+        groups = self._groups()
+        if (resources := groups.get(path)) is not None:
+            return self._document(
+                path, self._fingerprint(resources), lambda: documents.version_3(resources, self._version)
+            )
+        if (general := self._general(groups).get(path)) is None:
             return None
-        return self._document(path, resources, version=3)
+        tag = self._fingerprint([], path)
+        return self._document(path, tag, lambda: documents.general_version_3(general, self._version))
 
     def v2(self) -> Document:
-        return self._document("v2", list(self._registry), version=2)
+        from kajitori.api.openapi import documents
+
+        resources = list(self._registry)
+        return self._document("v2", self._fingerprint(resources), lambda: documents.version_2(resources, self._version))
+
+    def _general(self, groups: dict[str, list[Resource]]) -> "dict[str, Path]":
+        from kajitori.api.openapi.general_paths import general_paths
+
+        return general_paths({kind.group for kinds in groups.values() for kind in kinds if kind.schema is None})
 
     def _groups(self) -> dict[str, list[Resource]]:
         found: dict[str, list[Resource]] = {}
@@ -70,25 +90,19 @@ class OpenApi:
             found.setdefault(path, []).append(resource)
         return found
 
-    def _fingerprint(self, resources: list[Resource]) -> str:
+    def _fingerprint(self, resources: list[Resource], name: str = "") -> str:
         facts = [
             [r.api_version, r.plural, r.kind, r.list_kind, r.namespaced, r.verbs, r.schema, _subresources(r)]
             for r in sorted(resources, key=lambda r: (r.api_version, r.plural))
         ]
-        seed = orjson.dumps([self._version, facts], option=orjson.OPT_SORT_KEYS)
+        seed = orjson.dumps([self._version, name, facts], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha512(seed).hexdigest().upper()
 
-    def _document(self, key: str, resources: list[Resource], *, version: int) -> Document:
-        etag = self._fingerprint(resources)
+    def _document(self, key: str, etag: str, make: Callable[[], Object]) -> Document:
         kept = self._kept.get(key)
-        if kept is not None and kept.etag == etag:
-            self._kept.move_to_end(key)
-            return kept
-        from kajitori.api.openapi import documents
-
-        make: Callable[[list[Resource], str], Object] = documents.version_3 if version == 3 else documents.version_2
-        document = self._kept[key] = Document(orjson.dumps(make(resources, self._version)), etag)
+        if kept is None or kept.etag != etag:
+            kept = self._kept[key] = Document(orjson.dumps(make()), etag)
         self._kept.move_to_end(key)
         while len(self._kept) > DOCUMENTS_MAX:
             self._kept.popitem(last=False)
-        return document
+        return kept

@@ -75,12 +75,23 @@ def _types(number: int, value: str | list[str]) -> bytes:
     return bytes_field(number, b"".join(_text(1, kind) for kind in kinds))
 
 
+def _strings(number: int, values: list[str]) -> bytes:
+    return bytes_field(number, b"".join(_text(1, value) for value in values))
+
+
 def _additional(number: int, value: Object | bool) -> bytes:
     return bytes_field(number, number_field(2, value) if isinstance(value, bool) else _schema(1, value))
 
 
 def _parameter(number: int, value: Object) -> bytes:
-    """A `ParametersItem` of a `Parameter`, which is a body or one of several places."""
+    """A `ParametersItem`: a `Parameter`, or a reference to one."""
+    if "$ref" in value:
+        return bytes_field(number, bytes_field(2, _text(1, value["$ref"])))
+    return bytes_field(number, _parameter_itself(1, value))
+
+
+def _parameter_itself(number: int, value: Object) -> bytes:
+    """A `Parameter`, which is a body or one of several places."""
     place = value["in"]
     if place == "body":
         found = bytes_field(1, _message(value, (_BODY, 6)))
@@ -88,7 +99,7 @@ def _parameter(number: int, value: Object) -> bytes:
         found = bytes_field(2, bytes_field(3, _message(value, (_QUERY, 23))))
     else:
         found = bytes_field(2, bytes_field(4, _message(value, (_IN_PATH, 22))))
-    return bytes_field(number, bytes_field(1, found))
+    return bytes_field(number, found)
 
 
 _SCHEMA: dict[str, tuple[int, Encoder]] = {
@@ -143,12 +154,14 @@ _IN_PATH: dict[str, tuple[int, Encoder]] = {
 }
 _ANSWER: dict[str, tuple[int, Encoder]] = {"description": (1, _text), "schema": (2, _within(1, _schema))}
 _OPERATION: dict[str, tuple[int, Encoder]] = {
+    "tags": (1, _each(_text)),
     "description": (3, _text),
     "operationId": (5, _text),
     "produces": (6, _each(_text)),
     "consumes": (7, _each(_text)),
     "parameters": (8, _each(_parameter)),
     "responses": (9, _named(1, _within(1, _one(_ANSWER, 5)))),
+    "schemes": (10, _each(_text)),
 }
 _operation = _one(_OPERATION, 13)
 _PATH: dict[str, tuple[int, Encoder]] = {
@@ -156,8 +169,16 @@ _PATH: dict[str, tuple[int, Encoder]] = {
     "put": (3, _operation),
     "post": (4, _operation),
     "delete": (5, _operation),
+    "options": (6, _operation),
+    "head": (7, _operation),
     "patch": (8, _operation),
     "parameters": (9, _each(_parameter)),
+}
+_API_KEY: dict[str, tuple[int, Encoder]] = {
+    "type": (1, _text),
+    "name": (2, _text),
+    "in": (3, _text),
+    "description": (4, _text),
 }
 _INFO: dict[str, tuple[int, Encoder]] = {"title": (1, _text), "version": (2, _text)}
 _DOCUMENT: tuple[dict[str, tuple[int, Encoder]], int] = (
@@ -166,6 +187,9 @@ _DOCUMENT: tuple[dict[str, tuple[int, Encoder]], int] = (
         "info": (2, _one(_INFO, 7)),
         "paths": (8, _named(2, _one(_PATH, 10))),
         "definitions": (9, _named(1, _schema)),
+        "parameters": (10, _named(1, _parameter_itself)),
+        "security": (12, _each(_named(1, _strings))),
+        "securityDefinitions": (13, _named(1, _within(2, _one(_API_KEY, 5)))),
     },
     16,
 )

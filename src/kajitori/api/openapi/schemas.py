@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kajitori.api.meta import Object
+from kajitori.api.openapi.defaults import with_defaults
 from kajitori.api.openapi.enums import with_enums
 from kajitori.api.resource import Resource
 from kajitori.api.schema.definitions import reference, type_of
@@ -14,6 +15,7 @@ LIST_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
+WATCH_EVENT = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _QUANTITY_TEXT = (
@@ -45,6 +47,8 @@ def published(name: str, schema: Object, prefix: str) -> Object:
     document = _schema(schema, prefix)
     for key in ("apiVersion", "kind"):
         document.get("properties", {}).get(key, {}).pop("enum", None)
+    if prefix == V3:
+        with_defaults(name, document)
     return with_enums(name, document)
 
 

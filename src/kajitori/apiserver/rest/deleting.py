@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from kajitori.api.deletions import SHOWS_DELETED
 from kajitori.api.errors import Conflict, Forbidden, NotFound, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
@@ -36,21 +37,6 @@ _JOB_KEEPS_PODS = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
     "propagationPolicy=Orphan to suppress this warning"
 )
-_SHOWS_DELETED = {
-    ("", "pods"),
-    ("", "services"),
-    ("", "persistentvolumeclaims"),
-    ("", "persistentvolumes"),
-    ("", "serviceaccounts"),
-    ("", "resourcequotas"),
-    ("", "podtemplates"),
-    ("", "namespaces"),
-    *(("resource.k8s.io", plural) for plural in ("deviceclasses", "devicetaintrules", "resourceslices")),
-    *(("resource.k8s.io", plural) for plural in ("resourceclaims", "resourceclaimtemplates")),
-    *(("storage.k8s.io", plural) for plural in ("csidrivers", "csinodes", "storageclasses")),
-    *(("storage.k8s.io", plural) for plural in ("volumeattachments", "volumeattributesclasses")),
-}
-"""Kinds whose deletion answers with the object; all others answer with a Status."""
 PARALLEL_DELETES = 16
 
 
@@ -218,7 +204,7 @@ def deletion_status(resource: Resource, body: bytes) -> Object:
 
 
 def shows_object(resource: Resource, deleted: Deleted) -> bool:
-    return not deleted.gone or (resource.group, resource.plural) in _SHOWS_DELETED
+    return not deleted.gone or (resource.group, resource.plural) in SHOWS_DELETED
 
 
 async def delete_collection(
