@@ -96,7 +96,7 @@ class ApiServer:
         self.health = Health()
         self.metrics = Metrics()
         self._about = about.About(clock, self.config.version, self.config.flags)
-        self._openapi = OpenApi(registry, self.config.version)
+        self._openapi = OpenApi(registry, self.config.version, clock)
         self._flow = FlowControl(
             clock,
             self.config.reading_max + self.config.mutating_max,

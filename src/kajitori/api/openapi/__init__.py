@@ -38,7 +38,8 @@ def in_protobuf(document: Document) -> Document:
     """A version 2 document in protobuf; not kept, because a client that wants it asks once."""
     from kajitori.api.openapi.binary import encoded
 
-    return Document(encoded(orjson.loads(document.body)), f"{document.etag}-PB")
+    body = encoded(orjson.loads(document.body))
+    return Document(body, hashlib.sha512(body).hexdigest().upper())
 
 
 class OpenApi:
