@@ -305,3 +305,54 @@ def test_refusals_show_the_patch() -> None:
         ' "" is invalid: patch: Invalid value: "map[spec:map[replicas:three]]": unrecognized type: int32'
     )
     assert bad_result({"a": 1}, "why").message == ' "" is invalid: patch: Invalid value: "{\\"a\\":1}": why'
+
+
+@pytest.mark.parametrize(
+    ("operation", "why"),
+    [
+        (
+            {"op": "add", "path": "/b/c", "value": 1},
+            'add operation does not apply: doc is missing path: "/b/c": missing value',
+        ),
+        (
+            {"op": "add", "path": "/l/9", "value": 1},
+            "error in add for path: '/l/9': Unable to access invalid index: 9: invalid index referenced",
+        ),
+        (
+            {"op": "remove", "path": "/b"},
+            "error in remove for path: '/b': Unable to remove nonexistent key: b: missing value",
+        ),
+        (
+            {"op": "replace", "path": "/b/c"},
+            "replace operation does not apply: doc is missing path: /b/c: missing value",
+        ),
+        (
+            {"op": "replace", "path": "/l/x"},
+            "replace operation does not apply: doc is missing key: /l/x: missing value",
+        ),
+        (
+            {"op": "move", "from": "/b", "path": "/c"},
+            "error in move for path: 'b': Unable to remove nonexistent key: b: missing value",
+        ),
+        (
+            {"op": "move", "from": "/a", "path": "/c/d"},
+            "move operation does not apply: doc is missing destination path: /c/d: missing value",
+        ),
+        (
+            {"op": "copy", "from": "/b/c", "path": "/c"},
+            "copy operation does not apply: doc is missing from path: /b/c: missing value",
+        ),
+        ({"op": "test", "path": "/a", "value": 2}, "testing value /a failed: test failed"),
+        (
+            {"op": "test", "path": "/b/c", "value": 2},
+            "test operation does not apply: is missing path: /b/c: missing value",
+        ),
+        ({"op": "mend", "path": "/a"}, "Unexpected kind: mend"),
+        ({"op": "remove", "path": "a"}, 'remove operation does not apply: doc is missing path: "a": missing value'),
+    ],
+)
+def test_who_patches_for_others_is_told_why_it_does_not_apply(operation: dict[str, Any], why: str) -> None:
+    with pytest.raises(json_patch.Inapplicable) as refused:
+        json_patch.apply({"a": 1, "l": [1]}, [operation])
+    assert refused.value.why == why
+    assert refused.value.message == "the server rejected our request due to an error in our request"

@@ -4,36 +4,45 @@ Where upstream's library is laxer than the RFC this is too: replacing a missing 
 copies null, a missing one equals null in a test, and negative indices count from the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 
 from kajitori.api.errors import BadRequest, Invalid, RequestEntityTooLarge
+from kajitori.api.go_text import quoted
 from kajitori.api.meta import Object
 from kajitori.api.patch.refusals import not_applicable
 
 OPERATIONS_MAX = 10_000
 COPIED_BYTES_MAX = 3 * 1024 * 1024
 """What the copies of one patch may add, as upstream limits it: thirty of them can double a document thirty times."""
+_MISSING, _NO_INDEX = "missing value", "invalid index referenced"
 
 
-class _Inapplicable(Exception):
-    """An operation that cannot be carried out. Users are told no more than that, as upstream has it."""
+class Inapplicable(Invalid):
+    """An operation that cannot be carried out. Who sent the patch is told no more than that; `why` (upstream's words)
+    is for who wrote it on behalf of others: a webhook, a policy."""
+
+    def __init__(self, why: str) -> None:
+        refusal = not_applicable()
+        super().__init__(refusal.message, refusal.details)
+        self.why = why
 
 
-class TestFailed(_Inapplicable, Invalid):
+class TestFailed(Inapplicable):
     """A `test` that does not hold; to most, an operation that fails."""
 
     __test__ = False
 
-    def __init__(self) -> None:
-        refusal = not_applicable()
-        Invalid.__init__(self, refusal.message, refusal.details)
+
+class _NoPlace(Exception):
+    """Nothing can be there; says why."""
 
 
 def apply(obj: Object, operations: Any) -> Object:
-    """Raises BadRequest for what is no list of operations, Invalid (TestFailed) for an operation that fails."""
+    """Raises BadRequest for what is no list of operations, Inapplicable (TestFailed) for an operation that fails."""
     if not isinstance(operations, list):
         kind = "object" if isinstance(operations, dict) else type(operations).__name__
         raise BadRequest(f"json: cannot unmarshal {kind} into Go value of type jsonpatch.Patch")
@@ -45,40 +54,40 @@ def apply(obj: Object, operations: Any) -> Object:
         )
     document: Object = orjson.loads(orjson.dumps(obj))
     copied_bytes = 0
-    try:
-        for operation in operations:
-            if operation.get("op") == "copy":
-                copied_bytes = _copy(document, operation, copied_bytes)
-            else:
-                _OPERATIONS.get(str(operation.get("op")), _unknown)(document, operation)
-    except TestFailed:
-        raise
-    except _Inapplicable:
-        raise not_applicable() from None
+    for operation in operations:
+        if operation.get("op") == "copy":
+            copied_bytes = _copy(document, operation, copied_bytes)
+        else:
+            _OPERATIONS.get(str(operation.get("op")), _unknown)(document, operation)
     return document
 
 
-def _parent(document: Object, pointer: Any) -> tuple[Any, str]:
-    """The map or list that holds the place, and the last part of the pointer."""
-    if not isinstance(pointer, str) or not pointer.startswith("/"):
-        raise _Inapplicable
-    *parts, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
-    holder: Any = document
-    for part in parts:
-        holder = _get(holder, part)
-        if not isinstance(holder, dict | list):
-            raise _Inapplicable
-    return holder, last
+def _parent(document: Object, pointer: Any, missing: str) -> tuple[Any, str]:
+    """The map or list that holds the place, and the last part of the pointer. `missing` says of what it is missed,
+    with the place for `{}`."""
+    if isinstance(pointer, str) and pointer.startswith("/"):
+        *parts, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
+        holder: Any = document
+        for part in parts:
+            try:
+                holder = _get(holder, part)
+            except _NoPlace:
+                holder = None
+            if not isinstance(holder, dict | list):
+                break
+        else:
+            return holder, last
+    raise Inapplicable(f"{missing.format(pointer)}: {_MISSING}")
 
 
 def _index(text: str, length: int) -> int:
-    """A place in a list of `length` places."""
+    """A place in a list of `length` places. Raises _NoPlace."""
     try:
         index = int(text)
     except ValueError:
-        raise _Inapplicable from None
+        raise _NoPlace(f"strconv.Atoi: parsing {quoted(text)}: invalid syntax") from None
     if not -length <= index < length:
-        raise _Inapplicable
+        raise _NoPlace(f"Unable to access invalid index: {index}: {_NO_INDEX}")
     return index + length if index < 0 else index
 
 
@@ -99,50 +108,86 @@ def _take(holder: Any, key: str) -> Any:
     if isinstance(holder, list):
         return holder.pop(_index(key, len(holder)))
     if key not in holder:
-        raise _Inapplicable
+        raise _NoPlace(f"Unable to remove nonexistent key: {key}: {_MISSING}")
     return holder.pop(key)
 
 
+@contextmanager
+def _saying(where: str) -> Iterator[None]:
+    try:
+        yield
+    except _NoPlace as error:
+        raise Inapplicable(f"{where}: {error}") from None
+
+
 def _add(document: Object, operation: Object) -> None:
-    _put(*_parent(document, operation.get("path")), operation.get("value"))
+    path = operation.get("path")
+    holder, key = _parent(document, path, 'add operation does not apply: doc is missing path: "{}"')
+    with _saying(f"error in add for path: '{path}'"):
+        _put(holder, key, operation.get("value"))
 
 
 def _remove(document: Object, operation: Object) -> None:
-    _take(*_parent(document, operation.get("path")))
+    path = operation.get("path")
+    holder, key = _parent(document, path, 'remove operation does not apply: doc is missing path: "{}"')
+    with _saying(f"error in remove for path: '{path}'"):
+        _take(holder, key)
 
 
 def _replace(document: Object, operation: Object) -> None:
-    holder, key = _parent(document, operation.get("path"))
-    if isinstance(holder, list):
-        holder[_index(key, len(holder))] = operation.get("value")
-    else:
+    path = operation.get("path")
+    holder, key = _parent(document, path, "replace operation does not apply: doc is missing path: {}")
+    if isinstance(holder, dict):
         holder[key] = operation.get("value")
+        return
+    try:
+        holder[_index(key, len(holder))] = operation.get("value")
+    except _NoPlace:
+        raise Inapplicable(f"replace operation does not apply: doc is missing key: {path}: {_MISSING}") from None
 
 
 def _move(document: Object, operation: Object) -> None:
-    value = _take(*_parent(document, operation.get("from")))
-    _put(*_parent(document, operation.get("path")), value)
+    holder, key = _parent(
+        document, operation.get("from"), "move operation does not apply: doc is missing from path: {}"
+    )
+    with _saying(f"error in move for path: '{key}'"):
+        value = _take(holder, key)
+    path = operation.get("path")
+    holder, key = _parent(document, path, "move operation does not apply: doc is missing destination path: {}")
+    with _saying(f"error in move for path: '{path}'"):
+        _put(holder, key, value)
 
 
 def _copy(document: Object, operation: Object, copied_bytes: int) -> int:
     """Takes and returns how much has been copied so far."""
-    value = orjson.dumps(_get(*_parent(document, operation.get("from"))))
+    source, path = operation.get("from"), operation.get("path")
+    holder, key = _parent(document, source, "copy operation does not apply: doc is missing from path: {}")
+    with _saying(f"error in copy for from: '{source}'"):
+        value = orjson.dumps(_get(holder, key))
+    holder, key = _parent(document, path, "copy operation does not apply: doc is missing destination path: {}")
     copied_bytes += len(value)
     if copied_bytes > COPIED_BYTES_MAX:
-        raise _Inapplicable
-    _put(*_parent(document, operation.get("path")), orjson.loads(value))
+        raise Inapplicable(
+            f"Unable to complete the copy, the accumulated size increase of copy is {copied_bytes}, exceeding the "
+            f"limit {COPIED_BYTES_MAX}"
+        )
+    with _saying("error while adding value during copy"):
+        _put(holder, key, orjson.loads(value))
     return copied_bytes
 
 
 def _test(document: Object, operation: Object) -> None:
-    found, wanted = _get(*_parent(document, operation.get("path"))), operation.get("value")
+    path, wanted = operation.get("path"), operation.get("value")
+    holder, key = _parent(document, path, "test operation does not apply: is missing path: {}")
+    with _saying(f"error in test for path: '{path}'"):
+        found = _get(holder, key)
     # Compared as text: to JSON, 1 and true differ.
     if orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS):
-        raise TestFailed
+        raise TestFailed(f"testing value {path} failed: test failed")
 
 
 def _unknown(document: Object, operation: Object) -> None:
-    raise _Inapplicable
+    raise Inapplicable(f"Unexpected kind: {operation.get('op')}")
 
 
 _OPERATIONS: dict[str, Callable[[Object, Object], None]] = {

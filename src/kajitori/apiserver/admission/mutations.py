@@ -122,6 +122,8 @@ def _patched(obj: Object, value: Any, kind: Resource) -> Object:
         changed = json_patch.apply(obj, operations)
     except json_patch.TestFailed:
         return obj
+    except json_patch.Inapplicable as error:
+        raise MutationFailed(f"JSON Patch: {error.why}") from error
     except StatusError as error:
         raise MutationFailed(f"JSON Patch: {error.message}") from error
     try:

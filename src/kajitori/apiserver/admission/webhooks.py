@@ -145,7 +145,8 @@ class MutatingWebhooks(_Webhooks):
             if kind.default is not None:
                 kind.default(patched)
         except StatusError as error:
-            raise InternalError(f"Internal error occurred: {error.message}") from error
+            why = error.why if isinstance(error, json_patch.Inapplicable) else error.message
+            raise InternalError(f"Internal error occurred: {why}") from error
         back = patched if request.document else await converted(patched, scene.version, request.resource)
         assert back is not None
         return back
