@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from kajitori.api.openapi import OpenApi, enums
-from kajitori.api.openapi.schemas import V2, V3, custom_definitions
+from kajitori.api.openapi.custom_schemas import custom_definitions
+from kajitori.api.openapi.schemas import V2, V3
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource, Subresource
 
@@ -223,3 +224,80 @@ def test_custom_kinds_have_neither_old_watches_nor_strategic_patches_nor_lists_o
     patch = paths["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]["patch"]
     assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
     assert patch["tags"] == ["exampleCom_v1"] and "201" not in patch["responses"]
+
+
+def custom(schema: dict[str, Any], prefix: str) -> Any:
+    """What is published of a field with this schema."""
+    kind = dataclasses.replace(WIDGET, schema={"type": "object", "properties": {"f": schema}})
+    return custom_definitions(kind, prefix)["com.example.v1.Widget"]["properties"]["f"]
+
+
+EITHER = [{"type": "integer"}, {"type": "string"}]
+
+
+@pytest.mark.parametrize(
+    ("schema", "published"),
+    [
+        ({"x-kubernetes-int-or-string": True}, {"anyOf": EITHER}),
+        ({"x-kubernetes-int-or-string": True, "anyOf": EITHER}, {"anyOf": EITHER}),
+        (
+            {"x-kubernetes-int-or-string": True, "anyOf": [{"minimum": 1}]},
+            {"anyOf": [{"minimum": 1}], "allOf": [{"anyOf": EITHER}]},
+        ),
+        ({"type": "object", "additionalProperties": True}, {"type": "object", "additionalProperties": True}),
+        ({"type": "string", "example": "x", "default": ""}, {"type": "string", "example": "x", "default": ""}),
+        ({"type": "string", "nullable": False, "pattern": ""}, {"type": "string"}),
+    ],
+)
+def test_version_3_says_all_of_a_custom_schema(schema: dict[str, Any], published: dict[str, Any]) -> None:
+    found = custom(schema, V3)
+    found.pop("x-kubernetes-int-or-string", None)
+    assert found == published
+
+
+@pytest.mark.parametrize(
+    ("schema", "published"),
+    [
+        ({"type": "string", "nullable": True, "maxLength": 3}, {"maxLength": 3}),
+        ({"type": "array", "nullable": True, "items": {"type": "string"}}, {}),
+        ({"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": {"a": {}}}, {}),
+        ({"type": "string", "anyOf": [{"pattern": "a"}], "not": {"pattern": "b"}, "default": "c"}, {"type": "string"}),
+        (
+            {"type": "object", "required": ["a", "b"], "properties": {"a": {"nullable": True}, "b": {}}},
+            {"type": "object", "required": ["b"], "properties": {"a": {}, "b": {}}},
+        ),
+        (
+            {"type": "object", "required": ["a"], "additionalProperties": {"nullable": True, "type": "string"}},
+            {"type": "object", "additionalProperties": {}},
+        ),
+        ({"x-kubernetes-int-or-string": True}, {"x-kubernetes-int-or-string": True}),
+    ],
+)
+def test_version_2_says_less_of_a_custom_schema(schema: dict[str, Any], published: dict[str, Any]) -> None:
+    found = custom(schema, V2)
+    found.pop("x-kubernetes-preserve-unknown-fields", None)
+    assert found == published
+
+
+def test_a_whole_object_inside_a_custom_kind_has_what_every_object_has() -> None:
+    found = custom({"type": "object", "x-kubernetes-embedded-resource": True, "required": ["kind"]}, V3)
+    assert set(found["properties"]) == {"apiVersion", "kind", "metadata"} and found["required"] == [
+        "kind",
+        "apiVersion",
+    ]
+
+
+def test_documents_of_custom_kinds_are_told_from_ours() -> None:
+    fields = {"spec.color": lambda _: ""}
+    kind = dataclasses.replace(
+        WIDGET, list_kind="WidgetGroup", selectable_fields=fields, stored_field_names={"spec.color": "spec.color"}
+    )
+    registry = Registry()
+    registry.add(kind)
+    found = document(OpenApi(registry, "v1.36.2"), "apis/example.com/v1")
+    assert found["info"]["title"] == "Kubernetes CRD Swagger" and "securitySchemes" not in found["components"]
+    schemas = found["components"]["schemas"]
+    assert schemas["com.example.v1.Widget"]["x-kubernetes-selectable-fields"] == [{"fieldPath": "spec.color"}]
+    assert schemas["com.example.v1.WidgetGroup"]["x-kubernetes-group-version-kind"][0]["kind"] == "WidgetGroup"
+    gvks = schemas["io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"]["x-kubernetes-group-version-kind"]
+    assert {"", "apps"} < {gvk["group"] for gvk in gvks} and "apiextensions.k8s.io" not in {g["group"] for g in gvks}

@@ -34,6 +34,11 @@ def _subresources(resource: Resource) -> list[tuple[str, tuple[str, ...], str]]:
     return [(s.name, s.verbs, s.kind) for s in resource.subresources]
 
 
+def _fields(resource: Resource) -> list[str]:
+    """Those that a custom kind can be selected by; they are published."""
+    return [] if resource.schema is None else list(resource.stored_field_names)
+
+
 def in_protobuf(document: Document) -> Document:
     """A version 2 document in protobuf; not kept, because a client that wants it asks once."""
     from kajitori.api.openapi.binary import encoded
@@ -93,7 +98,17 @@ class OpenApi:
 
     def _fingerprint(self, resources: list[Resource], name: str = "") -> str:
         facts = [
-            [r.api_version, r.plural, r.kind, r.list_kind, r.namespaced, r.verbs, r.schema, _subresources(r)]
+            [
+                r.api_version,
+                r.plural,
+                r.kind,
+                r.list_kind,
+                r.namespaced,
+                r.verbs,
+                r.schema,
+                _subresources(r),
+                _fields(r),
+            ]
             for r in sorted(resources, key=lambda r: (r.api_version, r.plural))
         ]
         seed = orjson.dumps([self._version, name, facts], option=orjson.OPT_SORT_KEYS)

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from kajitori.api.meta import Object
+from kajitori.api.openapi.custom_schemas import custom_definitions
 from kajitori.api.openapi.general_paths import general_paths, version_paths
 from kajitori.api.openapi.operations import Operation, Path
 from kajitori.api.openapi.parameters import Parameter
 from kajitori.api.openapi.paths import paths_of
-from kajitori.api.openapi.schemas import LIST_META, OBJECT_META, V2, V3, custom_definitions, published, reachable
+from kajitori.api.openapi.schemas import LIST_META, OBJECT_META, V2, V3, published, reachable
 from kajitori.api.openapi.shared_parameters import share_parameters
 from kajitori.api.resource import Resource
 from kajitori.api.schema.definitions import documented_definitions
@@ -21,6 +22,11 @@ _WORDS = {"200": "OK", "201": "Created", "202": "Accepted"}
 _UNAUTHORIZED = {"401": {"description": "Unauthorized"}}
 _TOKEN = {"type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"}
 _TEXT = {"type": "string"}
+
+
+_ELSEWHERE = ("admission.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "imagepolicy.k8s.io")
+"""Groups that custom kinds' documents do not know: those of other servers than upstream's main one."""
+_CUSTOM_INFO = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
 
 
 def _info(version: str) -> Object:
@@ -63,18 +69,27 @@ def general_version_3(path: Path, version: str) -> Object:
 def _version_3(paths: list[Path], kinds: list[Resource], version: str) -> Object:
     schemas = _definitions(kinds, paths, V3)
     for schema in schemas.values():
-        _tell_own_version(schema, {(kind.group, kind.version) for kind in kinds} | {("", "v1")})
+        _tell_own_version(schema, kinds)
     items = {path.path: _path_item(path, schemas) for path in paths}
     components: Object = {"schemas": schemas} if schemas else {}
-    components["securitySchemes"] = {"BearerToken": _TOKEN}
-    return {"openapi": "3.0.0", "info": _info(version), "paths": items, "components": components}
+    custom = bool(kinds) and all(kind.schema is not None for kind in kinds)
+    if not custom:
+        components["securitySchemes"] = {"BearerToken": _TOKEN}
+    info = _CUSTOM_INFO if custom else _info(version)
+    return {"openapi": "3.0.0", "info": info, "paths": items, "components": components}
 
 
-def _tell_own_version(schema: Object, versions: set[tuple[str, str]]) -> None:
-    """DeleteOptions and WatchEvent belong to every group and version; a document speaks of its own."""
+def _tell_own_version(schema: Object, kinds: list[Resource]) -> None:
+    """DeleteOptions and WatchEvent belong to every group and version. A document speaks of its own; custom kinds, which
+    are in none of the list, of all those that are served where they are."""
     key = "x-kubernetes-group-version-kind"
-    if len(schema.get(key, ())) > 1:
-        schema[key] = [gvk for gvk in schema[key] if (gvk["group"], gvk["version"]) in versions]
+    if len(schema.get(key, ())) < 2:
+        return
+    own = {(kind.group, kind.version) for kind in kinds if kind.schema is None} | {("", "v1")}
+    if len(own) == 1 and kinds:
+        schema[key] = [gvk for gvk in schema[key] if gvk["group"] not in _ELSEWHERE]
+    else:
+        schema[key] = [gvk for gvk in schema[key] if (gvk["group"], gvk["version"]) in own]
 
 
 def _parameter(parameter: Parameter) -> Object:

@@ -1,7 +1,6 @@
 """Definitions as OpenAPI documents publish them: references, nullability and special types in either dialect."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kajitori.api.meta import Object
 from kajitori.api.openapi.defaults import with_defaults
@@ -23,17 +22,7 @@ _QUANTITY_TEXT = (
     "1024), n, u, m, k, M, G, T, P, E (powers of 1000) or a decimal exponent such as e3."
 )
 _INT_OR_STRING_TEXT = "A whole number, or a string whose meaning depends on the field, such as a percentage or a name."
-_API_VERSION_TEXT = (
-    "APIVersion defines the versioned schema of this representation of an object. "
-    "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources"
-)
-_KIND_TEXT = (
-    "Kind is a string value representing the REST resource this object represents. Cannot be updated. "
-    "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds"
-)
 _KEPT = ("description", "format", "required", "enum", "default", "pattern", "minimum", "maximum", "nullable", "title")
-_LIMITS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "multipleOf")
-_JUNCTORS = ("allOf", "oneOf", "anyOf")
 
 
 def published(name: str, schema: Object, prefix: str) -> Object:
@@ -98,66 +87,8 @@ def definition_name(resource: Resource) -> str:
 
 
 def list_name(resource: Resource) -> str:
-    return f"{definition_name(resource)}List"
-
-
-def custom_definitions(resource: Resource, prefix: str) -> dict[str, Object]:
-    """A custom kind and its list. Where anything may stand, version 2 names no field: kubectl would refuse others."""
-    preserves = prefix == V2 and (resource.schema or {}).get("x-kubernetes-preserve-unknown-fields")
-    schema = {} if preserves else _custom(resource.schema or {}, prefix)
-    if not preserves:
-        properties: Object = schema.setdefault("properties", {})
-        properties["apiVersion"] = {"type": "string", "description": _API_VERSION_TEXT}
-        properties["kind"] = {"type": "string", "description": _KIND_TEXT}
-        properties["metadata"] = _pointer(OBJECT_META, prefix, "Standard object's metadata.")
-    schema["type"] = "object"
-    schema["x-kubernetes-group-version-kind"] = [_gvk(resource, resource.kind)]
-    items = {"description": f"List of {resource.plural}.", "type": "array", "items": _pointer_to(resource, prefix)}
-    listed = {
-        "description": f"{resource.kind}List is a list of {resource.kind}",
-        "type": "object",
-        "required": ["items"],
-        "properties": {
-            "apiVersion": {"type": "string", "description": _API_VERSION_TEXT},
-            "items": items,
-            "kind": {"type": "string", "description": _KIND_TEXT},
-            "metadata": _pointer(LIST_META, prefix, "Standard list metadata."),
-        },
-        "x-kubernetes-group-version-kind": [_gvk(resource, resource.list_kind or f"{resource.kind}List")],
-    }
-    return {definition_name(resource): schema, list_name(resource): listed}
-
-
-def _gvk(resource: Resource, kind: str) -> Object:
-    return {"group": resource.group, "version": resource.version, "kind": kind}
-
-
-def _pointer(name: str, prefix: str, description: str) -> Object:
-    pointer = {"$ref": prefix + name}
-    return {"description": description, "allOf": [pointer]} if prefix == V3 else {"description": description, **pointer}
-
-
-def _pointer_to(resource: Resource, prefix: str) -> Object:
-    return {"$ref": prefix + definition_name(resource)}
-
-
-def _custom(schema: Any, prefix: str) -> Object:
-    """A structural schema; version 2 cannot say junctors, nullable and preserved fields, so it says less."""
-    if prefix == V2 and schema.get("x-kubernetes-preserve-unknown-fields"):
-        return {key: schema[key] for key in ("description", "x-kubernetes-preserve-unknown-fields") if key in schema}
-    kept = (*_KEPT, *_LIMITS, "type", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum")
-    found: Object = {key: schema[key] for key in kept if key in schema}
-    found |= {key: value for key, value in schema.items() if key.startswith("x-kubernetes-")}
-    if "properties" in schema:
-        found["properties"] = {key: _custom(child, prefix) for key, child in schema["properties"].items()}
-    for key in ("items", "additionalProperties", "not"):
-        if isinstance(schema.get(key), dict) and not (key == "not" and prefix == V2):
-            found[key] = _custom(schema[key], prefix)
-    if prefix == V3:
-        found |= {key: [_custom(child, prefix) for child in schema[key]] for key in _JUNCTORS if schema.get(key)}
-    else:
-        found.pop("nullable", None)
-        found.pop("default", None)
-        if schema.get("nullable") or schema.get("x-kubernetes-int-or-string"):
-            found.pop("type", None)
-    return found
+    """As the kind's, by the name that a custom kind's list has."""
+    name = definition_name(resource)
+    if resource.schema is None:
+        return f"{name}List"
+    return f"{name.rpartition('.')[0]}.{resource.list_kind or f'{resource.kind}List'}"
