@@ -701,3 +701,20 @@ def test_a_strategic_patch_of_a_scale_may_call_it_anything(in_cluster):
         assert status == 422 and 'no kind "Deployment" is registered for version "autoscaling/v1"' in answer["message"]
 
     in_cluster(scenario)
+
+
+def test_a_name_that_is_being_given_up_is_still_taken(in_cluster):
+    async def scenario(plane):
+        held = {"metadata": {"name": "a", "namespace": "default", "finalizers": ["example.com/x"]}}
+        await plane.client.create(CONFIG_MAP, held)
+        for dry_run in ("", "?dryRun=All"):
+            path = f"/api/v1/namespaces/default/configmaps{dry_run}"
+            _, _, body = await plane.client.raw("POST", path, orjson.dumps(held), {"content-type": "application/json"})
+            assert orjson.loads(body)["message"] == 'configmaps "a" already exists'
+        await plane.client.delete(CONFIG_MAP, "a", "default")
+        for dry_run in ("", "?dryRun=All"):
+            path = f"/api/v1/namespaces/default/configmaps{dry_run}"
+            _, _, body = await plane.client.raw("POST", path, orjson.dumps(held), {"content-type": "application/json"})
+            assert orjson.loads(body)["message"] == 'object is being deleted: configmaps "a" already exists'
+
+    in_cluster(scenario)

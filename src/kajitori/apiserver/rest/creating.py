@@ -1,5 +1,7 @@
 """Create: decode, default, admit, fill in, validate, store."""
 
+import orjson
+
 from kajitori.api.errors import AlreadyExists, BadRequest, Invalid, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
@@ -13,11 +15,11 @@ from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
 from kajitori.apiserver.rest.backend import Backend, shown_bytes, stored_bytes
-from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent
+from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent, tell_audit
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.kit.numbers import unsigned
-from kajitori.storage.interface import ABSENT, Conflict, Put
+from kajitori.storage.interface import ABSENT, Conflict, Put, Record
 
 NAME_ATTEMPTS = 8
 """How often a generated name that is taken is replaced by another."""
@@ -36,6 +38,7 @@ async def create(backend: Backend, context: RequestContext) -> bytes:
     options = write_options(context.query)
     decode = backend.aside.run(len(context.body), decode_object, resource, context, options.field_validation)
     obj = await decode
+    tell_audit(resource, context, obj, resource.default)
     return await create_object(backend, resource, obj, context, options, manager_of(context, options.manager))
 
 
@@ -144,6 +147,14 @@ def check(resource: Resource, obj: Object, context: RequestContext | None = None
         raise Invalid.of(stored_resource(resource).group, resource.kind, obj["metadata"].get("name", ""), errors)
 
 
+def _taken(resource: Resource, name: str, record: Record | None) -> AlreadyExists:
+    """The refusal of a name that `record` has."""
+    refusal = AlreadyExists.of(resource.group, resource.plural, name)
+    if record is not None and orjson.loads(record.value)["metadata"].get("deletionTimestamp"):
+        return AlreadyExists(f"object is being deleted: {refusal.message}", refusal.details)
+    return refusal
+
+
 async def store(backend: Backend, resource: Resource, obj: Object, write: WriteContext) -> bytes:
     """Run the hooks and commit. Raises AlreadyExists."""
     metadata = obj["metadata"]
@@ -158,16 +169,16 @@ async def store(backend: Backend, resource: Resource, obj: Object, write: WriteC
         value = await converting.value_to_store(resource, obj) if converts else stored_bytes(resource, obj)
         key = key_in_store(resource, metadata.get("namespace", ""), metadata["name"])
         if write.dry_run:
-            if await backend.storage.read(key) is not None:
-                raise AlreadyExists.of(resource.group, resource.plural, metadata["name"])
+            if (record := await backend.storage.read(key)) is not None:
+                raise _taken(resource, metadata["name"], record)
             shown = (
                 await converting.shown_value(resource, value, 0) if converts else shown_bytes(resource, value, 0, obj)
             )
             return shown.replace(b'"resourceVersion":"0",', b"", 1)
         try:
             revision = await backend.storage.commit(Put(key, value), expect=ABSENT)
-        except Conflict:
-            raise AlreadyExists.of(resource.group, resource.plural, metadata["name"]) from None
+        except Conflict as conflict:
+            raise _taken(resource, metadata["name"], conflict.current) from None
         committed = True
     finally:
         if not committed:
