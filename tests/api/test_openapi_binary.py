@@ -5,10 +5,18 @@ from typing import Any
 import orjson
 import pytest
 
-from kajitori.api.openapi import OpenApi, in_protobuf
+from kajitori.api.openapi import OpenApi, custom_schemas, in_protobuf
 from kajitori.api.openapi.binary import encoded
 from kajitori.api.protobuf.wire import fields
 from kajitori.api.registry import Registry
+
+VALUES: dict[str, Any] = {
+    "enum": [1],
+    "externalDocs": {"url": "u"},
+    "required": ["a"],
+    "type": "object",
+    **dict.fromkeys(("description", "format", "pattern", "title"), "text"),
+}
 
 
 def read(message: Any) -> dict[int, list[Any]]:
@@ -92,3 +100,18 @@ def test_items_and_values_of_maps() -> None:
     assert text(read(read(read(found)[23][0])[1][0])[22][0], 1) == "string"
     assert text(read(read(read(found)[21][0])[1][0])[22][0], 1) == "integer"
     assert [text(value, 2) for value in read(found)[20]] == ['"a"', "1"]
+
+
+def test_examples_and_links_of_custom_kinds() -> None:
+    found = read(schema({"example": {"a": 1}, "externalDocs": {"url": "u", "description": "d"}}))
+    assert text(found[30][0], 2) == '{"a":1}'
+    assert (text(found[29][0], 1), text(found[29][0], 2)) == ("d", "u")
+
+
+def test_every_keyword_of_a_custom_schema_can_be_written() -> None:
+    for keyword in custom_schemas.SAID_IN_VERSION_2:
+        assert len(read(schema({keyword: VALUES.get(keyword, 1)}))) == 1, keyword
+
+
+def test_words_that_nobody_knows_are_left_out() -> None:
+    assert read(schema({"type": "object", "surprise": {"a": 1}})) == read(schema({"type": "object"}))

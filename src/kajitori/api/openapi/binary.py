@@ -18,7 +18,7 @@ Encoder = Callable[[int, Any], bytes]
 
 
 def encoded(document: Object) -> bytes:
-    """Raises KeyError for a keyword that the tables do not have."""
+    """Keywords that the tables do not have are left out: other servers' documents are among ours."""
     return _message(document, _DOCUMENT)
 
 
@@ -61,7 +61,7 @@ def _fields(value: Object, table: Mapping[str, tuple[int, Encoder]], extensions:
     for key, child in value.items():
         if key.startswith("x-"):
             yield bytes_field(extensions, _text(1, key) + _any(2, child))
-        else:
+        elif key in table:
             number, encoder = table[key]
             yield encoder(number, child)
 
@@ -128,6 +128,10 @@ _SCHEMA: dict[str, tuple[int, Encoder]] = {
     "items": (23, _within(1, _schema)),
     "allOf": (24, _each(_schema)),
     "properties": (25, _named(1, _schema)),
+    "discriminator": (26, _text),
+    "readOnly": (27, number_field),
+    "externalDocs": (29, _one({"description": (1, _text), "url": (2, _text)}, 3)),
+    "example": (30, _any),
 }
 _BODY: dict[str, tuple[int, Encoder]] = {
     "description": (1, _text),
@@ -155,6 +159,7 @@ _IN_PATH: dict[str, tuple[int, Encoder]] = {
 _ANSWER: dict[str, tuple[int, Encoder]] = {"description": (1, _text), "schema": (2, _within(1, _schema))}
 _OPERATION: dict[str, tuple[int, Encoder]] = {
     "tags": (1, _each(_text)),
+    "summary": (2, _text),
     "description": (3, _text),
     "operationId": (5, _text),
     "produces": (6, _each(_text)),
@@ -162,6 +167,7 @@ _OPERATION: dict[str, tuple[int, Encoder]] = {
     "parameters": (8, _each(_parameter)),
     "responses": (9, _named(1, _within(1, _one(_ANSWER, 5)))),
     "schemes": (10, _each(_text)),
+    "deprecated": (11, number_field),
 }
 _operation = _one(_OPERATION, 13)
 _PATH: dict[str, tuple[int, Encoder]] = {

@@ -43,6 +43,7 @@ _KEPT = (
     "type",
     "uniqueItems",
 )
+SAID_IN_VERSION_2 = tuple(key for key in _KEPT if key not in ("default", "nullable"))
 _SAID_EMPTY = ("default", "enum", "example", *(key for key in _KEPT if key.startswith(("max", "min", "multiple"))))
 _JUNCTORS = ("allOf", "anyOf", "oneOf")
 _ANYTHING, _EMBEDDED, _EITHER = (
@@ -130,7 +131,8 @@ def _say_either(schema: Object) -> None:
 
 def _said_in_version_2(schema: Object) -> Object:
     """The schema without what version 2 cannot say; of what may be null or anything, not even its fields."""
-    found = {key: value for key, value in schema.items() if key not in (*_JUNCTORS, "not", "nullable", "default")}
+    unsaid = (*_JUNCTORS, "not", *(key for key in _KEPT if key not in SAID_IN_VERSION_2))
+    found = {key: value for key, value in schema.items() if key not in unsaid}
     if schema.get("nullable"):
         found.pop("type", None)
     if schema.get("nullable") or schema.get(_ANYTHING):
