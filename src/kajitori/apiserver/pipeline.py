@@ -17,7 +17,7 @@ from kajitori.apiserver.interfaces import ANONYMOUS, Credentials, User, Verdict,
 from kajitori.apiserver.legibility import indented, read_by_people
 from kajitori.apiserver.metrics import Metrics
 from kajitori.apiserver.refusals import forbidden
-from kajitori.apiserver.request_info import RequestInfo, attributes_of, request_info
+from kajitori.apiserver.request_info import LONG_SUBRESOURCES, RequestInfo, attributes_of, request_info
 from kajitori.apiserver.request_timeout import check_timeout
 from kajitori.apiserver.responses import status_response, with_warnings
 from kajitori.kit.clock import Clock
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 Dispatch = Callable[[RequestInfo, RequestContext], Awaitable[Response]]
 _MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 _WIDE = frozenset(("list", "watch"))
-_STREAMING = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 _NOBODY: Mapping[str, str] = {}
 _SOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
@@ -126,7 +125,7 @@ class Pipeline:
         self, request: Request, info: RequestInfo, resource: Resource | None, user: User | None, warnings: list[str]
     ) -> Response:
         extension, trail = self.extension, request.trail
-        if "timeout" in request.query.text and info.verb != "watch" and info.subresource not in _STREAMING:
+        if "timeout" in request.query.text and info.verb != "watch" and info.subresource not in LONG_SUBRESOURCES:
             check_timeout(request.query)
         if user is None:
             credentials, impersonates, names_user = _sender_of(request, extension.user_headers)
@@ -153,7 +152,7 @@ class Pipeline:
         query = request.query
         attributes = attributes_of(user, info, request.query)
         flow = self._flow.flow_of(attributes)
-        if info.subresource not in _STREAMING:
+        if info.subresource not in LONG_SUBRESOURCES:
             request.answer_lines = flow.lines
         verdict, reason = extension.authorizer.authorize(attributes)
         if verdict is Verdict.ASK:
@@ -166,7 +165,7 @@ class Pipeline:
             self._metrics.refused("denied" if verdict is Verdict.DENY else "no-opinion")
             raise forbidden(attributes, reason)
         context = RequestContext(request, user, attributes, resource, warnings)
-        if info.subresource in _STREAMING:
+        if info.subresource in LONG_SUBRESOURCES:
             return await self._dispatch(info, context)
         mutating = info.verb in _MUTATING
         width = self._flow.width_of(flow, resource, query) if info.verb in _WIDE and resource is not None else 1

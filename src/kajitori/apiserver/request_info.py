@@ -49,7 +49,7 @@ def _parse(method: str, path: str) -> RequestInfo:
         return outside
     if path.startswith("//"):
         return outside
-    verb = _VERBS.get(method, method.lower())
+    verb = _VERBS.get(method, "")
     if parts[0] == "watch":
         verb, parts = "watch", parts[1:]
         if not parts:
@@ -87,6 +87,14 @@ def request_info(method: str, path: str, query: Query) -> RequestInfo:
         if name:
             info = info._replace(name=name)
     return info
+
+
+LONG_SUBRESOURCES = frozenset(("attach", "exec", "log", "portforward", "proxy"))
+
+
+def is_long_running(info: RequestInfo) -> bool:
+    """Whether its answer may take as long as it likes, be it a refusal."""
+    return info.verb == "watch" or (bool(info.resource) and info.subresource in LONG_SUBRESOURCES)
 
 
 def attributes_of(user: User, info: RequestInfo, query: Query) -> Attributes:

@@ -9,7 +9,7 @@ from kajitori.apiserver.negotiate import accepted, accepted_as_object, encode_do
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.rest import creating, deleting, patching, reading, scaling, updating
 from kajitori.apiserver.rest.backend import Backend
-from kajitori.apiserver.rest.deletion_options import delete_options
+from kajitori.apiserver.rest.deletion_options import DeleteOptions, delete_options
 from kajitori.apiserver.rest.options import list_options
 from kajitori.apiserver.rest.rendering import bytes_to_render, list_response, object_response
 from kajitori.apiserver.rest.scopes import scope_of
@@ -76,11 +76,19 @@ async def _patch(backend: Backend, context: RequestContext) -> Response:
     return await _shown(backend, context, body, status)
 
 
+def _delete_options(context: RequestContext) -> DeleteOptions:
+    options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
+    trail = context.request.trail
+    if trail is not None and options.sent is not None:
+        trail.understood(options.sent)
+    return options
+
+
 async def _delete(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     _check_accepted(context)
-    options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
+    options = _delete_options(context)
     deleted = await deleting.delete(backend, context, options)
     status = 202 if not deleted.gone and options.orphan_asked is False else 200
     if deleting.shows_object(resource, deleted):
@@ -94,7 +102,7 @@ async def _delete(backend: Backend, context: RequestContext) -> Response:
 async def _delete_collection(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
-    options = delete_options(context.query, context.body, context.headers.get("content-type", ""))
+    options = _delete_options(context)
     chosen = list_options(context.query)
     accept = accepted(context.headers.get("accept", ""), lists=True)
     selection = reading.selection_of(resource, context, chosen)

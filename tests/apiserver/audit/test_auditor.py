@@ -166,7 +166,7 @@ def test_the_levels_add_what_was_sent_and_what_was_answered() -> None:
 
 def test_yaml_is_kept_as_json() -> None:
     async def scenario(plane: ControlPlane, kept: Kept) -> None:
-        body = b"metadata: {name: y}\ndata: {a: b}\n"
+        body = b"metadata: {name: why}\ndata: {a: b}\n"
         await ask(plane, "POST", CONFIG_MAPS, body, headers={"content-type": "application/yaml"})
         assert kept.documents[-1]["requestObject"]["data"] == {"a": "b"}
 
@@ -208,7 +208,7 @@ def test_who_is_not_known_leaves_one_event_without_his_token() -> None:
         assert response.status == 401
         (document,) = kept.documents
         assert document["stage"] == "ResponseStarted"
-        assert document["user"] == {"username": ""}
+        assert document["user"] == {}
         assert document["responseStatus"]["code"] == 401
         assert b"stolen" not in orjson.dumps(document)
 
@@ -285,3 +285,74 @@ def test_a_strict_log_that_cannot_be_written_stops_the_request() -> None:
 def test_a_star_covers_every_resource_and_subresource(plurals: tuple[str, ...], covers: bool) -> None:
     asked = Attributes(JANE, "get", "", "v1", "pods", "status", name="p")
     assert Resources("", plurals, frozenset()).cover(asked) is covers
+
+
+def test_what_was_sent_is_shown_as_it_was_understood() -> None:
+    service = orjson.dumps({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}, "unknown": 1})
+
+    async def scenario(plane: ControlPlane, kept: Kept) -> None:
+        services = "/api/v1/namespaces/default/services"
+        await ask(plane, "POST", services, service)
+        sent = kept.documents[-1]["requestObject"]
+        assert (sent["kind"], sent["spec"]["type"], sent["spec"]["ports"][0]["protocol"]) == (
+            "Service",
+            "ClusterIP",
+            "TCP",
+        )
+        assert "unknown" not in sent
+        assert "managedFields" not in sent["metadata"]
+        await ask(plane, "POST", f"{services}?dryRun=Some", service)
+        assert "requestObject" not in kept.documents[-1]
+        assert "name" not in kept.documents[-1]["objectRef"]
+        await ask(plane, "DELETE", f"{services}/s", b'{"gracePeriodSeconds":0,"nobody":"knows"}')
+        assert kept.documents[-1]["requestObject"] == {
+            "kind": "DeleteOptions",
+            "apiVersion": "meta.k8s.io/v1",
+            "gracePeriodSeconds": 0,
+        }
+
+    audited(scenario, Level.REQUEST)
+
+
+def test_a_patch_is_shown_as_it_came_and_names_nothing() -> None:
+    async def scenario(plane: ControlPlane, kept: Kept) -> None:
+        patch = {"metadata": {"resourceVersion": "1"}, "unknown": 1}
+        headers = {"content-type": "application/merge-patch+json"}
+        await ask(plane, "PATCH", f"{CONFIG_MAPS}/c", orjson.dumps(patch), headers=headers)
+        assert kept.documents[-1]["requestObject"] == patch
+        assert "resourceVersion" not in kept.documents[-1]["objectRef"]
+
+    audited(scenario, Level.REQUEST)
+
+
+def test_what_may_take_long_starts_even_when_it_is_refused() -> None:
+    async def scenario(plane: ControlPlane, kept: Kept) -> None:
+        for path in (f"{CONFIG_MAPS}?watch=1&resourceVersion=nonsense", "/api/v1/namespaces/default/pods/p/log"):
+            kept.entries.clear()
+            await ask(plane, "GET", path)
+            stages = [document["stage"] for document in kept.documents]
+            assert stages == ["RequestReceived", "ResponseStarted", "ResponseComplete"]
+            assert kept.documents[1]["responseStatus"] == kept.documents[2]["responseStatus"]
+            assert kept.documents[1]["responseObject"]["kind"] == "Status"
+
+    audited(scenario, Level.REQUEST_RESPONSE)
+
+
+def test_of_pages_that_are_no_objects_nothing_is_shown() -> None:
+    async def scenario(plane: ControlPlane, kept: Kept) -> None:
+        await ask(plane, "GET", "/version")
+        assert "responseObject" not in kept.documents[-1]
+        await ask(plane, "GET", "/api")
+        assert kept.documents[-1]["responseObject"]["kind"] == "APIVersions"
+
+    audited(scenario, Level.REQUEST_RESPONSE)
+
+
+def test_the_outcome_of_a_deletion_is_told_at_every_level() -> None:
+    async def scenario(plane: ControlPlane, kept: Kept) -> None:
+        await ask(plane, "POST", CONFIG_MAPS, CREATED)
+        await ask(plane, "DELETE", f"{CONFIG_MAPS}/c")
+        assert kept.documents[-1]["responseStatus"]["status"] == "Success"
+        assert kept.documents[-1]["responseStatus"]["details"]["name"] == "c"
+
+    audited(scenario)

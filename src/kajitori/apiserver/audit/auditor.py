@@ -8,19 +8,21 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
+import orjson
+
 from kajitori.api.errors import InternalError
-from kajitori.apiserver.audit.event import Facts, Stage
+from kajitori.api.meta import Object
+from kajitori.apiserver.audit.event import Facts, Stage, tells
 from kajitori.apiserver.audit.policy import COMPLETE, PANIC, RECEIVED, STARTED, Level, Policy
 from kajitori.apiserver.audit.sinks import Entry, Sink
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, Request, Response, Source
 from kajitori.apiserver.http_types import Sink as ChunkSink
 from kajitori.apiserver.interfaces import User, Verdict
 from kajitori.apiserver.metrics import Metrics
-from kajitori.apiserver.request_info import RequestInfo, attributes_of
+from kajitori.apiserver.request_info import RequestInfo, attributes_of, is_long_running
 from kajitori.kit.clock import Clock
 
 _HEADER = "audit-id"
-_ID_MAX = 64
 _NOBODY = User("")
 
 
@@ -71,8 +73,8 @@ class RequestTrail:
         self._facts: Facts | None = None
         self._started = False
         self._over = False
-        # A client may name its request, within measure.
-        self.audit_id = request.headers.get(_HEADER, "")[:_ID_MAX] or str(uuid.uuid4())
+        # A client may name its request.
+        self.audit_id = request.headers.get(_HEADER, "") or str(uuid.uuid4())
         self.annotations: dict[str, str] = {}
 
     def received(self, user: User, info: RequestInfo) -> None:
@@ -86,6 +88,12 @@ class RequestTrail:
         if self._facts is not None:
             self._facts.impersonated = user
             self._facts.constraint = constraint
+
+    def understood(self, document: Object) -> None:
+        """What the request's body says, with its defaults: what the log shows of it."""
+        facts = self._facts
+        if facts is not None and facts.decision.level >= Level.METADATA and facts.asked.is_resource:
+            facts.request_body, facts.content_type = orjson.dumps(document), ""
 
     def authorized(self, verdict: Verdict, reason: str) -> None:
         self.annotations["authorization.k8s.io/decision"] = "allow" if verdict is Verdict.ALLOW else "forbid"
@@ -109,13 +117,15 @@ class RequestTrail:
         if self._facts is None:  # nobody was authenticated
             self._facts = self._gathered(_NOBODY, info)
             self._over = True
-            self._put(Stage(STARTED, self._auditor.clock.now(), response.status, response.body))
+            self._put(self._answered(STARTED, response))
         if response is CONNECTION_TAKEN:
             self._complete(Stage(COMPLETE, self._auditor.clock.now(), 101))
             return response
         named = replace(response, headers=(*response.headers, ("Audit-Id", self.audit_id)))
         if named.stream is None and named.source is None:
-            self._complete(Stage(COMPLETE, self._auditor.clock.now(), response.status, response.body))
+            if is_long_running(info) and not (self._started or self._over):
+                self._put(self._answered(STARTED, response))
+            self._complete(self._answered(COMPLETE, response))
             return named
         self.started(response.status)
         if named.source is not None:
@@ -123,6 +133,10 @@ class RequestTrail:
         if named.stream is not None:
             named.stream = _observed(named.stream, self._streamed(response.status))
         return named
+
+    def _answered(self, stage: str, response: Response) -> Stage:
+        now_s = self._auditor.clock.now()
+        return Stage(stage, now_s, response.status, response.body, content_type=response.content_type)
 
     def _streamed(self, status: int) -> Callable[[], None]:
         return lambda: self._complete(Stage(COMPLETE, self._auditor.clock.now(), status))
@@ -136,7 +150,7 @@ class RequestTrail:
         facts = self._facts
         if facts is None or facts.decision.level is Level.NONE or stage.name in facts.decision.omitted:
             return True
-        if facts.decision.level is not Level.REQUEST_RESPONSE and stage.status < 400:
+        if facts.decision.level is not Level.REQUEST_RESPONSE and not tells(stage):
             stage = replace(stage, body=b"")  # nobody will look at it
         return self._auditor.put(Entry(facts, stage, dict(self.annotations)))
 
@@ -144,7 +158,7 @@ class RequestTrail:
         request = self._request
         asked = attributes_of(user, info, request.query)
         decision = self._auditor.policy.decide(asked)
-        kept = decision.level >= Level.METADATA and asked.is_resource
+        kept = decision.level >= Level.METADATA and asked.is_resource and asked.verb == "patch"
         uri = request.raw_path or request.path
         return Facts(
             self.audit_id,

@@ -13,6 +13,8 @@ from kajitori.apiserver.authn.user_info import user_info
 from kajitori.apiserver.interfaces import Attributes, User
 
 _AGENT_MAX = 1024
+_NOT_ACCEPTABLE = 406
+_STATUS = b'{"kind":"Status"'
 _TRUNCATED = "...TRUNCATED"
 _OF_CONTENT = "patch.webhook.admission.k8s.io/"
 """Annotations that tell what a request says, and so are only for levels that may."""
@@ -45,6 +47,7 @@ class Stage:
     status: int = 0
     body: bytes = b""
     message: str = ""
+    content_type: str = ""
 
 
 def event(facts: Facts, stage: Stage, annotations: Mapping[str, str]) -> Object:
@@ -60,7 +63,7 @@ def event(facts: Facts, stage: Stage, annotations: Mapping[str, str]) -> Object:
         "stage": stage.name,
         "requestURI": facts.uri,
         "verb": asked.verb,
-        "user": user_info(asked.user),
+        "user": user_info(asked.user) if asked.user.name else {},
     }
     if facts.impersonated is not None:
         document["impersonatedUser"] = user_info(facts.impersonated)
@@ -71,9 +74,9 @@ def event(facts: Facts, stage: Stage, annotations: Mapping[str, str]) -> Object:
     if facts.agent:
         document["userAgent"] = facts.agent if len(facts.agent) <= _AGENT_MAX else facts.agent[:_AGENT_MAX] + _TRUNCATED
     if asked.is_resource:
-        document["objectRef"] = _reference(asked, sent)
+        document["objectRef"] = _reference(asked, None if asked.verb == "patch" else sent)
     if stage.status:
-        answer = _parsed(stage.body) if stage.status >= 400 or level is Level.REQUEST_RESPONSE else None
+        answer = _answered(asked, stage) if tells(stage) or level is Level.REQUEST_RESPONSE else None
         document["responseStatus"] = _response_status(stage, answer)
         if level >= Level.REQUEST and sent is not None:
             document["requestObject"] = _without_managed_fields(sent) if managed else sent
@@ -135,10 +138,21 @@ def _reference(asked: Attributes, sent: Any) -> Object:
     return {key: value for key, value in found.items() if value}
 
 
+def tells(stage: Stage) -> bool:
+    """Whether the answer's body says what came of the request, which every level shows."""
+    return stage.status >= 400 or stage.body.startswith(_STATUS)
+
+
+def _answered(asked: Attributes, stage: Stage) -> Any:
+    """An answer that is an object of the API; a page of text is none, and neither is what says that nothing suits."""
+    answer = None if stage.status == _NOT_ACCEPTABLE else _parsed(stage.body, stage.content_type)
+    return answer if asked.is_resource or (isinstance(answer, dict) and "kind" in answer) else None
+
+
 def _response_status(stage: Stage, answer: Any) -> Object:
     status: Object = {"metadata": {}}
     if isinstance(answer, dict) and answer.get("kind") == "Status":
-        status |= {key: answer[key] for key in ("status", "message", "reason", "details") if answer.get(key)}
+        status |= {key: answer[key] for key in ("status", "message", "reason", "details") if key in answer}
     elif stage.message:
         status["message"] = stage.message
     return {**status, "code": stage.status}

@@ -15,9 +15,10 @@ from kajitori.apiserver.rest import converting
 from kajitori.apiserver.rest import metadata as object_meta
 from kajitori.apiserver.rest.admitting import admit_mutating, admit_validating
 from kajitori.apiserver.rest.backend import Backend, shown_bytes, stored_bytes
-from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent, tell_audit
+from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
+from kajitori.apiserver.rest.understood import tell_audit
 from kajitori.kit.numbers import unsigned
 from kajitori.storage.interface import ABSENT, Conflict, Put, Record
 

@@ -37,12 +37,16 @@ class DeleteOptions:
     resource_version: str = ""
     dry_run: bool = False
     orphan_asked: bool | None = None
+    sent: Object | None = None
+    """The body as it was understood."""
 
     def document(self) -> Object:
         options: Object = {"kind": _KIND, "apiVersion": _API_VERSION}
         if self.grace_period_s is not None:
             options["gracePeriodSeconds"] = self.grace_period_s
-        if self.policy:
+        if self.orphan_asked is not None:
+            options["orphanDependents"] = self.orphan_asked
+        elif self.policy:
             options["propagationPolicy"] = self.policy
         preconditions = {"uid": self.uid, "resourceVersion": self.resource_version}
         if any(preconditions.values()):
@@ -82,6 +86,7 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
         resource_version=preconditions.get("resourceVersion") or "",
         dry_run=bool(dry_run),
         orphan_asked=orphan,
+        sent={"kind": _KIND, "apiVersion": _API_VERSION, **document} if body else None,
     )
 
 

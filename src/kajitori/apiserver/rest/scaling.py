@@ -25,6 +25,7 @@ from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, decode_patch, m
 from kajitori.apiserver.rest.patching import check_name, result_of_patch
 from kajitori.apiserver.rest.reading import read_object
 from kajitori.apiserver.rest.rendering import object_response
+from kajitori.apiserver.rest.understood import tell_audit
 from kajitori.apiserver.rest.updating import Change, Facade, change_object, check_url
 
 _DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
@@ -123,6 +124,7 @@ async def put_scale(backend: Backend, context: RequestContext) -> Response:
     paths = _paths(resource)
     options = write_options(context.query, "UpdateOptions")
     document = await backend.aside.run(len(context.body), decode_object, SCALE, context, options.field_validation)
+    tell_audit(SCALE, context, {**document, "status": document.get("status") or {"replicas": 0}})
     check_url(SCALE, document["metadata"], context)
     manager = manager_of(context, options.manager)
 

@@ -33,6 +33,7 @@ from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.scopes import prepare_status, scope_of
+from kajitori.apiserver.rest.understood import tell_audit
 from kajitori.kit.numbers import parse_unsigned
 from kajitori.storage import interface as stores
 
@@ -110,6 +111,7 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
     options = write_options(context.query, "UpdateOptions")
     decode = backend.aside.run(len(context.body), decode_object, resource, context, options.field_validation)
     obj = await decode
+    tell_audit(resource, context, obj, resource.default)
     check_url(resource, obj["metadata"], context)
 
     manager = manager_of(context, options.manager)
@@ -224,14 +226,14 @@ def check_preconditions(resource: Resource, wanted: Object, old: Object) -> None
     version = wanted.get("resourceVersion")
     if version == old["resourceVersion"]:
         return
-    if version and _revision(version):
+    if version and revision_of(version):
         raise Conflict.modified(resource.group, resource.plural, old["name"])
     if resource.schema is not None or (resource.group, resource.plural) in _CONDITIONAL:
         error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
         raise Invalid.of(resource.group, resource.plural, old["name"], [error])
 
 
-def _revision(version: str) -> int:
+def revision_of(version: str) -> int:
     try:
         return parse_unsigned(version)
     except ValueError as error:

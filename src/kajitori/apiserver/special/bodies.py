@@ -13,6 +13,7 @@ from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.metadata import SYSTEM_FIELDS
 from kajitori.apiserver.rest.options import write_options
 from kajitori.apiserver.rest.ownership import manager_of
+from kajitori.apiserver.rest.understood import tell_audit
 from kajitori.kit.clock import Clock
 
 
@@ -20,7 +21,9 @@ def read_document(context: RequestContext, resource: Resource) -> Object:
     """The body as an object of this kind, conforming to its schema. Raises BadRequest, UnsupportedMediaType."""
     if not context.body:
         return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
-    return decode_object(resource, context, write_options(context.query).field_validation)
+    document = decode_object(resource, context, write_options(context.query).field_validation)
+    tell_audit(resource, context, document)
+    return document
 
 
 def read_posted(
@@ -33,6 +36,7 @@ def read_posted(
     """The body of a create of what is never stored, as the generic path would have it: in the request's namespace,
     without what only the server says (but for `keep`), with its defaults and who wrote which field."""
     document = decode_object(resource, context, write_options(context.query).field_validation)
+    tell_audit(resource, context, document, default)
     metadata = document["metadata"]
     if resource.namespaced:
         if (metadata.get("namespace") or context.namespace) != context.namespace:
