@@ -123,6 +123,8 @@ def test_the_words_that_a_field_knows_are_published(openapi: OpenApi) -> None:
         "Never",
         "OnFailure",
     ]
+    text = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"]["description"]
+    assert text.endswith('\n\nPossible enum values:\n - `"Always"`\n - `"Never"`\n - `"OnFailure"`')
     claim = schemas["io.k8s.api.core.v1.PersistentVolumeClaimSpec"]["properties"]
     assert "ReadWriteOncePod" in claim["accessModes"]["items"]["enum"] and "enum" not in claim["accessModes"]
     status = schemas["io.k8s.api.core.v1.PersistentVolumeClaimStatus"]["properties"]["allocatedResourceStatuses"]
