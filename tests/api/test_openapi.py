@@ -303,3 +303,15 @@ def test_documents_of_custom_kinds_are_told_from_ours() -> None:
     assert schemas["com.example.v1.WidgetGroup"]["x-kubernetes-group-version-kind"][0]["kind"] == "WidgetGroup"
     gvks = schemas["io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"]["x-kubernetes-group-version-kind"]
     assert {"", "apps"} < {gvk["group"] for gvk in gvks} and "apiextensions.k8s.io" not in {g["group"] for g in gvks}
+
+
+def test_metrics_of_nodes_and_pods_are_defined() -> None:
+    registry = Registry()
+    registry.add(Resource(group="metrics.k8s.io", version="v1beta1", kind="PodMetrics", plural="pods", verbs=("list",)))
+    found = document(OpenApi(registry, "v1.36.2"), "apis/metrics.k8s.io/v1beta1")
+    schemas = found["components"]["schemas"]
+    name = "io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics"
+    assert schemas[name]["x-kubernetes-group-version-kind"][0]["kind"] == "PodMetrics"
+    assert {r.removeprefix("#/components/schemas/") for r in references(found)} <= set(schemas)
+    answer = found["paths"]["/apis/metrics.k8s.io/v1beta1/pods"]["get"]["responses"]["200"]["content"]
+    assert answer["application/json"]["schema"]["$ref"].endswith(f"{name}List")

@@ -4,9 +4,11 @@ A document is up to 2 MB; the newest few are kept, because clients ask once and 
 """
 
 import hashlib
+import pathlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -28,6 +30,13 @@ class Document:
 
     body: bytes
     etag: str
+
+
+@cache
+def _edition() -> str:
+    """Changes with the code that makes the documents: kubectl keeps them on disk while their hash is the same."""
+    files = sorted(path for path in pathlib.Path(__file__).parent.iterdir() if path.suffix in (".json", ".py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _subresources(resource: Resource) -> list[tuple[str, tuple[str, ...], str]]:
@@ -111,7 +120,7 @@ class OpenApi:
             ]
             for r in sorted(resources, key=lambda r: (r.api_version, r.plural))
         ]
-        seed = orjson.dumps([self._version, name, facts], option=orjson.OPT_SORT_KEYS)
+        seed = orjson.dumps([self._version, _edition(), name, facts], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha512(seed).hexdigest().upper()
 
     def _document(self, key: str, etag: str, make: Callable[[], Object]) -> Document:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kajitori.api.meta import Object
+from kajitori.api.openapi import resource_metrics
 from kajitori.api.openapi.custom_schemas import custom_definitions
 from kajitori.api.openapi.general_paths import general_paths, version_paths
 from kajitori.api.openapi.operations import Operation, Path
@@ -43,7 +44,7 @@ def _definitions(resources: list[Resource], paths: Iterable[Path], prefix: str) 
     spoken_of = {n for path in paths for operation in path.operations for n in (operation.takes, operation.gives)}
     if custom:
         spoken_of |= {OBJECT_META, LIST_META}
-    known = documented_definitions()
+    known = documented_definitions() | resource_metrics.definitions()
     found = {name: published(name, known[name], prefix) for name in reachable(sorted(spoken_of), known)}
     return dict(sorted((found | custom).items()))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from kajitori.api.meta import Object
+from kajitori.api.openapi import resource_metrics
 from kajitori.api.openapi.defaults import with_defaults
 from kajitori.api.openapi.enums import with_enums
 from kajitori.api.resource import Resource
@@ -83,6 +84,8 @@ def definition_name(resource: Resource) -> str:
     """What a custom kind's definition is called: the group's labels reversed (`com.example.v1.Widget`)."""
     if resource.definition:
         return resource.definition
+    if resource.group == resource_metrics.GROUP and resource.schema is None:
+        return resource_metrics.definition_name_of(resource.version, resource.kind)
     return ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
 
 
