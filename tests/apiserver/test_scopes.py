@@ -4,7 +4,7 @@ from kajitori.api.certificates import CERTIFICATE_SIGNING_REQUEST
 from kajitori.api.core import NAMESPACE, PERSISTENT_VOLUME, POD
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.apiserver.rest.scopes import prepare_status, scope_of
+from kajitori.apiserver.rest.scopes import prepare_part, scope_of
 
 
 def test_approval_changes_conditions_and_metadata_and_nothing_else() -> None:
@@ -28,7 +28,7 @@ def test_approval_changes_conditions_and_metadata_and_nothing_else() -> None:
 def written(kind: Resource, status: Object, before: Object, **metadata: Object) -> Object:
     """A status as its endpoint leaves it."""
     new: Object = {"metadata": metadata, "status": status, "spec": {"template": {"metadata": {}}}}
-    prepare_status(kind, new, {"metadata": {}, "status": before}, "now")
+    prepare_part(kind, "status", new, {"metadata": {}, "status": before}, "now")
     return new
 
 

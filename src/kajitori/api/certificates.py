@@ -2,9 +2,9 @@
 
 from kajitori.api import selectable
 from kajitori.api.columns import cluster as cluster_columns
-from kajitori.api.defaults.status import begin_with, keep_status
+from kajitori.api.defaults.status import begin_with, keep_request
 from kajitori.api.resource import Resource, Subresource
-from kajitori.api.validation import extensions as extensions_validation
+from kajitori.api.validation import signing_requests
 
 CERTIFICATE_SIGNING_REQUEST = Resource(
     group="certificates.k8s.io",
@@ -14,16 +14,21 @@ CERTIFICATE_SIGNING_REQUEST = Resource(
     namespaced=False,
     short_names=("csr",),
     subresources=(
-        Subresource(name="approval", verbs=("get", "patch", "update")),
-        Subresource(name="status", verbs=("get", "patch", "update")),
+        Subresource(
+            name="approval", verbs=("get", "patch", "update"), validate_update=signing_requests.validate_approval
+        ),
+        Subresource(
+            name="status", verbs=("get", "patch", "update"), validate_update=signing_requests.validate_certification
+        ),
     ),
     definition="io.k8s.api.certificates.v1.CertificateSigningRequest",
     columns=cluster_columns.CERTIFICATE_SIGNING_REQUEST,
     selectable_fields=selectable.CERTIFICATE_SIGNING_REQUEST,
-    validate=extensions_validation.validate_signing_request,
-    validate_update=extensions_validation.validate_signing_request_update,
+    validate=signing_requests.validate_signing_request,
+    revalidate=signing_requests.revalidate_signing_request,
+    validate_update=signing_requests.validate_signing_request_update,
     prepare_create=begin_with({}),
-    prepare_update=keep_status,
+    prepare_update=keep_request,
 )
 
 RESOURCES = (CERTIFICATE_SIGNING_REQUEST,)

@@ -315,6 +315,7 @@ def webhooks(**changes):
             certificates.CERTIFICATE_SIGNING_REQUEST,
             {"spec": {"request": "eA==", "usages": ["signing", "signing"], "signerName": "x"}},
             [
+                'spec.request: Invalid value: "eA==": PEM block type must be CERTIFICATE REQUEST',
                 'spec.usages[1]: Duplicate value: "signing"',
                 'spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form',
             ],

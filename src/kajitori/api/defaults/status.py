@@ -23,6 +23,41 @@ def keep_status(new: Object, old: Object) -> None:
         new.pop("status", None)
 
 
+def keep_request(new: Object, old: Object) -> None:
+    """A `prepare_update` of a kind whose spec is said once: a CertificateSigningRequest."""
+    new["spec"] = old["spec"]
+    keep_status(new, old)
+
+
+def keep_decisions(new: Object, old: Object, now: str) -> None:
+    """Of a CertificateSigningRequest's status: whoever writes it changes no decision, and dates what is new. (To add or
+    to remove one is refused later.)"""
+    conditions, before = _conditions(new), _conditions(old)
+    for type in ("Approved", "Denied"):
+        known = [condition for condition in before if condition.get("type") == type]
+        places = [index for index, condition in enumerate(conditions) if condition.get("type") == type]
+        if len(known) == len(places):
+            for index, condition in zip(places, known, strict=True):
+                conditions[index] = condition
+    date_conditions(new, old, now)
+
+
+def date_conditions(new: Object, old: Object, now: str) -> None:
+    """When each condition was said, and since when it is as it is."""
+    for condition in _conditions(new):
+        since = (
+            known.get("lastTransitionTime")
+            for known in _conditions(old)
+            if all(known.get(key) == condition.get(key) for key in ("type", "status"))
+        )
+        condition["lastUpdateTime"] = condition.get("lastUpdateTime") or now
+        condition["lastTransitionTime"] = condition.get("lastTransitionTime") or next(filter(None, since), now)
+
+
+def _conditions(request: Object) -> list[Object]:
+    return (request.get("status") or {}).get("conditions") or []
+
+
 def keep_quality_of_service(new: Object, old: Object, now: str) -> None:
     """Of a pod's status: its class is said once, and what its writer saw of the generation is not taken back."""
     status, before = new.setdefault("status", {}), old.get("status") or {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kajitori.api.defaults.status import keep_quality_of_service, stamp_phase
+from kajitori.api.defaults.status import date_conditions, keep_decisions, keep_quality_of_service, stamp_phase
 from kajitori.api.defaults.workloads import keep_template_generation, label_job_again
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
@@ -111,7 +111,9 @@ def _resized(container: Object, wanted: Object) -> Object:
 
 
 def _approval_scope(new: Object, old: Object) -> Object:
-    status = {**(old.get("status") or {}), "conditions": (new.get("status") or {}).get("conditions", [])}
+    status = {key: value for key, value in (old.get("status") or {}).items() if key != "conditions"}
+    if conditions := (new.get("status") or {}).get("conditions"):
+        status["conditions"] = [{**condition} for condition in conditions]
     return {**old, "metadata": new["metadata"], "status": status}
 
 
@@ -132,16 +134,18 @@ def scope_of(resource: Resource, subresource: str) -> Merge | None:
     return _SUBRESOURCES.get((resource.group, resource.plural, subresource))
 
 
-_STATUS_PREPARES: dict[tuple[str, str], Callable[[Object, Object, str], None]] = {
-    ("", "persistentvolumes"): stamp_phase,
-    ("", "pods"): keep_quality_of_service,
-    ("apps", "daemonsets"): keep_template_generation,
-    ("batch", "jobs"): label_job_again,
+_PREPARES: dict[tuple[str, str, str], Callable[[Object, Object, str], None]] = {
+    ("", "persistentvolumes", "status"): stamp_phase,
+    ("", "pods", "status"): keep_quality_of_service,
+    ("apps", "daemonsets", "status"): keep_template_generation,
+    ("batch", "jobs", "status"): label_job_again,
+    ("certificates.k8s.io", "certificatesigningrequests", "approval"): date_conditions,
+    ("certificates.k8s.io", "certificatesigningrequests", "status"): keep_decisions,
 }
 
 
-def prepare_status(resource: Resource, new: Object, old: Object, now: str) -> None:
-    """What the server says itself when a status is written. `now` is a timestamp."""
-    prepare = _STATUS_PREPARES.get((resource.group, resource.plural))
+def prepare_part(resource: Resource, subresource: str, new: Object, old: Object, now: str) -> None:
+    """What the server says itself when a part is written. `now` is a timestamp."""
+    prepare = _PREPARES.get((resource.group, resource.plural, subresource))
     if prepare is not None:
         prepare(new, old, now)

@@ -32,7 +32,7 @@ from kajitori.apiserver.rest.creating import create_object
 from kajitori.apiserver.rest.decoding import decode_object, shown_as_sent
 from kajitori.apiserver.rest.options import WriteOptions, write_options
 from kajitori.apiserver.rest.ownership import manager_of
-from kajitori.apiserver.rest.scopes import prepare_status, scope_of
+from kajitori.apiserver.rest.scopes import prepare_part, scope_of
 from kajitori.apiserver.rest.understood import tell_audit
 from kajitori.kit.numbers import parse_unsigned
 from kajitori.storage import interface as stores
@@ -292,7 +292,8 @@ def settle(resource: Resource, wanted: Object, old: Object, subresource: str, no
     if subresource == "status":
         if (resource.group, resource.plural) == ("", "pods") and "deletionTimestamp" not in old["metadata"]:
             new["metadata"].pop("deletionTimestamp", None)
-        prepare_status(resource, new, old, now)
+    if subresource:
+        prepare_part(resource, subresource, new, old, now)
     if resource.counts_generation and subresource != "status" and _counts(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return new

@@ -13,7 +13,3 @@ class SigningRequestHooks(RestHooks):
         for field in _SUBJECT_FIELDS:
             spec.pop(field, None)
         spec.update(user_info(context.user))
-
-    async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
-        """The request itself never changes; only its status and metadata do."""
-        new["spec"] = old["spec"]
