@@ -4,25 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kajitori.api.columns import pods
+from kajitori.api.columns.descriptions import AGE_HELP, NAME_HELP, description_of
 from kajitori.api.durations import time_since
 from kajitori.api.errors import BadRequest
 from kajitori.api.go_text import quoted
 from kajitori.api.meta import Object
 from kajitori.api.resource import Column, Resource
-
-NAME_HELP = (
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
-    "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
-    "idempotence and configuration definition. Cannot be updated. More info: "
-    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
-)
-AGE_HELP = (
-    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
-    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
-    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
-)
-"""Upstream's descriptions of metadata.name and metadata.creationTimestamp."""
 
 
 def _age(obj: Object, now_s: float) -> str:
@@ -76,7 +63,13 @@ def table_of(
             row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj["metadata"]}
         rows.append(row)
     definitions = [
-        {"name": c.name, "type": c.type, "format": c.format, "description": c.description, "priority": c.priority}
+        {
+            "name": c.name,
+            "type": c.type,
+            "format": c.format,
+            "description": description_of(resource, c),
+            "priority": c.priority,
+        }
         for c in columns
     ]
     return {"kind": "Table", "apiVersion": api_version, "metadata": {}, "columnDefinitions": definitions, "rows": rows}

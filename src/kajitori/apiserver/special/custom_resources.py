@@ -12,6 +12,7 @@ from typing import Any, overload
 
 import orjson
 
+from kajitori.api.columns.descriptions import AGE_HELP, NAME_HELP
 from kajitori.api.durations import time_since
 from kajitori.api.field_errors import FieldError, escaped
 from kajitori.api.go_text import go_text
@@ -24,7 +25,6 @@ from kajitori.apiserver.discovery import version_rank
 from kajitori.apiserver.special.custom_validation import CustomValidation
 from kajitori.apiserver.special.json_path import compile_path
 from kajitori.apiserver.special.shown_documents import Memory, Shown, ShownDocuments
-from kajitori.apiserver.table import AGE_HELP, NAME_HELP
 
 _AGE: Object = {
     "name": "Age",
