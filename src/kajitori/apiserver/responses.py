@@ -42,7 +42,7 @@ _WARNINGS_LENGTH_MAX, _WARNING_LENGTH_MAX = 4096, 256
 def with_warnings(response: Response, warnings: list[str]) -> Response:
     """With Warning headers (RFC 9111's 299), each text once, those with control characters left out. A copy, because
     some answers are shared by all requests."""
-    texts = [text for text in dict.fromkeys(warnings) if not _CONTROL.search(text)]
+    texts = [text for text in dict.fromkeys(warnings) if text and not _CONTROL.search(text)]
     if sum(map(len, texts)) > _WARNINGS_LENGTH_MAX:
         texts = list(_cut(texts))
     headers = [("Warning", f'299 - "{_quoted(text)}"') for text in texts]
@@ -59,4 +59,5 @@ def _cut(texts: list[str]) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    """In UTF-8, though the wire's letters are Latin-1."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').encode().decode("latin-1")

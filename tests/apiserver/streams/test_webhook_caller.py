@@ -1,10 +1,12 @@
 import asyncio
 import base64
 import contextlib
+import gzip
 import random
 import ssl
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -103,3 +105,63 @@ def test_a_connection_is_kept_for_the_next_call_and_replaced_when_it_died(tmp_pa
         server.close()
 
     asyncio.run(scenario())
+
+
+def test_it_asks_again_when_it_was_told_to_and_reads_what_is_packed(tmp_path: Path) -> None:
+    authority = pki.create_authority("hook-ca", time.time())
+    pki.ensure_pair(
+        tmp_path / "hook",
+        authority,
+        ["127.0.0.1"],
+        time.time(),
+        lambda: pki.issue_serving(authority, "hook", ["127.0.0.1"], time.time()),
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "hook.crt", tmp_path / "hook.key")
+    packed, bomb = gzip.compress(b"yes"), gzip.compress(b"x" * (ANSWER_BYTES_MAX + 1))
+    answers = [
+        b"HTTP/1.1 429 Too Many\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 201 Created\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(packed), packed),
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(bomb), bomb),
+        b"HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 204 Nothing\r\ncontent-type: text/plain\r\n\r\n",
+    ]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n{}\n"):
+                if not answers:
+                    writer.close()
+                    return
+                writer.write(answers.pop(0))
+
+    class Hasty(SystemClock):
+        slept: ClassVar[list[float]] = []
+
+        async def sleep(self, duration_s: float) -> None:
+            self.slept.append(duration_s)
+
+    async def scenario() -> list[str]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+        config = {"url": url, "caBundle": base64.b64encode(authority.certificate).decode()}
+        objects = FakeObjects()
+        caller = WebhookCaller(objects, ServiceEndpoints(objects, random.Random(1)), Hasty())
+        assert await caller.call(config, b"{}", 5) == b"yes"
+        failures = []
+        for _ in range(4):
+            with pytest.raises(CallFailed) as failed:
+                await caller.call(config, b"{}", 5)
+            failures.append(str(failed.value))
+        caller.close()
+        server.close()
+        with pytest.raises(CallFailed, match=r"dial tcp 127\.0\.0\.1:1: connect: connection refused"):
+            await caller.call({**config, "url": "https://127.0.0.1:1/"}, b"{}", 5)
+        return failures
+
+    too_long, away, nothing, gone = asyncio.run(scenario())
+    assert Hasty.slept == [3]
+    assert "the answer is longer than" in too_long
+    assert away == "the server is currently unable to handle the request"
+    assert nothing == "0-length response with status code: 204 and content type: text/plain"
+    assert gone.endswith(": EOF")

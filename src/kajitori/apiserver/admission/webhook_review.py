@@ -1,7 +1,6 @@
 """admission.k8s.io AdmissionReview, v1 and v1beta1: what a webhook is asked, and what its answer means. Pure."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +10,18 @@ from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.apiserver.admission.matching import namespace_of_request
+from kajitori.apiserver.admission.review_answers import Unreadable, read_review
 from kajitori.apiserver.admission.versions import kind_of_document
 from kajitori.apiserver.authn.user_info import user_info
 from kajitori.apiserver.interfaces import AdmissionRequest
+from kajitori.kit.syntax_errors import json_error, literal
 
 GROUP = "admission.k8s.io"
 V1, V1BETA1 = "v1", "v1beta1"
 _JSON_PATCH = "JSONPatch"
+_UNDECODABLE = (
+    "received undecodable patch in webhook response: json: cannot unmarshal {} into Go value of type jsonpatch.{}"
+)
 
 
 class BadAnswer(Exception):
@@ -72,11 +76,11 @@ def question(asked: Object, obj: Object | None, old: Object | None, uid: str, ve
 def read_answer(body: bytes, uid: str, version: str, *, mutating: bool) -> Object:
     """The `response` of an AdmissionReview. Raises BadAnswer."""
     try:
-        review = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadAnswer(f"failed to call webhook: the answer is not JSON: {error}") from None
-    response = review.get("response") if isinstance(review, dict) else None
-    if not isinstance(response, dict):
+        review = read_review(body, version)
+    except Unreadable as error:
+        raise BadAnswer(f"failed to call webhook: {error}") from None
+    response: Object | None = review.get("response")
+    if response is None:
         raise BadAnswer("received invalid webhook response: webhook response was absent")
     if version == V1:
         problem = _v1_problem(review, response, uid, mutating)
@@ -89,7 +93,7 @@ def _v1_problem(review: Object, response: Object, uid: str, mutating: bool) -> s
     """What v1 demands of an answer and v1beta1 did not."""
     if response.get("uid", "") != uid:
         return f'expected response.uid="{uid}", got "{response.get("uid", "")}"'
-    group_version, kind = review.get("apiVersion", ""), review.get("kind", "")
+    group_version, kind = review.get("apiVersion") or "/", review.get("kind") or ""
     if (group_version, kind) != (f"{GROUP}/{V1}", "AdmissionReview"):
         return f"expected webhook response of {GROUP}/{V1}, Kind=AdmissionReview, got {group_version}, Kind={kind}"
     patch, patch_type = response.get("patch"), response.get("patchType")
@@ -112,10 +116,16 @@ def patch_of(response: Object, version: str) -> list[Any]:
         raise BadAnswer(f'unsupported patch type "{response.get("patchType", "")}"')
     try:
         patch = orjson.loads(base64.b64decode(response["patch"]))
-    except (binascii.Error, TypeError, orjson.JSONDecodeError) as error:
-        raise BadAnswer(f"received undecodable patch in webhook response: {error}") from None
+    except orjson.JSONDecodeError as error:
+        why = json_error(base64.b64decode(response["patch"])) or str(error)
+        raise BadAnswer(f"received undecodable patch in webhook response: {why}") from None
+    if patch is None:
+        return []
     if not isinstance(patch, list):
-        raise BadAnswer("received undecodable patch in webhook response: it is no list of operations")
+        raise BadAnswer(_UNDECODABLE.format(literal(patch), "Patch"))
+    for operation in patch:
+        if not isinstance(operation, dict):
+            raise BadAnswer(_UNDECODABLE.format(literal(operation), "Operation"))
     return patch
 
 

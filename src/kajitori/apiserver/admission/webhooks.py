@@ -9,9 +9,10 @@ import logging
 
 import orjson
 
-from kajitori.api.errors import InternalError, StatusError, Timeout
+from kajitori.api.errors import BadRequest, InternalError, StatusError, Timeout
 from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch
+from kajitori.api.patch.refusals import not_registered
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform
 from kajitori.apiserver.admission.figures import INTERNAL
@@ -77,7 +78,7 @@ class _Webhooks(Configured):
             raise Timeout(_LATE) from error
         if not hook.may_fail:
             why = f'failed calling webhook "{hook.name}": {error}'
-            raise InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]}) from error
+            raise _internal(why) from error
         log.warning("webhook %s failed and is ignored: %s", hook.name, error)
         request.annotations[f"failed-open.{mark}"] = hook.name
 
@@ -122,7 +123,7 @@ class MutatingWebhooks(_Webhooks):
             return False
         if scene.object is None or request.object is None:
             why = f'admission webhook "{hook.name}" attempted to modify the object'
-            raise InternalError(f"Internal error occurred: {why}, which is not supported for this operation")
+            raise _internal(f"{why}, which is not supported for this operation")
         try:
             patched = await self._patched(scene, scene.object, answer.patch)
         except StatusError:
@@ -140,16 +141,31 @@ class MutatingWebhooks(_Webhooks):
         request, kind = scene.request, kind_of_document(scene.request, scene.version)
         try:
             patched = json_patch.apply(obj, patch)
+            _check_kind(kind, patched)
             if kind.definition or kind.schema is not None:
                 conform(kind, patched)
             if kind.default is not None:
                 kind.default(patched)
         except StatusError as error:
             why = error.why if isinstance(error, json_patch.Inapplicable) else error.message
-            raise InternalError(f"Internal error occurred: {why}") from error
+            if " cannot be handled as a " in why:  # what the decoder itself says of it
+                why = why.partition(" cannot be handled as a ")[2].partition(": ")[2]
+            raise _internal(why) from error
         back = patched if request.document else await converted(patched, scene.version, request.resource)
         assert back is not None
         return back
+
+
+def _internal(why: str) -> InternalError:
+    return InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+
+
+def _check_kind(kind: Resource, patched: Object) -> None:
+    """Raises BadRequest where a patch made something else of the object."""
+    api_version, name = patched.get("apiVersion") or kind.api_version, patched.get("kind") or kind.kind
+    if (api_version, name) == (kind.api_version, kind.kind):
+        return
+    raise BadRequest(not_registered(name, api_version))
 
 
 class ValidatingWebhooks(_Webhooks):

@@ -6,9 +6,9 @@
 | connections kept for later | `IDLE_MAX` | the one that lay longest is closed |
 """
 
+import ssl
+import zlib
 from urllib.parse import urlsplit
-
-import orjson
 
 from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object
@@ -16,6 +16,7 @@ from kajitori.apiserver.admission.webhook_calls import CallFailed
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.streams.service_addresses import ServiceAddresses
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
+from kajitori.apiserver.streams.webhook_refusals import refusal
 from kajitori.client.connection import Address, Connection, encode_head
 from kajitori.client.idle_connections import IdleConnections
 from kajitori.client.interface import Disconnected
@@ -23,7 +24,18 @@ from kajitori.kit.clock import Clock, within
 
 ANSWER_BYTES_MAX = 3 << 20
 IDLE_MAX = 64
-_HEADERS = {"user-agent": "kube-apiserver-admission", "content-type": "application/json", "accept": "application/json"}
+ATTEMPTS_MAX = 10
+"""How often a server that says when to come again is asked again."""
+_BUSY = 429
+_HEADERS = {
+    "user-agent": "kube-apiserver-admission",
+    "content-type": "application/json",
+    "accept": "application/json, */*",
+    "accept-encoding": "gzip",
+}
+_UNTRUSTED = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+_CERTIFICATES = {18: _UNTRUSTED, 19: _UNTRUSTED, 20: _UNTRUSTED, 21: _UNTRUSTED}
+"""OpenSSL's numbers: self-signed, self-signed in the chain, no issuer at hand, no signature to verify."""
 
 
 class WebhookCaller:
@@ -35,30 +47,47 @@ class WebhookCaller:
         self._idle = IdleConnections(clock, IDLE_MAX)
 
     async def call(self, client_config: Object, body: bytes, timeout_s: float) -> bytes:
-        """The body of an answer of status 200. Raises CallFailed."""
+        """The body of an answer of status 200 to 206. Raises CallFailed."""
         shown, query = _shown(client_config), f"?timeout={_whole_s(timeout_s)}s"
         try:
             address, path = self._resolve(client_config)
-            return await within(self._clock, timeout_s, self._post(address, path + query, body))
+            return await within(self._clock, timeout_s, self._ask(address, path + query, body))
         except TimeoutError:
             raise CallFailed(f'Post "{shown}{query}": context deadline exceeded') from None
-        except (StatusError, Disconnected, ValueError, OSError) as error:
+        except Disconnected as error:
+            raise CallFailed(f'Post "{shown}{query}": {_reason(error)}') from error
+        except (StatusError, ValueError, OSError) as error:
             raise CallFailed(f'Post "{shown}{query}": {error}') from error
 
     def close(self) -> None:
         self._idle.close()
 
-    async def _post(self, address: Address, target: str, body: bytes) -> bytes:
-        headers = {"host": address.server_name or str(address), **_HEADERS, "content-length": str(len(body))}
-        head = encode_head("POST", target, headers)
-        connection, status, _ = await self._idle.request(address, head, body, again=True)
+    async def _ask(self, address: Address, target: str, body: bytes) -> bytes:
+        for attempt in range(ATTEMPTS_MAX + 1):
+            status, headers, answer = await self._post(address, target, body)
+            pause_s = _pause_s(status, headers)
+            if not pause_s or attempt == ATTEMPTS_MAX:
+                break
+            await self._clock.sleep(pause_s)
+        media = headers.get("content-type", "")
+        if not 200 <= status <= 206:
+            raise CallFailed(refusal(status, media, answer))
+        if not answer:
+            raise CallFailed(f"0-length response with status code: {status} and content type: {media}")
+        return answer
+
+    async def _post(self, address: Address, target: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        body += b"\n"  # Go's encoder ends what it writes
+        sent = {"host": address.server_name or str(address), **_HEADERS, "content-length": str(len(body))}
+        head = encode_head("POST", target, sent)
+        connection, status, headers = await self._idle.request(address, head, body, again=True)
         try:
-            answer = await _read(connection, status)
+            answer = _unpacked(await _read(connection), headers.get("content-encoding", ""))
         except BaseException:
             connection.close()
             raise
         self._idle.keep(connection, address)
-        return answer
+        return status, headers, answer
 
     def _resolve(self, client_config: Object) -> tuple[Address, str]:
         """Address and path. Raises ValueError, ServiceUnavailable."""
@@ -84,32 +113,42 @@ def _whole_s(timeout_s: float) -> int:
     return -int(-timeout_s // 1)
 
 
-async def _read(connection: Connection, status: int) -> bytes:
-    """The body. Raises Disconnected, ValueError for an answer that is too long or a refusal."""
+async def _read(connection: Connection) -> bytes:
+    """The body. Raises Disconnected, ValueError for an answer that is too long."""
     pieces, size = [], 0
     async for piece in connection.pieces():
         pieces.append(piece)
         size += len(piece)
         if size > ANSWER_BYTES_MAX:
             raise ValueError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
-    whole = b"".join(pieces)
-    if status != 200:
-        raise ValueError(_refusal(status, whole))
+    return b"".join(pieces)
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """Raises ValueError for what is longer than it may be, or broken."""
+    if encoding != "gzip":
+        return body
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        whole = unpacker.decompress(body, ANSWER_BYTES_MAX)
+    except zlib.error as error:
+        raise ValueError(f"the answer cannot be unpacked: {error}") from None
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
     return whole
 
 
-_REFUSAL_CHARACTERS_MAX = 2048
+def _pause_s(status: int, headers: dict[str, str]) -> int:
+    """How long a server that is too busy wants to be left alone; 0 where it does not say."""
+    told = headers.get("retry-after", "")
+    return int(told) if (status == _BUSY or status >= 500) and told.isdecimal() and len(told) < 10 else 0
 
 
-def _refusal(status: int, body: bytes) -> str:
-    """What a Status says, or the beginning of the text."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    if isinstance(document, dict) and document.get("kind") == "Status" and document.get("message"):
-        return str(document["message"])
-    if status == 404:
-        return "the server could not find the requested resource"
-    text = body[:_REFUSAL_CHARACTERS_MAX].decode(errors="replace").strip() or f"status {status}"
-    return f'an error on the server ("{text}") has prevented the request from succeeding'
+def _reason(error: Disconnected) -> str:
+    """In Go's words where there are some: people look for them."""
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _CERTIFICATES.get(cause.verify_code, f"tls: failed to verify certificate: x509: {cause.verify_message}")
+    if isinstance(cause, ConnectionRefusedError):
+        return f"dial tcp {str(error).partition(': ')[0]}: connect: connection refused"
+    return "EOF" if str(error).endswith(": the server closed the connection") else str(error)
