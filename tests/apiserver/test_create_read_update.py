@@ -313,7 +313,7 @@ def test_documents_nested_beyond_reason_are_the_clients_fault(in_cluster):
 
 def test_yaml_bodies_are_read_as_kubernetes_reads_them(in_cluster):
     async def scenario(plane):
-        body = b"metadata:\n  name: y\ndata:\n  day: 2026-01-01\n  clock: 12:30:45\n"
+        body = b"metadata:\n  name: a\ndata:\n  day: 2026-01-01\n  clock: 12:30:45\n"
         path = "/api/v1/namespaces/default/configmaps"
         status, _, answer = await send(plane, "POST", path, body, content_type="application/yaml")
         assert status == 201 and answer["data"] == {"day": "2026-01-01", "clock": "12:30:45"}

@@ -75,9 +75,9 @@ def test_what_grows_by_aliases_is_refused(item: bytes) -> None:
 
 
 def test_aliases_and_merges_within_bounds_are_copies() -> None:
-    document = load_yaml("a: &a {x: [1], y: 2}\nb: *a\nc: {y: 3, <<: *a}\nd: {<<: [{z: 0, x: 5}, *a]}\n'<<': text\n")
+    document = load_yaml("a: &a {x: [1], w: 2}\nb: *a\nc: {w: 3, <<: *a}\nd: {<<: [{z: 0, x: 5}, *a]}\n'<<': text\n")
     assert document == {
-        "a": {"x": [1], "y": 2}, "b": {"x": [1], "y": 2}, "c": {"y": 3, "x": [1]}, "d": {"z": 0, "x": 5, "y": 2},
+        "a": {"x": [1], "w": 2}, "b": {"x": [1], "w": 2}, "c": {"w": 3, "x": [1]}, "d": {"z": 0, "x": 5, "w": 2},
         "<<": "text",
     }  # fmt: skip
     document["b"]["x"].append(2)
@@ -140,5 +140,16 @@ def test_repeated_keys() -> None:
 
 def test_what_stands_twice_is_written_twice_and_times_are_quoted_like_all_other_texts():
     same = {"b": "1"}
-    assert dump_yaml({"x": same, "y": same}) == b'x:\n  b: "1"\ny:\n  b: "1"\n'
+    assert dump_yaml({"x": same, "z": same}) == b'x:\n  b: "1"\nz:\n  b: "1"\n'
     assert dump_yaml({"t": "2026-11-23T00:00:00Z"}) == b't: "2026-11-23T00:00:00Z"\n'
+
+
+@pytest.mark.parametrize(("word", "means"), [("y", True), ("Y", True), ("n", False), ("N", False)])
+def test_the_shortest_words_for_yes_and_no_are_booleans_too(word, means):
+    assert load_yaml(f"a: {word}\n") == {"a": means}
+    assert load_yaml(dump_yaml({"a": word})) == {"a": word}
+
+
+def test_a_repeated_key_is_told_by_where_its_value_begins_and_after_what_is_inside():
+    text = b"l:\n  a: 1\nl:\n  a: 1\n  a: 2\n"
+    assert repeated_keys(text) == ['line 5: key "a" already set in map', 'line 4: key "l" already set in map']

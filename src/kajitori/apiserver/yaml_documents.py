@@ -38,7 +38,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS: dict[str, bool | None] = {
     **{
         form: value
-        for word, value in yaml.SafeLoader.bool_values.items()
+        for word, value in {**yaml.SafeLoader.bool_values, "y": True, "n": False}.items()
         for form in (word, word.title(), word.upper())
     },
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -56,9 +56,11 @@ class _Read(NamedTuple):
 class _Open:
     """A collection whose end has not come yet."""
 
-    __slots__ = ("anchor", "key", "merged", "seen", "value")
+    __slots__ = ("again", "anchor", "key", "merged", "place", "seen", "value")
 
     def __init__(self, value: Any, anchor: str | None) -> None:
+        self.again = ""
+        self.place = ""
         self.value = value
         self.anchor = anchor
         self.key: Any = _NO_KEY
@@ -78,6 +80,8 @@ class _Builder:
 
     def take(self, event: Any) -> None:
         kind = type(event)
+        if self._open and self._open[-1].again and not self._open[-1].place:
+            self._open[-1].place = _line(event)
         if kind is events.ScalarEvent:
             self._scalar(event)
         elif kind is events.MappingStartEvent or kind is events.SequenceStartEvent:
@@ -102,8 +106,8 @@ class _Builder:
             self._place(value)
             return
         mapping = self._open[-1]
-        if event.value in mapping.seen and len(self.repeated) < _REPEATED_MAX:
-            self.repeated.append(f'{_line(event)}: key "{event.value}" already set in map')
+        if event.value in mapping.seen:
+            mapping.again = f'key "{event.value}" already set in map'
         mapping.seen.add(event.value)
         mapping.key = _MERGE if event.value == "<<" and event.implicit[0] else _key(value, event)
 
@@ -120,6 +124,10 @@ class _Builder:
         else:
             inside.value[inside.key] = value
         inside.key = _NO_KEY
+        if inside.again:  # told when the value is through, by where that begins
+            if len(self.repeated) < _REPEATED_MAX:
+                self.repeated.append(f"{inside.place}: {inside.again}")
+            inside.again = inside.place = ""
 
     def _end(self) -> None:
         ended = self._open.pop()

@@ -39,15 +39,19 @@ _JSON_TYPES = {str: "string", bool: "bool", list: "array", dict: "map"}
 
 def check_configuration(resource: Resource, document: Any) -> Object:
     """The document of an apply patch as a configuration. Raises BadRequest, StatusError."""
+    if document is None:
+        document = {}
     if not isinstance(document, dict):
         literal = {**_JSON_TYPES, type(None): "null"}.get(type(document), "number")
         why = f"json: cannot unmarshal {literal} into Go value of type map[string]interface {{}}"
         raise BadRequest(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
-    kind, api_version = document.get("kind") or "", document.get("apiVersion") or ""
+    kind, api_version = (text if isinstance(text := document.get(key), str) else "" for key in ("kind", "apiVersion"))
     if (kind, api_version) != (resource.kind, resource.api_version):
+        if api_version.count("/") > 1:  # no version at all, and so no kind either
+            kind = api_version = ""
         raise BadRequest(f"invalid object type: {_group_version(api_version)}, Kind={kind}")
     metadata = document.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("managedFields") is not None:
+    if isinstance(metadata, dict) and isinstance(metadata.get("managedFields"), list):
         raise BadRequest("metadata.managedFields must be nil")
     problems = undeclared(resource_node(resource), document)
     if problems:

@@ -1,6 +1,6 @@
 """From a body to an object of the right kind: form, kind and version, unknown and duplicate fields, types."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kajitori.api.errors import BadRequest, Invalid, StatusError
 from kajitori.api.field_errors import FieldError, as_sent, invalid
@@ -24,11 +24,25 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
         document = decode_body(context.body, content_type)
     except Malformed as error:
         raise unrecognized(resource, str(error), context.body) from None
-    is_json = content_type in ("", JSON) or content_type.startswith(JSON)
-    duplicates = duplicate_fields(context.body, document) if validation != IGNORE and is_json else []
+    duplicates: list[str] = []
+    repeated: list[str] = []
+    if content_type in ("", JSON) or content_type.startswith(JSON):
+        duplicates = duplicate_fields(context.body, document) if validation != IGNORE else []
+    elif content_type.startswith(YAML):
+        from kajitori.apiserver.yaml_documents import repeated_keys  # few clients send it
+
+        repeated = repeated_keys(context.body) if validation != IGNORE else []
+        document = in_key_order(document)
     obj = check_kind(resource, document, context.body)
-    conform_object(resource, obj, validation, context.warnings, duplicates, context.body)
+    conform_object(resource, obj, validation, context.warnings, Repeated(duplicates, repeated, context.body))
     return obj
+
+
+def in_key_order(document: Any) -> Any:
+    """Upstream makes JSON of YAML first, and so meets the fields by their names."""
+    if isinstance(document, dict):
+        return {key: in_key_order(document[key]) for key in sorted(document)}
+    return [in_key_order(item) for item in document] if isinstance(document, list) else document
 
 
 def shown_as_sent(errors: list[FieldError], context: RequestContext) -> list[FieldError]:
@@ -57,15 +71,21 @@ def check_kind(resource: Resource, document: Any, body: bytes = b"") -> Object:
         if value is not None and not isinstance(value, str):
             why = f"json: cannot unmarshal {literal(value)} into Go struct field .{field} of type string"
             raise unrecognized(resource, f"couldn't get version/kind; json parse error: {why}", body)
-    kind, api_version = document.get("kind") or resource.kind, document.get("apiVersion") or resource.api_version
+    kind, api_version = document.get("kind") or "", document.get("apiVersion") or ""
+    if body and resource.schema is not None and not kind:
+        raise unrecognized(resource, f"Object 'Kind' is missing in '{body.decode(errors='replace')}'", body)
+    if body and resource.schema is not None and not api_version:
+        raise _another_kind(resource, document, kind, "")
+    kind, api_version = kind or resource.kind, api_version or resource.api_version
     if (kind, api_version) != (resource.kind, resource.api_version):
-        raise _another_kind(resource, kind, api_version)
+        raise _another_kind(resource, document, kind, api_version)
     document["kind"], document["apiVersion"] = kind, api_version
     if document.get("metadata") is None:
         document["metadata"] = {}
     return document
 
 
+YAML = "application/yaml"
 _SUMMARY_BYTES_MAX = 30
 
 
@@ -77,11 +97,13 @@ def unrecognized(resource: Resource, why: str, body: bytes) -> BadRequest:
     return BadRequest(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
 
 
-def _another_kind(resource: Resource, kind: str, api_version: str) -> StatusError:
+def _another_kind(resource: Resource, document: Object, kind: str, api_version: str) -> StatusError:
     """Of the built-in kinds only, because custom objects have no type that could be wrong."""
     if resource.schema is not None:
         if api_version == resource.api_version:
-            return Invalid.of(resource.group, resource.kind, "", [invalid("kind", kind, f"must be {resource.kind}")])
+            metadata = document.get("metadata")
+            name = metadata.get("name") if isinstance(metadata, dict) else ""
+            return Invalid.of(resource.group, kind, name or "", [invalid("kind", kind, f"must be {resource.kind}")])
     else:
         prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
         known = next((r for r in BUILTIN if (r.kind, r.api_version) == (kind, api_version)), None)
@@ -95,13 +117,19 @@ def _another_kind(resource: Resource, kind: str, api_version: str) -> StatusErro
     )
 
 
+class Repeated(NamedTuple):
+    """Keys that a document has twice: their paths in JSON, complaints about lines of YAML."""
+
+    paths: list[str]
+    lines: list[str]
+    body: bytes
+
+
+_NOTHING_REPEATED = Repeated([], [], b"")
+
+
 def conform_object(
-    resource: Resource,
-    obj: Object,
-    validation: str,
-    warnings: list[str],
-    duplicates: list[str] = [],  # noqa: B006
-    body: bytes = b"",
+    resource: Resource, obj: Object, validation: str, warnings: list[str], repeated: Repeated = _NOTHING_REPEATED
 ) -> None:
     """Prune what the schema does not know, and say so as `validation` asks (KEP-2885)."""
     metadata = obj["metadata"]
@@ -109,10 +137,11 @@ def conform_object(
     unknown = conform(resource, obj)
     if resets:  # not the same as none
         metadata["managedFields"] = []
-    if not (unknown or duplicates) or validation == IGNORE:
+    if not (unknown or repeated.paths or repeated.lines) or validation == IGNORE:
         return
-    messages = strict_messages(unknown, duplicates, body if resource.schema is None else b"")
+    messages = strict_messages(unknown, repeated.paths, repeated.body if resource.schema is None else b"")
     if validation == STRICT:
-        raise strict_error(resource, messages)
+        lines = ["\n  ".join(("yaml: unmarshal errors:", *repeated.lines))] if repeated.lines else []
+        raise strict_error(resource, lines + messages)
     if validation == WARN:
-        warnings.extend(messages)
+        warnings.extend(repeated.lines + messages)

@@ -8,7 +8,7 @@ from kajitori.api.errors import BadRequest, UnsupportedMediaType
 from kajitori.api.patch.refusals import unsupported_media_type
 from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext
-from kajitori.apiserver.negotiate import YAML_APPLY, decode_body
+from kajitori.apiserver.negotiate import YAML_APPLY, Malformed, decode_body
 from kajitori.kit.syntax_errors import json_error, literal
 
 JSON_PATCH = "application/json-patch+json"
@@ -33,7 +33,10 @@ def media_of_patch(resource: Resource, context: RequestContext) -> str:
 def decode_patch(media: str, body: bytes) -> Any:
     """Raises BadRequest."""
     if media == APPLY_PATCH:
-        return decode_body(body, YAML_APPLY)
+        try:
+            return decode_body(body, YAML_APPLY)
+        except Malformed as error:
+            raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from None
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

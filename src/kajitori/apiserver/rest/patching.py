@@ -10,6 +10,7 @@ from kajitori.api.errors import (
     Conflict,
     Invalid,
     NotFound,
+    StatusError,
 )
 from kajitori.api.field_errors import invalid
 from kajitori.api.meta import Object
@@ -33,6 +34,7 @@ from kajitori.apiserver.rest.patch_documents import (
 )
 from kajitori.apiserver.rest.updating import Change, change_object
 from kajitori.apiserver.yaml_documents import repeated_keys
+from kajitori.kit.numbers import parse_unsigned
 
 _APPLY_ATTEMPTS = 5
 """How often an object may come and go between being looked for and being created."""
@@ -45,7 +47,6 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
     options = patch_options(context.query, apply=media == APPLY_PATCH)
     document = await backend.aside.run(len(context.body), decode_patch, media, context.body)
     if media == APPLY_PATCH:
-        await backend.aside.run(len(context.body), _check_repeated_keys, context, options.field_validation)
         return await _apply_patch(backend, context, resource, document, options)
     manager = manager_of(context, options.manager)
 
@@ -55,14 +56,12 @@ async def patch(backend: Backend, context: RequestContext) -> tuple[int, bytes]:
     return 200, await change_object(backend, resource, context, Change(edit, options, manager, subresource))
 
 
-def _check_repeated_keys(context: RequestContext, validation: str) -> None:
-    repeated = repeated_keys(context.body) if validation in (STRICT, WARN) else []
-    if not repeated:
-        return
-    why = "\n  ".join(("error converting YAML to JSON: yaml: unmarshal errors:", *repeated))
-    if validation == STRICT:
+def _tell_repeated_keys(context: RequestContext, repeated: list[str], validation: str) -> None:
+    """Upstream looks for them when what is left of the configuration could be applied."""
+    if repeated and validation == STRICT:
+        why = "\n  ".join(("error converting YAML to JSON: yaml: unmarshal errors:", *repeated))
         raise BadRequest(f"error strict decoding YAML: {why}")
-    context.warnings.append(" ".join(why.split()))
+    context.warnings += [line for line in repeated if line not in context.warnings]
 
 
 async def _apply_patch(
@@ -70,33 +69,61 @@ async def _apply_patch(
 ) -> tuple[int, bytes]:
     """Server-side apply: changes what exists, creates what does not."""
     size, subresource = len(context.body), context.attributes.subresource
+    judged = options.field_validation in (STRICT, WARN)
+    repeated = await backend.aside.run(size, repeated_keys, context.body) if judged else []
 
     def applied(live: Object | None) -> Object:
         config = check_configuration(resource, orjson.loads(orjson.dumps(document)))
-        metadata = config["metadata"] = config.get("metadata") or {}
-        check_name(metadata, context)
+        config["metadata"] = config.get("metadata") or {}
         now = timestamp(backend.clock.now())
         obj = apply.apply(resource, live, config, options.manager, now, force=options.force, subresource=subresource)
-        _check_namespace(resource, obj["metadata"], context)
+        _tell_repeated_keys(context, repeated, options.field_validation)
+        _check_identity(resource, obj["metadata"], live, context)
         return obj
 
     for _ in range(_APPLY_ATTEMPTS):
         try:
             return 200, await change_object(backend, resource, context, Change(applied, options, None, subresource))
         except NotFound:
-            if subresource or any(_of_metadata(document, key) for key in ("uid", "resourceVersion")):
+            if subresource:
                 raise
-        try:
             new = await backend.aside.run(size, applied, None)
+            _check_revision(new["metadata"].pop("resourceVersion", None) or "0")
+        try:
             return 201, await create_object(backend, resource, new, context, options, None)
         except AlreadyExists:
             continue
     raise Conflict.modified(resource.group, resource.plural, context.name)
 
 
-def _of_metadata(document: Any, key: str) -> Any:
-    metadata = document.get("metadata") if isinstance(document, dict) else None
-    return metadata.get(key) if isinstance(metadata, dict) else None
+def _check_revision(version: str) -> None:
+    """Any that is one will do for what is new."""
+    try:
+        parse_unsigned(version)
+    except ValueError as error:
+        raise StatusError(str(error)) from None
+
+
+def _check_identity(resource: Resource, metadata: Object, live: Object | None, context: RequestContext) -> None:
+    """Of what was applied: whether it is the object that the path names. Raises Conflict, BadRequest, Invalid."""
+    uid = metadata.get("uid")
+    if uid and live is None:
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise Conflict.of(resource.group, resource.plural, context.name, why)
+    _check_namespace(resource, metadata, context)
+    check_name(metadata, context)
+    if live is not None:
+        _check_uid(resource, metadata, live, context)
+
+
+def _check_uid(resource: Resource, metadata: Object, current: Object, context: RequestContext) -> None:
+    """What the patch was made for comes first."""
+    uid, made_for = metadata.get("uid"), metadata.get("resourceVersion")
+    if uid and uid != current["metadata"]["uid"]:
+        if made_for and made_for != current["metadata"]["resourceVersion"]:
+            raise Conflict.modified(resource.group, resource.plural, context.name)
+        changed = invalid("metadata.uid", uid, "field is immutable")
+        raise Invalid.of(resource.group, resource.kind, context.name, [changed])
 
 
 def _check_namespace(resource: Resource, metadata: Object, context: RequestContext) -> None:
@@ -120,9 +147,7 @@ def patched(
 ) -> Object:
     """The object as the patch wants it, conforming to the schema."""
     wanted = result_of_patch(resource, media, current, document, options, context)
-    if (uid := wanted["metadata"].get("uid")) and uid != current["metadata"]["uid"]:
-        changed = invalid("metadata.uid", uid, "field is immutable")
-        raise Invalid.of(resource.group, resource.kind, context.name, [changed])
+    _check_uid(resource, wanted["metadata"], current, context)
     return wanted
 
 
@@ -150,8 +175,8 @@ def result_of_patch(
             raise refusals.bad_strategic_result(document, error.conversion) from None
         whole = _apply(resource, media, current, document)  # `wanted` has lost what is unknown
         raise refusals.bad_result(whole, error.why, ordered=resource.schema is not None) from None
-    check_name(wanted["metadata"], context)
     _check_namespace(resource, wanted["metadata"], context)
+    check_name(wanted["metadata"], context)
     return wanted
 
 
