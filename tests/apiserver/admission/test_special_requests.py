@@ -185,7 +185,8 @@ def test_custom_resources_in_another_version_and_as_parameters(tmp_path: Path) -
         check = "object.apiVersion == 'a.example/v1' && request.requestKind.version == 'v2' && object.max < 5"
         await server.forbid("limits", "*", "a.example:limits", check)
         limits = "/apis/a.example/v2/namespaces/default/limits"
-        assert (await server.ask("POST", limits, {"metadata": {"name": "x"}, "max": 7}))[0] == 422
-        await server.ok("POST", limits, {"metadata": {"name": "x"}, "max": 4})
+        limit = {"apiVersion": "a.example/v2", "kind": "Limit", "metadata": {"name": "x"}}
+        assert (await server.ask("POST", limits, {**limit, "max": 7}))[0] == 422
+        await server.ok("POST", limits, {**limit, "max": 4})
 
     with_server(tmp_path, scenario)
