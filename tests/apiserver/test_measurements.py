@@ -38,8 +38,27 @@ def test_what_the_cache_and_the_store_tell_is_counted(in_cluster):
         assert found[f'apiserver_watch_events_sizes_bucket{{{OF_MAPS},version="v1",le="1024"}}'] == 3
         assert found[f"apiserver_watch_cache_resource_version{{{OF_MAPS}}}"] == plane.server.cache.revision
         assert found[f"watch_cache_capacity{{{OF_MAPS}}}"] > 0
+        held = sum(len(entry.body) for entry in plane.server.cache.kind(CONFIG_MAP).range())
+        assert found[f"apiserver_resource_size_estimate_bytes{{{OF_MAPS}}}"] == held > 0
         assert found['version_info{binary="1.36.2",component="kube",emulation="1.36",min_compat="1.35"}'] == 1
         assert found["apiserver_tls_handshake_errors_total"] == 0
+
+    in_cluster(scenario)
+
+
+def test_watches_are_counted_by_scope(in_cluster):
+    async def scenario(plane):
+        one = "watch=1&fieldSelector=metadata.name%3Da"
+        for path, query in (("", "watch=1"), ("namespaces/default/", "watch=1"), ("namespaces/default/", one)):
+            for _ in range(2):
+                request = Request("GET", f"/api/v1/{path}configmaps", Query(query))
+                (await plane.server.answer(request, ADMIN)).source.start(_Sink())
+        await plane.settle()
+        found = samples(plane.server.metrics)
+        for scope in ("cluster", "namespace", "resource"):
+            labels = f'group="",version="v1",resource="configmaps",scope="{scope}"'
+            rest = 'verb="WATCH",subresource="",component="apiserver"'
+            assert found[f"apiserver_longrunning_requests{{{rest},{labels}}}"] == 2
 
     in_cluster(scenario)
 

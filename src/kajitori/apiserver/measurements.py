@@ -31,6 +31,11 @@ def measure(metrics: Metrics, flow: FlowControl, cache: WatchCache, size: StoreS
         "Objects by group and resource.",
         lambda: [({"group": group, "resource": plural}, count) for group, plural, count in _objects(cache)],
     )
+    metrics.gauge(
+        "apiserver_resource_size_estimate_bytes",
+        "Bytes of the objects by group and resource.",
+        lambda: [(_labels(kind), kind.size_bytes) for kind in cache.kinds()],
+    )
     metrics.gauge("apiserver_longrunning_requests", "Watches under way.", lambda: _watches(cache))
     _measure_cache(metrics, cache)
     metrics.counter("apiserver_audit_event_total", "Audit events handed to the sinks.", lambda: [({}, 0)])
@@ -106,9 +111,18 @@ def _objects(cache: WatchCache) -> Iterator[tuple[str, str, int]]:
         yield "" if group == "core" else group, plural, len(kind)
 
 
-def _watches(cache: WatchCache) -> Iterator[tuple[Labels, float]]:
+def _watches(cache: WatchCache) -> list[tuple[Labels, float]]:
+    """By scope too: of one object, of a namespace, of all."""
+    counts: dict[tuple[str, ...], int] = {}
     for kind in cache.kinds():
-        if watchers := kind.watcher_count:
-            _, _, group, plural, *_ = kind.prefix.split("/")
-            labels = {"verb": "WATCH", "group": "" if group == "core" else group, "resource": plural}
-            yield {**labels, "subresource": "", "component": "apiserver"}, watchers
+        of = _labels(kind)
+        version = kind.resource.version if kind.resource is not None else ""
+        for watcher in kind.watchers():
+            chosen = watcher.selection
+            name = chosen.name or chosen.fields.required("metadata.name")
+            scope = "resource" if name else "namespace" if chosen.namespace else "cluster"
+            key = (of["group"], version, of["resource"], scope)
+            counts[key] = counts.get(key, 0) + watcher.count
+    names = ("group", "version", "resource", "scope")
+    rest = {"verb": "WATCH", "subresource": "", "component": "apiserver"}
+    return [({**rest, **dict(zip(names, key, strict=True))}, count) for key, count in counts.items() if count]
