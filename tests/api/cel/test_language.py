@@ -87,7 +87,8 @@ def test_an_expression_has_its_value(value: Evaluate, source: str, expected: obj
         ("-9223372036854775808 - 1", "integer overflow"),
         ("0u - 1u", "unsigned integer overflow"),
         ("self.a + 'x'", "no such overload"),
-        ("self.a.b", "no such overload"),
+        ("self.a.b", "no such key: b"),
+        ("self.list.b", "unsupported index type 'string' in list"),
         ("maybe.value()", "optional.none() dereference"),
         ("self.list.all(x, x < 10)", "no such overload"),
         ("[2].transformMapEntry(i, v, {'a': v}).b", "no such key: b"),
@@ -124,6 +125,11 @@ def test_a_failure_says_what_failed(value: Evaluate, source: str, message: str) 
         ("9223372036854775808", "invalid int literal"),
         ("(1", "Syntax error: missing ')' at '<EOF>'"),
         ("for", "reserved identifier: for"),
+        ("self.", "1:6: Syntax error: no viable alternative at input '.'"),
+        ("self. == 1", "1:7: Syntax error: no viable alternative at input '. =='"),
+        ("self.?1", "Syntax error: mismatched input '1' expecting {IDENTIFIER, ESC_IDENTIFIER}"),
+        ("self.`a-b`", "1:6: unsupported syntax: '`'"),
+        ("int(dyn('x'))", "program instantiation failed: type conversion error from 'string' to 'int'"),
         ("", "Syntax error: mismatched input '<EOF>' expecting {'[', '{', '('"),
     ],
 )
@@ -131,6 +137,12 @@ def test_a_wrong_expression_is_refused_with_place_and_reason(run: Evaluate, sour
     with pytest.raises(CompileError) as caught:
         run(source)
     assert message in str(caught.value)
+
+
+def test_an_object_of_an_unknown_type_is_the_only_mistake_in_it(run: Evaluate) -> None:
+    with pytest.raises(CompileError) as caught:
+        run("Foo{a: Bar{b: missing}}")
+    assert [issue.message for issue in caught.value.issues] == ["undeclared reference to 'Foo' (in container '')"]
 
 
 def test_mistakes_on_a_later_line_are_marked_there(run: Evaluate) -> None:

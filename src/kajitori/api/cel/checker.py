@@ -301,8 +301,6 @@ class _Checker:
         name = node.name.removeprefix(".")
         named = self._environment.type_named(name)
         if named is None:
-            for field in node.fields:
-                self.check(field.value)
             return self._wrong(node.at, f"undeclared reference to '{node.name}' (in container '')")
         if named.kind != "object":
             return self._wrong(node.at, f"'{named}' is not a message type")

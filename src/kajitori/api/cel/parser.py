@@ -186,13 +186,25 @@ class _Parser:
         optional = self._skip("?")
         name = self._take()
         if name.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
-            self._fail(name.at, f"Syntax error: mismatched input '{name.text}' expecting IDENTIFIER")
+            self._fail(name.at, self._unselectable(dot, name, optional))
+        self._plain(name)
         opened = self._peek()
         if opened.kind == "(" and not optional and name.kind == "IDENTIFIER":
             self._next += 1
             args = self._list(")")
             return self._expanded(Call(opened.at, name.text, operand, args))
-        return Select(dot.at, operand, name.text.strip("`"), optional=optional)
+        return Select(dot.at, operand, name.text, optional=optional)
+
+    def _unselectable(self, dot: Token, name: Token, optional: bool) -> str:
+        if optional:
+            return f"Syntax error: mismatched input '{name.text}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}"
+        read = self._source[dot.at : name.at + len(name.text)] if name.kind != END else "."
+        return f"Syntax error: no viable alternative at input '{read}'"
+
+    def _plain(self, name: Token) -> None:
+        """Upstream's parser knows quoted names, but leaves them switched off."""
+        if name.kind == "ESC_IDENTIFIER":
+            self._note(name.at, "unsupported syntax: '`'")
 
     def _expanded(self, call: Call) -> Node:
         try:
@@ -294,8 +306,9 @@ class _Parser:
                     f"Syntax error: mismatched input '{token.text}' expecting {{'}}', ',', '?', IDENTIFIER, "
                     "ESC_IDENTIFIER}",
                 )
+            self._plain(token)
             colon = self._expect(":").at
-            fields.append(FieldInit(colon, token.text.strip("`"), self._expression(0), optional))
+            fields.append(FieldInit(colon, token.text, self._expression(0), optional))
             if not self._skip(","):
                 self._expect("}")
                 break

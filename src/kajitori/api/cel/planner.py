@@ -100,7 +100,14 @@ def _selected(value: Any, key: Any) -> Any:
             raise EvaluationError(f"no such key: {key}") from None
     if type(value) is Optional:
         return _optionally(value, key)
-    raise no_overload()
+    raise _nothing_in(value, key)
+
+
+def _nothing_in(value: Any, key: Any) -> EvaluationError:
+    """What has no fields at all, null for one, lacks this one too."""
+    if isinstance(value, list):
+        return EvaluationError("unsupported index type 'string' in list")
+    return EvaluationError(f"no such key: {key}")
 
 
 def _has(value: Any, key: str, of_schema: bool) -> bool:
@@ -171,11 +178,11 @@ def _call(node: Call) -> Plan:
     return made
 
 
-_CONVERSIONS = frozenset({"int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration"})
+_CONVERSIONS = frozenset({"dyn", "int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration"})
 
 
 def _converts_constant(node: Node) -> bool:
-    """`int(double('1e30'))`"""
+    """`int(double('1e30'))`, and what is known although its type is not: `int(dyn(true))`."""
     if not isinstance(node, Call) or node.function not in _CONVERSIONS or len(node.operands) != 1:
         return False
     (operand,) = node.operands
