@@ -558,3 +558,20 @@ def test_a_version_that_was_stored_may_not_disappear():
     apiextensions.CUSTOM_RESOURCE_DEFINITION.prepare_update(new, old)
     (found,) = messages(apiextensions.CUSTOM_RESOURCE_DEFINITION, new)
     assert found.startswith('status.storedVersions[0]: Invalid value: "v1": missing from spec.versions')
+
+
+@pytest.mark.parametrize(
+    ("resources", "wrong"),
+    [
+        (["*", "*/scale", "pods/log"], []),
+        (["*", "pods"], ["if '*' is present, must not specify other resources without subresources"]),
+        (["pods", "*"], []),
+        (["pods/log", "pods/*", "pods/exec"], ["if 'pods/*' is present, must not specify pods/exec"]),
+        (["*/scale", "pods/scale"], ["if '*/scale' is present, must not specify pods/scale"]),
+        (["pods", "*/*"], ["if '*/*' is present, must not specify other resources"]),
+    ],
+)
+def test_wildcards_among_the_resources_of_a_rule_rule_out_what_they_already_say(resources, wrong):
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": resources}
+    found = messages(admissionregistration.VALIDATING_WEBHOOK_CONFIGURATION, webhooks(rules=[rule]))
+    assert [message.rpartition(": ")[2] for message in found] == wrong

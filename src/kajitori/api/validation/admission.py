@@ -158,17 +158,32 @@ def rule_errors(path: str, rule: Object) -> Errors:
 
 
 def _resources(path: str, resources: Sequence[str]) -> Errors:
-    every_subresource = {r.partition("/")[0] for r in resources if r.endswith("/*")}
+    """A wildcard rules out only what comes after it, except in the sentences about the whole list; of the resources
+    without a subresource, only the last says whether `*` is there in vain."""
+    with_any_subresource: set[str] = set()
+    of_any_resource: set[str] = set()
+    last_main = ""
     for index, resource in enumerate(resources):
         at = f"{path}[{index}]"
         if not resource:
             yield required(at)
+            continue
         main, slash, sub = resource.partition("/")
-        if slash and sub != "*" and main in every_subresource:
-            detail = f"if '{main}/*' is present, must not specify {resource}"
-            yield invalid(at, resource, detail)
+        if not slash:
+            last_main = resource
+            continue
+        for present, wildcard in ((main in with_any_subresource, f"{main}/*"), (sub in of_any_resource, f"*/{sub}")):
+            if present:
+                yield invalid(at, resource, f"if '{wildcard}' is present, must not specify {resource}")
+        if sub == "*":
+            with_any_subresource.add(main)
+        if main == "*":
+            of_any_resource.add(sub)
     if len(resources) > 1 and "*/*" in resources:
         yield invalid(path, list(resources), "if '*/*' is present, must not specify other resources")
+    if "*" in resources and last_main not in ("", "*"):
+        detail = "if '*' is present, must not specify other resources without subresources"
+        yield invalid(path, list(resources), detail)
 
 
 def match_conditions(path: str, holder: Object, *, params: bool = False) -> Errors:

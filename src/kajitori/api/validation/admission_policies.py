@@ -44,7 +44,10 @@ def _validating_policy(name: str, spec: Object) -> Errors:
     annotations = spec.get("auditAnnotations") or []
     if len(annotations) > _ANNOTATIONS_MAX:
         detail = f"must not have more than {_ANNOTATIONS_MAX} auditAnnotations"
-        yield invalid("spec.auditAnnotations", annotations, detail)
+        shown = [
+            {"Key": note.get("key", ""), "ValueExpression": note.get("valueExpression", "")} for note in annotations
+        ]
+        yield invalid("spec.auditAnnotations", shown, detail)
     keys: set[str] = set()
     for annotation, at in each(spec, "auditAnnotations", "spec"):
         yield from _annotation(at, name, annotation, expressions)
