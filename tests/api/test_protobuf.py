@@ -140,7 +140,7 @@ def test_unknown_kinds_are_asked_for_as_json():
     for _ in range(2):  # what is asked for once is not known the next time
         with pytest.raises(BadRequest, match="send custom resources as JSON"):
             decode_protobuf(envelope)
-    with pytest.raises(BadRequest, match="does not begin with"):
+    with pytest.raises(BadRequest, match="does not appear to be a protobuf message"):
         decode_protobuf(b'{"kind": "Pod"}')
 
 

@@ -133,3 +133,23 @@ def test_a_custom_object_says_its_kind_and_version(document, why):
     with pytest.raises(StatusError) as caught:
         check_kind(WIDGET, document, orjson.dumps(document))
     assert str(caught.value).startswith(why)
+
+
+def test_what_is_repeated_inside_of_an_unknown_field_is_not_told(in_cluster):
+    async def scenario(plane):
+        body = b'{"metadata":{"name":"a","name":"a"},"bogus":{"x":1,"x":2},"bogus":1}'
+        status, _, answer = await send(plane, "POST", f"{MAPS}?fieldValidation=Strict", body, "application/json")
+        assert status == 400
+        assert answer["message"].endswith('duplicate field "metadata.name", unknown field "bogus"')
+
+    in_cluster(scenario)
+
+
+def test_a_list_of_the_kind_is_another_kind_that_is_known(in_cluster):
+    async def scenario(plane):
+        body = {"apiVersion": "v1", "kind": "ConfigMapList", "metadata": {"name": "a"}}
+        status, _, answer = await send(plane, "POST", MAPS, body, "application/json")
+        assert status == 400
+        assert answer["message"].endswith("converting (v1.ConfigMapList) to (core.ConfigMap): unknown conversion")
+
+    in_cluster(scenario)

@@ -114,3 +114,9 @@ def test_a_policy_beside_the_older_field_is_refused_for_both_reasons():
 
 def test_an_empty_policy_is_refused_by_the_query_too():
     assert refused(lambda: delete_options(Query("propagationPolicy="), b"", JSON)).startswith("propagationPolicy: Unsu")
+
+
+def test_a_precondition_that_is_given_empty_is_given():
+    options = delete_options(Query(""), b'{"preconditions":{"uid":""}}', JSON)
+    assert (options.uid, options.resource_version) == ("", None)
+    assert delete_options(Query(""), b'{"preconditions":{}}', JSON).uid is None

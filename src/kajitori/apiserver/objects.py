@@ -113,7 +113,7 @@ class ObjectStore:
     async def delete(
         self, resource: Resource, name: str, namespace: str = "", *, uid: str = "", grace_period_s: int | None = None
     ) -> Object:
-        options = DeleteOptions(grace_period_s=grace_period_s, uid=uid)
+        options = DeleteOptions(grace_period_s=grace_period_s, uid=uid or None)
         deletion = deleting.Deletion(resource, namespace, name, options, WriteContext(SERVER))
         deleted = await deleting.delete_object(self._backend, deletion)
         return orjson.loads(deleted.body)  # type: ignore[no-any-return]

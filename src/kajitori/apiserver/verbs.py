@@ -102,10 +102,10 @@ async def _delete(backend: Backend, context: RequestContext) -> Response:
 async def _delete_collection(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
-    options = _delete_options(context)
-    chosen = list_options(context.query)
     accept = accepted(context.headers.get("accept", ""), lists=True)
+    chosen = list_options(context.query)
     selection = reading.selection_of(resource, context, chosen)
+    options = _delete_options(context)
     bodies, metadata = await reading.shown_bodies(backend, resource, selection, chosen)
     await deleting.delete_collection(backend, context, bodies, options)
     size, now_s = bytes_to_render(resource, bodies, accept), backend.clock.now()

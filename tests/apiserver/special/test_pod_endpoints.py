@@ -6,7 +6,16 @@ import orjson
 import pytest
 
 from kajitori.api import core, policy, storage
-from kajitori.api.errors import BadRequest, Conflict, Forbidden, InternalError, Invalid, NotFound, TooManyRequests
+from kajitori.api.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    InternalError,
+    Invalid,
+    NotFound,
+    StatusError,
+    TooManyRequests,
+)
 from kajitori.apiserver import pki
 from kajitori.apiserver.authn.keyring import SigningKey
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
@@ -35,6 +44,7 @@ class World:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.objects = FakeObjects(self.clock.now())
+        self.objects.put(core.NAMESPACE, {"metadata": {"name": "default"}})
         issuer = TokenIssuer(SigningKey(pki.create_signing_key()), ISSUER)
         self.handlers = {
             **Bindings(self.objects, self.clock).handlers(),
@@ -51,7 +61,9 @@ class World:
         return orjson.loads(response.body)  # type: ignore[no-any-return]
 
     def bind(self, node: str, **metadata: str) -> dict[str, Any]:
-        return self.post("pods", "binding", {"metadata": metadata, "target": {"kind": "Node", "name": node}})
+        return self.post(
+            "pods", "binding", {"metadata": {"name": "web", **metadata}, "target": {"kind": "Node", "name": node}}
+        )
 
     def evict(self) -> dict[str, Any]:
         return self.post("pods", "eviction", {"kind": "Eviction", "metadata": {"name": "web"}})
@@ -86,7 +98,7 @@ def test_binding_refuses_another_pod_of_the_name_and_one_that_goes() -> None:
     world.objects.put(core.POD, pod())
     with pytest.raises(Conflict, match="Precondition failed"):
         world.bind("n1", uid="another")
-    with pytest.raises(Invalid):
+    with pytest.raises(StatusError, match=r"target\.name: Required value"):
         world.bind("")
     gone = pod("gone")
     gone["metadata"] |= {"name": "web", "deletionTimestamp": "2026-01-01T00:00:00Z"}
@@ -242,3 +254,20 @@ def test_a_token_request_is_for_the_account_it_names() -> None:
     for reference, shown in (({}, "/, Kind="), ({"apiVersion": "apps/v1", "kind": "Pod"}, "apps/v1, Kind=Pod")):
         with pytest.raises(BadRequest, match=shown):
             ask({}, boundObjectRef=reference)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"name": ""}, {"name": "other"}])
+@pytest.mark.parametrize("subresource", ["binding", "eviction"])
+def test_what_is_posted_below_a_pod_names_it(subresource: str, metadata: dict[str, str]) -> None:
+    world = World()
+    world.objects.put(core.POD, pod())
+    with pytest.raises(BadRequest, match=r"name in URL does not match name in (Binding|Eviction) object"):
+        world.post("pods", subresource, {"metadata": metadata, "target": {"name": "n1"}})
+
+
+@pytest.mark.parametrize("subresource", ["binding", "eviction"])
+def test_a_namespace_that_is_not_there_is_missed_before_its_pod(subresource: str) -> None:
+    world = World()
+    asyncio.run(world.objects.delete(core.NAMESPACE, "default"))
+    with pytest.raises(NotFound, match='namespaces "default" not found'):
+        world.post("pods", subresource, {"metadata": {"name": "web"}})

@@ -80,7 +80,9 @@ def test_a_pod_from_creation_to_its_own_token(tmp_path: Path) -> None:
         pod = await api.ok("POST", PODS, POD)
         assert pod["spec"]["serviceAccountName"] == "default"
         assert pod["spec"]["volumes"][0]["name"].startswith("kube-api-access-")
-        bound = await api.ok("POST", f"{PODS}/p/binding", {"target": {"kind": "Node", "name": "n1"}})
+        bound = await api.ok(
+            "POST", f"{PODS}/p/binding", {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
+        )
         assert bound["status"] == "Success"
         pod = await api.ok("GET", f"{PODS}/p")
         assert pod["spec"]["nodeName"] == "n1"

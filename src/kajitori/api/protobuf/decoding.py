@@ -42,6 +42,7 @@ from kajitori.api.times import micro_timestamp, timestamp
 MAGIC = b"k8s\x00"
 _INLINE = "="
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_NO_PREFIX = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
 _OPTIONS = ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "Status")
 _SUBRESOURCE_STATUS = "CustomResourceSubresourceStatus"
 
@@ -78,7 +79,7 @@ def _numbers_of(definition: str) -> _Numbers:
 def decode_protobuf(body: bytes) -> Object:
     """An object in upstream's envelope (runtime.Unknown), with its kind and apiVersion. Raises BadRequest."""
     if not body.startswith(MAGIC):
-        raise BadRequest("the body is not protobuf of Kubernetes: it does not begin with the bytes 6b 38 73 00")
+        raise BadRequest(_NO_PREFIX)
     try:
         api_version, kind, raw = _envelope(memoryview(body)[len(MAGIC) :])
         node = node_of(_definition(api_version, kind))

@@ -68,10 +68,11 @@ def strict_messages(unknown: list[str], duplicates: list[str], typed_body: bytes
     """
     if unknown and duplicates and typed_body:
         not_known = set(unknown)
+        inside = tuple(f"{path}{mark}" for path in unknown for mark in (".", "["))
         met = [
-            _duplicate(path) if again else _unknown(path)
+            _unknown(path) if path in not_known else _duplicate(path)
             for path, again in _keys(json.loads(typed_body, object_pairs_hook=_Pairs), None)
-            if again or path in not_known
+            if (again or path in not_known) and not path.startswith(inside)
         ]
         return list(dict.fromkeys(met))
     return [*map(_duplicate, duplicates), *map(_unknown, unknown)]

@@ -106,10 +106,11 @@ def _another_kind(resource: Resource, document: Object, kind: str, api_version: 
             return Invalid.of(resource.group, kind, name or "", [invalid("kind", kind, f"must be {resource.kind}")])
     else:
         prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
-        known = next((r for r in BUILTIN if (r.kind, r.api_version) == (kind, api_version)), None)
+        single = kind.removesuffix("List")
+        known = next((r for r in BUILTIN if r.kind in (kind, single) and r.api_version == api_version), None)
         if known is None:
             return BadRequest(prefix + not_registered(kind, api_version))
-        if known is not None and (known.kind, known.group) != (resource.kind, resource.group):
+        if (kind, known.group) != (resource.kind, resource.group):
             ours = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
             return BadRequest(f"{prefix}converting ({known.version}.{kind}) to ({ours}): unknown conversion")
     return BadRequest(

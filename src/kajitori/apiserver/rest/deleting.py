@@ -11,7 +11,7 @@ from kajitori.api.deletions import SHOWS_DELETED
 from kajitori.api.errors import Conflict, Forbidden, NotFound, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
-from kajitori.apiserver.documents import key_in_store, with_revision
+from kajitori.apiserver.documents import key_in_store, stored_resource, with_revision
 from kajitori.apiserver.http_types import RequestContext, WriteContext
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
 from kajitori.apiserver.rest import converting
@@ -72,8 +72,8 @@ async def delete(backend: Backend, context: RequestContext, options: DeleteOptio
         why = "this is a system priority class and cannot be deleted"
         details = {"name": context.name, "group": resource.group, "kind": resource.plural}
         raise Forbidden(f'{resource.qualified_name} "{context.name}" is forbidden: {why}', details)
-    if not options.policy and resource.group == "batch" and resource.plural == "jobs":
-        context.warnings.append(_JOB_KEEPS_PODS)
+    if context.attributes.verb == "delete":
+        warn_of_kept_pods(resource, context, options)
 
     async def admit(old: Object) -> None:
         request = AdmissionRequest(
@@ -96,6 +96,12 @@ async def delete(backend: Backend, context: RequestContext, options: DeleteOptio
 
     write = WriteContext(context.user, options.dry_run)
     return await delete_object(backend, Deletion(resource, namespace, context.name, options, write, admit))
+
+
+def warn_of_kept_pods(resource: Resource, context: RequestContext, options: DeleteOptions) -> None:
+    """Once, however many jobs there are to delete."""
+    if not options.policy and (resource.group, resource.plural) == ("batch", "jobs"):
+        context.warnings.append(_JOB_KEEPS_PODS)
 
 
 async def delete_object(backend: Backend, deletion: Deletion) -> Deleted:
@@ -180,13 +186,16 @@ def _check_preconditions(resource: Resource, metadata: Object, options: DeleteOp
         ("UID", options.uid, metadata["uid"], "deleted and then recreated"),
         ("ResourceVersion", options.resource_version, metadata["resourceVersion"], "modified"),
     ):
-        if not wanted or wanted == actual:
+        if wanted is None or wanted == actual:
             continue
         if (resource.group, resource.plural) in _CHECKED_APART:
             raise precondition_failed(resource, metadata["name"], what, wanted, actual)
         why = f"the {what} in the precondition ({wanted}) does not match the {what} in record ({actual})."
         raise Conflict.of(
-            resource.group, resource.kind, metadata["name"], f"{why} The object might have been {perhaps}"
+            stored_resource(resource).group,
+            resource.kind,
+            metadata["name"],
+            f"{why} The object might have been {perhaps}",
         )
 
 
@@ -214,6 +223,7 @@ async def delete_collection(
     resource = context.resource
     assert resource is not None
     room = asyncio.Semaphore(PARALLEL_DELETES)
+    warn_of_kept_pods(resource, context, options)
 
     async def one(body: bytes) -> None:
         metadata = in_version(resource, orjson.loads(body))["metadata"]

@@ -33,8 +33,8 @@ class DeleteOptions:
 
     grace_period_s: int | None = None
     policy: str = ""
-    uid: str = ""
-    resource_version: str = ""
+    uid: str | None = None
+    resource_version: str | None = None
     dry_run: bool = False
     orphan_asked: bool | None = None
     sent: Object | None = None
@@ -49,8 +49,8 @@ class DeleteOptions:
         elif self.policy:
             options["propagationPolicy"] = self.policy
         preconditions = {"uid": self.uid, "resourceVersion": self.resource_version}
-        if any(preconditions.values()):
-            options["preconditions"] = {key: value for key, value in preconditions.items() if value}
+        if given := {key: value for key, value in preconditions.items() if value is not None}:
+            options["preconditions"] = given
         if self.dry_run:
             options["dryRun"] = ["All"]
         return options
@@ -82,8 +82,8 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
     return DeleteOptions(
         grace_period_s=grace,
         policy=policy or "",
-        uid=preconditions.get("uid") or "",
-        resource_version=preconditions.get("resourceVersion") or "",
+        uid=preconditions.get("uid"),
+        resource_version=preconditions.get("resourceVersion"),
         dry_run=bool(dry_run),
         orphan_asked=orphan,
         sent={"kind": _KIND, "apiVersion": _API_VERSION, **document} if body else None,
@@ -96,12 +96,17 @@ def _decoded(body: bytes, content_type: str) -> Object:
     if read is None:
         return {}
     document = _of_this_kind(read, body)
-    given = {key: document[key] for key in ("propagationPolicy",) if document.get(key) is not None}
+    policy, asked = document.get("propagationPolicy"), document.get("preconditions")
+    empty = {key: "" for key in ("uid", "resourceVersion") if isinstance(asked, dict) and asked.get(key) == ""}
     try:
         conform_definition(_DEFINITION, document)
     except Undecodable as error:
         raise BadRequest(error.why) from None
-    return document | given  # an empty policy is none that is known, and not the same as no policy
+    if policy == "":  # one that is not known, and not the same as none
+        document["propagationPolicy"] = ""
+    if empty:  # no object has it
+        document["preconditions"] = {**(document.get("preconditions") or {}), **empty}
+    return document
 
 
 def _of_this_kind(document: Any, body: bytes) -> Object:

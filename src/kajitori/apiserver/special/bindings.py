@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from kajitori.api import core
-from kajitori.api.errors import Conflict, Invalid
+from kajitori.api.errors import BadRequest, Conflict, StatusError
 from kajitori.api.field_errors import not_supported, required
 from kajitori.api.meta import Object, is_deleting, name_of, set_condition, uid_of
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
-from kajitori.apiserver.special.bodies import is_dry_run, only, read_document, success
+from kajitori.apiserver.special.bodies import is_dry_run, only, read_part, success
 from kajitori.kit.clock import Clock
 
 # Labels of the node that its pods carry too (KEP-4742).
@@ -26,10 +26,12 @@ class Bindings:
 
     async def _bind(self, context: RequestContext) -> Response:
         only(context, "POST")
-        binding = read_document(context, core.BINDING)
+        binding = read_part(context, core.BINDING, self._objects)
         target = binding.get("target") or {}
         name = context.name or name_of(binding)
-        _check(name, target)
+        if name != name_of(binding):
+            raise BadRequest("name in URL does not match name in Binding object")
+        _check(target)
         node = self._objects.cached(core.NODE, target["name"])
         labels = (node["metadata"].get("labels") or {}) if node else {}
         topology = {key: labels[key] for key in _TOPOLOGY_LABELS if key in labels}
@@ -45,14 +47,15 @@ class Bindings:
         return success(context)
 
 
-def _check(name: str, target: Object) -> None:
+def _check(target: Object) -> None:
     errors = []
     if target.get("kind", "Node") not in ("", "Node"):
         errors.append(not_supported("target.kind", target["kind"], ["Node", "<empty>"]))
     if not target.get("name"):
         errors.append(required("target.name"))
-    if errors:
-        raise Invalid.of("", "Binding", name, errors)
+    if errors:  # upstream does not make a refusal of these, but fails
+        told = list(map(str, errors))
+        raise StatusError(told[0] if len(told) == 1 else f"[{', '.join(told)}]")
 
 
 def bind(pod: Object, binding: Object, labels: Mapping[str, str], now: str) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from kajitori.api.errors import BadRequest, MethodNotAllowed
+from kajitori.api import core
+from kajitori.api.errors import BadRequest, MethodNotAllowed, NotFound
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext, Response
+from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.negotiate import accepted_as_object, encode_document
 from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.metadata import SYSTEM_FIELDS
@@ -23,6 +25,16 @@ def read_document(context: RequestContext, resource: Resource) -> Object:
         return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
     document = decode_object(resource, context, write_options(context.query).field_validation)
     tell_audit(resource, context, document)
+    return document
+
+
+def read_part(context: RequestContext, resource: Resource, objects: Objects) -> Object:
+    """What is posted below an object of a namespace, which is looked for first. Raises BadRequest, NotFound."""
+    document = decode_object(resource, context, write_options(context.query).field_validation)
+    if (document["metadata"].get("namespace") or context.namespace) != context.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    if objects.cached(core.NAMESPACE, context.namespace) is None:
+        raise NotFound.of("", "namespaces", context.namespace)
     return document
 
 

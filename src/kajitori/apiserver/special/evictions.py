@@ -12,7 +12,7 @@ from kajitori.api.times import timestamp
 from kajitori.apiserver.authz.node import node_of
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
-from kajitori.apiserver.special.bodies import is_dry_run, only, read_document, success
+from kajitori.apiserver.special.bodies import is_dry_run, only, read_part, success
 from kajitori.kit.clock import Clock
 
 _EVICTION = Resource(
@@ -34,8 +34,8 @@ class Evictions:
 
     async def _evict(self, context: RequestContext) -> Response:
         only(context, "POST")
-        eviction = read_document(context, _EVICTION)
-        if name_of(eviction) not in ("", context.name):
+        eviction = read_part(context, _EVICTION, self._objects)
+        if name_of(eviction) != context.name:
             raise BadRequest("name in URL does not match name in Eviction object")
         options = eviction.get("deleteOptions") or {}
         dry_run = is_dry_run(context) or "All" in (options.get("dryRun") or ())
@@ -71,20 +71,19 @@ class Evictions:
 
     async def _delete(self, pod: Object, options: Object) -> None:
         name, namespace = name_of(pod), pod["metadata"]["namespace"]
-        if not _ignores_budgets(pod):
-            now = timestamp(self._clock.now())
+        now = timestamp(self._clock.now())
 
-            def mark(found: Object) -> Object:
-                condition = {
-                    "type": "DisruptionTarget",
-                    "status": "True",
-                    "reason": "EvictionByEvictionAPI",
-                    "message": "Eviction API: evicting",
-                }
-                set_condition(found.setdefault("status", {}).setdefault("conditions", []), condition, now)
-                return found
+        def mark(found: Object) -> Object:
+            condition = {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": "EvictionByEvictionAPI",
+                "message": "Eviction API: evicting",
+            }
+            set_condition(found.setdefault("status", {}).setdefault("conditions", []), condition, now)
+            return found
 
-            await self._objects.update(core.POD, name, namespace, mark)
+        await self._objects.update(core.POD, name, namespace, mark)
         preconditions = options.get("preconditions") or {}
         await self._objects.delete(
             core.POD,
