@@ -335,3 +335,49 @@ def test_a_node_only_lets_go_of_volumes_that_it_has_cleaned_up() -> None:
     elsewhere = {**old, "metadata": {**meta, "annotations": {}}}
     with pytest.raises(Forbidden, match="await their clean-up"):
         world.admit(core.PERSISTENT_VOLUME, cleaned, elsewhere, user=NODE)
+
+
+def test_a_mirror_pod_is_its_nodes_and_names_nothing_of_the_api() -> None:
+    world = World()
+    uid = world.objects.put(core.NODE, {"metadata": {"name": "n1", "uid": "u"}})["metadata"]["uid"]
+    own = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": uid, "controller": True}
+
+    def mirror(*owners: dict[str, Any], **spec: Any) -> None:
+        made = pod(nodeName="n1", **spec)
+        made["metadata"] |= {"annotations": {"kubernetes.io/config.mirror": "h"}, "ownerReferences": list(owners)}
+        world.admit(core.POD, made, user=NODE)
+
+    mirror(own)
+    for owners, why in (
+        ((), "can only create pods with an owner reference set to itself"),
+        ((own, own), "can only create pods with a single owner reference"),
+        (({**own, "name": "n2"},), "can only create pods with an owner reference set to itself"),
+        (({**own, "controller": False},), "can only create pods with a controller owner reference"),
+        (({**own, "blockOwnerDeletion": True},), "must not set blockOwnerDeletion"),
+        (({**own, "uid": "other"},), "UID mismatch: expected other got u"),
+    ):
+        with pytest.raises(Forbidden, match=why):
+            mirror(*owners)
+    bundle = {"sources": [{"clusterTrustBundle": {"name": "b", "path": "p"}}]}
+    for volume, named in (
+        ({"configMap": {"name": "c"}}, "configmaps"),
+        ({"persistentVolumeClaim": {"claimName": "c"}}, "persistentvolumeclaims"),
+        ({"csi": {"driver": "d"}}, r"csidrivers \(via CSI volumes\)"),
+        ({"projected": bundle}, "clustertrustbundles"),
+    ):
+        with pytest.raises(Forbidden, match=f"can not create pods that reference {named}$"):
+            mirror(own, volumes=[{"name": "v", **volume}])
+    with pytest.raises(Forbidden, match="a mirror pod may not reference secrets"):
+        mirror(own, imagePullSecrets=[{"name": "s"}])
+
+
+def test_a_node_says_of_a_claim_how_large_it_has_become() -> None:
+    world = World()
+    claim = {"metadata": {"name": "c"}, "spec": {}, "status": {"phase": "Bound"}}
+    grown = {**claim, "status": {"phase": "Bound", "capacity": {"storage": "2Gi"}}}
+    world.admit(core.PERSISTENT_VOLUME_CLAIM, grown, claim, user=NODE, subresource="status")
+    lost = {**claim, "status": {"phase": "Lost"}}
+    with pytest.raises(Forbidden, match=r"fields other than status\.quantity and status\.conditions"):
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, lost, claim, user=NODE, subresource="status")
+    with pytest.raises(Forbidden, match="may only update PVC status"):
+        world.admit(core.PERSISTENT_VOLUME_CLAIM, grown, claim, user=NODE)

@@ -52,6 +52,8 @@ def validate_pod(pod: Object) -> list[FieldError]:
     if mirrored is not None and not spec.get("nodeName"):
         detail = "must set spec.nodeName if mirror pod annotation is set"
         return [invalid(f"metadata.annotations[{_MIRROR}]", mirrored, detail), *errors]
+    if mirrored is not None and spec.get("resourceClaims"):
+        return [*errors, forbidden("", "static pods do not support resource claims")]
     return errors
 
 

@@ -4,7 +4,9 @@ Source: the admission controllers reference, "NodeRestriction".
 """
 
 from kajitori.api import core, local_path
+from kajitori.api.errors import NotFound
 from kajitori.api.meta import Object, labels_of, name_of, uid_of
+from kajitori.apiserver.admission.mirror_pods import MIRROR, is_mirror, kind_referenced
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
 from kajitori.apiserver.authz.node import node_of
 from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
@@ -14,7 +16,7 @@ _LEASES: Kind = ("coordination.k8s.io", "leases")
 _CSI_NODES: Kind = ("storage.k8s.io", "csinodes")
 _SLICES: Kind = ("resource.k8s.io", "resourceslices")
 _VOLUMES: Kind = ("", "persistentvolumes")
-_MIRROR = "kubernetes.io/config.mirror"
+_PERSISTENT_CLAIMS: Kind = ("", "persistentvolumeclaims")
 _NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 
 
@@ -66,7 +68,7 @@ def _is_restricted(label: str) -> bool:
 class NodeRestriction(Plugin):
     """A node writes its own node, its own lease and slices, and the pods that are bound to it."""
 
-    kinds = frozenset((PODS, _NODES, _LEASES, _CSI_NODES, _VOLUMES, _SLICES))
+    kinds = frozenset((PODS, _NODES, _LEASES, _CSI_NODES, _VOLUMES, _PERSISTENT_CLAIMS, _SLICES))
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -76,6 +78,7 @@ class NodeRestriction(Plugin):
             _LEASES: self._lease,
             _CSI_NODES: self._csi_node,
             _VOLUMES: self._volume,
+            _PERSISTENT_CLAIMS: self._claim,
             _SLICES: self._slice,
         }
 
@@ -102,38 +105,45 @@ class NodeRestriction(Plugin):
                 raise refusal(request, f'node "{node}" cannot update labels through pod status')
             if request.old is not None and _claims(subject(request)) != _claims(request.old):
                 raise refusal(request, f'node "{node}" cannot update resource claim statues')
+            if request.old is not None and _extended(subject(request)) != _extended(request.old):
+                raise refusal(request, f'node "{node}" cannot update extended resource claim status')
 
     def _bound_here(self, request: AdmissionRequest, node: str, rule: str, who: str = 'node "{}"') -> None:
         pod = request.old or self._objects.cached(core.POD, request.name, request.namespace)
-        if pod is None or pod["spec"].get("nodeName") != node:
+        if pod is None:
+            raise NotFound.of("", "pod", request.name)
+        if pod["spec"].get("nodeName") != node:
             raise refusal(request, f"{who.format(node)} {rule}")
 
     def _mirror_pod(self, request: AdmissionRequest, node: str) -> None:
         pod = subject(request)
         spec = pod["spec"]
-        if _MIRROR not in (pod["metadata"].get("annotations") or {}):
+        if not is_mirror(pod):
             raise refusal(
-                request, f'pod does not have "{_MIRROR}" annotation, node "{node}" can only create mirror pods'
+                request, f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
             )
         if spec.get("nodeName") != node:
             raise refusal(request, f'node "{node}" can only create pods with spec.nodeName set to itself')
+        self._owned_by_node(request, node)
+        if named := kind_referenced(pod):
+            raise refusal(request, f'node "{node}" can not create pods that reference {named}')
+
+    def _owned_by_node(self, request: AdmissionRequest, node: str) -> None:
+        owners, who = subject(request)["metadata"].get("ownerReferences") or [], f'node "{node}"'
+        if len(owners) > 1:
+            raise refusal(request, f"{who} can only create pods with a single owner reference set to itself")
+        if not owners or [owners[0].get(key) for key in ("apiVersion", "kind", "name")] != ["v1", "Node", node]:
+            raise refusal(request, f"{who} can only create pods with an owner reference set to itself")
+        (owner,) = owners
+        if not owner.get("controller"):
+            raise refusal(request, f"{who} can only create pods with a controller owner reference set to itself")
+        if owner.get("blockOwnerDeletion"):
+            raise refusal(request, f"{who} must not set blockOwnerDeletion on an owner reference")
         own = self._objects.cached(core.NODE, node)
-        wanted = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "name": node,
-            "uid": uid_of(own) if own else "",
-            "controller": True,
-        }
-        owners = [{k: v for k, v in o.items() if k in wanted} for o in pod["metadata"].get("ownerReferences") or ()]
-        if owners != [wanted]:
-            raise refusal(request, f'node "{node}" can only create pods with an owner reference set to itself')
-        if spec.get("serviceAccountName"):
-            raise refusal(request, f'node "{node}" can not create pods that reference a service account')
-        for volume in spec.get("volumes") or ():
-            for field in ("secret", "configMap", "persistentVolumeClaim"):
-                if volume.get(field):
-                    raise refusal(request, f'node "{node}" can not create pods that reference {field} volumes')
+        if own is None:
+            raise NotFound.of("", "node", node)
+        if owner.get("uid") != uid_of(own):
+            raise refusal(request, f"node {node} UID mismatch: expected {owner.get('uid')} got {uid_of(own)}")
 
     def _node(self, request: AdmissionRequest, node: str) -> None:
         if request.name != node and name_of(request.object or request.old or {"metadata": {}}) != node:
@@ -145,6 +155,8 @@ class NodeRestriction(Plugin):
             restricted = _changed_restricted(new, old)
             if _taints(new) != _taints(old):
                 raise refusal(request, f'node "{node}" is not allowed to modify taints')
+            if _owners(new) != _owners(old):
+                raise refusal(request, f'node "{node}" is not allowed to modify ownerReferences')
         else:
             return
         if restricted:
@@ -179,6 +191,16 @@ class NodeRestriction(Plugin):
             raise refusal(request, f'node "{node}" can only remove the finalizer of a volume')
 
     @staticmethod
+    def _claim(request: AdmissionRequest, node: str) -> None:
+        """A node tells how large a claim has become, and how that goes."""
+        old, new = request.old, request.object
+        if request.subresource != "status":
+            raise refusal(request, "may only update PVC status")
+        if old is not None and new is not None and _beside_growth(new) != _beside_growth(old):
+            why = "is not allowed to update fields other than status.quantity and status.conditions"
+            raise refusal(request, f'node "{node}" {why}')
+
+    @staticmethod
     def _own_name(request: AdmissionRequest, node: str, what: str) -> None:
         name = name_of(request.object) if request.object is not None else request.name
         if name != node:
@@ -192,6 +214,17 @@ def _without_finalizers(volume: Object) -> Object:
     return {**volume, "metadata": {k: v for k, v in volume["metadata"].items() if k not in _UNCOMPARED}}
 
 
+_GROWTH = ("capacity", "conditions", "allocatedResourceStatuses", "allocatedResources")
+_UNCOMPARED_OF_CLAIM = ("managedFields", "resourceVersion")
+
+
+def _beside_growth(claim: Object) -> Object:
+    """A claim without what its node may say; what is empty is as good as absent."""
+    metadata = {k: v for k, v in claim["metadata"].items() if k not in _UNCOMPARED_OF_CLAIM and v}
+    status = {k: v for k, v in (claim.get("status") or {}).items() if k not in _GROWTH and v}
+    return {"metadata": metadata, "spec": claim["spec"], "status": status}
+
+
 def _changed_restricted(new: Object, old: Object) -> list[str]:
     before, after = labels_of(old), labels_of(new)
     changed = [key for key in {*before, *after} if before.get(key) != after.get(key)]
@@ -200,6 +233,15 @@ def _changed_restricted(new: Object, old: Object) -> list[str]:
 
 def _claims(pod: Object) -> list[Object]:
     return (pod.get("status") or {}).get("resourceClaimStatuses") or []
+
+
+def _extended(pod: Object) -> tuple[str, list[Object]] | None:
+    found = (pod.get("status") or {}).get("extendedResourceClaimStatus")
+    return None if found is None else (found.get("resourceClaimName", ""), found.get("requestMappings") or [])
+
+
+def _owners(obj: Object) -> list[Object]:
+    return obj["metadata"].get("ownerReferences") or []
 
 
 def _taints(node: Object) -> list[Object]:

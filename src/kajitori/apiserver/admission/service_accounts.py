@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from kajitori.api import core
 from kajitori.api.errors import NotFound
 from kajitori.api.meta import Object
+from kajitori.apiserver.admission.mirror_pods import is_mirror, names_secrets
 from kajitori.apiserver.admission.plugin import PODS, Plugin, refusal, subject
 from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 from kajitori.kit.clock import Clock
@@ -16,7 +17,6 @@ from kajitori.kit.clock import Clock
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _PREFIX = "kube-api-access-"
 _TOKEN_LIFETIME_S = 3607
-_MIRROR = "kubernetes.io/config.mirror"
 _DEFAULT = "default"
 _MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
 _TRUE = {"1", "t", "T", "true", "True", "TRUE"}
@@ -39,8 +39,8 @@ class ServiceAccount(Plugin):
         if request.operation is not Operation.CREATE or request.subresource:
             return
         pod = subject(request)
-        if _MIRROR in (pod["metadata"].get("annotations") or {}):
-            _check_mirror(request, pod["spec"])
+        if is_mirror(pod):
+            _check_mirror(request, pod)
             return
         spec = pod["spec"]
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or _DEFAULT
@@ -86,12 +86,13 @@ class ServiceAccount(Plugin):
             spec["volumes"] = [*volumes, _access_volume(name)]
 
 
-def _check_mirror(request: AdmissionRequest, spec: Object) -> None:
+def _check_mirror(request: AdmissionRequest, pod: Object) -> None:
+    spec = pod["spec"]
     if spec.get("serviceAccountName"):
         raise refusal(request, "a mirror pod may not reference service accounts")
+    if names_secrets(pod):
+        raise refusal(request, "a mirror pod may not reference secrets")
     for volume in spec.get("volumes") or ():
-        if volume.get("secret"):
-            raise refusal(request, "a mirror pod may not reference secrets")
         for source in (volume.get("projected") or {}).get("sources") or ():
             if source.get("serviceAccountToken"):
                 raise refusal(request, "a mirror pod may not use ServiceAccountToken volume projections")

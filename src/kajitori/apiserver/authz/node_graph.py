@@ -65,7 +65,7 @@ class NodeGraph:
     def _pod_changed(self, event: str, pod: Object) -> None:
         key = key_of(pod)
         node = "" if event == "DELETED" else pod["spec"].get("nodeName", "")
-        targets = frozenset(_targets_of_pod(pod)) if node else frozenset()
+        targets = frozenset(targets_of_pod(pod)) if node else frozenset()
         before = self._pods.get(key)
         if before == (node, targets):
             return
@@ -110,7 +110,7 @@ class NodeGraph:
             self._volumes_of_secret.setdefault(secret, set()).add(name)
 
 
-def _targets_of_pod(pod: Object) -> Iterator[Target]:
+def targets_of_pod(pod: Object) -> Iterator[Target]:
     namespace, spec = namespace_of(pod), pod["spec"]
     yield "pods", namespace, name_of(pod)
     if spec.get("serviceAccountName"):
