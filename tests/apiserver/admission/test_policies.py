@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from kajitori.api import apps, core
-from kajitori.api.errors import Forbidden, StatusError
+from kajitori.api.errors import Forbidden, InternalError, StatusError
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
@@ -404,6 +404,10 @@ def test_json_patches_are_applied_unless_their_test_fails() -> None:
         (apply("Object{spec: Object.spec{replicas: object.spec.nothing}}"), "no such key: nothing"),
         (json_patch("[JSONPatch{op: 'remove', path: '/spec/nothing/x'}]"), "JSON Patch: "),
         (apply("Object{spec"), "compilation failed: ERROR"),
+        (apply("Object{spec: Object.spec{template: null}}"), ".spec.template: expected map, got &{NULL_VALUE}"),
+        (json_patch("[JSONPatch{path: '/spec'}]"), "JSON Patch: Unexpected kind: "),
+        (json_patch("[JSONPatch{op: 'add', value: 1}]"), 'doc is missing path: "": missing value'),
+        (json_patch("[JSONPatch{op: 'add', path: '/a', value: quantity('1')}]"), "error from 'Quantity' to"),
     ],
 )
 def test_a_mutation_that_cannot_be_made_refuses_unless_ignored(mutation: dict[str, Any], said: str) -> None:
@@ -417,6 +421,42 @@ def test_a_mutation_that_cannot_be_made_refuses_unless_ignored(mutation: dict[st
     world = World()
     world.policy(mutations=[mutation], reinvocationPolicy="Never", failurePolicy="Ignore")
     world.admit()
+
+
+@pytest.mark.parametrize(
+    ("patch", "why"),
+    [
+        ("op: 'add', path: '/spec/nothing', value: 1", 'strict decoding error: unknown field "spec.nothing"'),
+        ("op: 'replace', path: '/kind', value: 'Foo'", 'no kind "Foo" is registered for version "apps/v1" in scheme'),
+        ("op: 'add', path: '/spec/replicas', value: 'x'", "json: cannot unmarshal string into Go struct field"),
+    ],
+)
+def test_a_patch_that_makes_no_object_is_an_error_of_the_server(patch: str, why: str) -> None:
+    world = World()
+    mutation = json_patch(f"[JSONPatch{{{patch}}}]")
+    world.policy(mutations=[mutation], reinvocationPolicy="Never", failurePolicy="Ignore")
+    with pytest.raises(InternalError) as refused:
+        world.admit()
+    assert refused.value.message.startswith(f"Internal error occurred: {why}")
+    (cause,) = (refused.value.details or {})["causes"]
+    assert cause["message"].startswith(why)
+
+
+SCALE = Resource(
+    group="autoscaling",
+    version="v1",
+    kind="Scale",
+    plural="scales",
+    definition="io.k8s.api.autoscaling.v1.Scale",
+)
+
+
+def test_what_is_sent_to_a_resource_of_another_group_has_no_type_to_be_merged_by() -> None:
+    world = World()
+    match = {"resourceRules": [{**DEPLOYMENTS, "resources": ["deployments/scale"], "scope": "*"}]}
+    world.policy(mutations=[apply("Object{}")], reinvocationPolicy="Never", match=match)
+    with pytest.raises(Forbidden, match="no corresponding type for autoscaling/v1, Kind=Scale"):
+        world.admit(subresource="scale", document=SCALE)
 
 
 def test_a_policy_sees_later_changes_when_it_wants_to() -> None:

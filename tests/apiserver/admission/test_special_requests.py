@@ -59,10 +59,12 @@ class Server:
     async def mutate(self, name: str, operation: str, resource: str, expression: str) -> None:
         group, _, plural = resource.rpartition(":")
         rule = {"operations": [operation], "apiGroups": [group], "apiVersions": ["v1"], "resources": [plural]}
+        how = ("JSONPatch", "jsonPatch") if expression.startswith("[") else ("ApplyConfiguration", "applyConfiguration")
+        mutation = {"patchType": how[0], how[1]: {"expression": expression}}
         spec = {
             "matchConstraints": {"resourceRules": [rule]},
             "reinvocationPolicy": "Never",
-            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}],
+            "mutations": [mutation],
         }
         await self.ok("POST", f"{GROUP}/mutatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
         binding = {"metadata": {"name": name}, "spec": {"policyName": name}}
@@ -145,7 +147,8 @@ def test_a_scale_is_shown_as_a_scale(tmp_path: Path) -> None:
         await server.forbid("scale", "UPDATE", "apps:deployments/scale", check)
         patch, media = {"spec": {"replicas": 9}}, "application/merge-patch+json"
         assert (await server.ask("PATCH", f"{deployments}/web/scale", patch, media))[0] == 422
-        await server.mutate("more", "UPDATE", "apps:deployments/scale", "Object{spec: Object.spec{replicas: 4}}")
+        change = "[JSONPatch{op: 'replace', path: '/spec/replicas', value: 4}]"
+        await server.mutate("more", "UPDATE", "apps:deployments/scale", change)
         scale = await server.ok("PATCH", f"{deployments}/web/scale", {"spec": {"replicas": 2}}, media)
         assert scale["spec"]["replicas"] == 4
         assert (await server.ok("GET", f"{deployments}/web"))["spec"]["replicas"] == 4

@@ -8,7 +8,7 @@ from typing import Any
 
 from kajitori.api.cel.costs import OBJECT_LIMIT
 from kajitori.api.cel.mutation import misnamed
-from kajitori.api.cel.values import StructValue, plain
+from kajitori.api.cel.values import Opaque, StructValue, plain
 from kajitori.api.errors import InternalError, ServiceUnavailable, StatusError
 from kajitori.api.expressions.compiled import MUTATED, PATCHES, Composition, Expression, compile_expression
 from kajitori.api.expressions.evaluation import OutOfBudget
@@ -16,13 +16,15 @@ from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch, typed
 from kajitori.api.patch.configuration import undeclared
 from kajitori.api.resource import Resource
-from kajitori.api.schema import conform
+from kajitori.api.schema import Undecodable, conform
 from kajitori.api.schema.nodes import ANY, LIST, MAP, STRUCT, Node
 from kajitori.api.schema.structural import resource_node
 from kajitori.apiserver.admission.conditions import Conditions
 from kajitori.apiserver.admission.evaluating import Asking
 from kajitori.apiserver.admission.scene import Scene
 
+_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+"""Where upstream says that kinds are registered."""
 _FIELDS = {"ApplyConfiguration": ("applyConfiguration", MUTATED), "JSONPatch": ("jsonPatch", PATCHES)}
 
 
@@ -48,8 +50,8 @@ class MutationRules:
     async def mutated(self, number: int, scene: Scene, kind: Resource) -> Object:
         """The scene's object after one of `mutations`, defaulted. Raises MutationFailed, StatusError."""
         assert scene.object is not None
-        if not kind.definition and kind.schema is None:
-            what = f"{kind.group}/{kind.version}, Kind={kind.kind}"
+        if scene.request.document is None and not kind.definition and kind.schema is None:
+            what = _shown(kind)
             delay = (
                 "There can be a delay between when CustomResourceDefinitions are created and when they are available."
             )
@@ -63,23 +65,33 @@ class MutationRules:
             raise MutationFailed(str(error)) from error
         if outcome.error:
             raise MutationFailed(outcome.error)
-        change = _applied if patch_type == "ApplyConfiguration" else _patched
-        result = change(scene.object, outcome.value, kind)
+        if patch_type == "ApplyConfiguration":
+            result = _applied(scene.object, outcome.value, kind, described=_is_described(scene))
+        else:
+            result = _patched(scene.object, outcome.value, kind)
         if kind.default is not None:
             kind.default(result)
         return result
 
 
-def _applied(obj: Object, value: Any, kind: Resource) -> Object:
+def _is_described(scene: Scene) -> bool:
+    """Whether upstream's schemas of a group's own version have the kind. They lack a Scale, an Eviction, and whatever
+    else is only sent to a resource of another group, and options of a connection."""
+    document = scene.request.document
+    return document is None or (bool(document.definition) and document.group == scene.request.resource.group)
+
+
+def _applied(obj: Object, value: Any, kind: Resource, *, described: bool = True) -> Object:
     """Merged as server-side apply does, but nobody comes to own anything."""
     if problems := list(misnamed(value)):
         raise MutationFailed("type mismatch: " + "\n".join(problems))
     config = {**plain(value), "kind": kind.kind, "apiVersion": kind.api_version}
+    untyped = "error applying patch: failed to convert patch object to typed object: "
+    if not described:
+        raise MutationFailed(f"{untyped}no corresponding type for {_shown(kind)}")
     node = resource_node(kind)
-    if problems := undeclared(node, config):
-        raise MutationFailed(
-            f"error applying patch: failed to convert patch object to typed object: {_listed(problems)}"
-        )
+    if problems := undeclared(node, config) or list(_nulls(node, config, "")):
+        raise MutationFailed(f"{untyped}{_listed(problems)}")
     if atomic := list(_atomic(node, config, "")):
         why = f"may not mutate atomic arrays, maps or structs: {', '.join(atomic)}"
         raise MutationFailed(f"error applying patch: invalid ApplyConfiguration: {why}")
@@ -94,6 +106,19 @@ def _applied(obj: Object, value: Any, kind: Resource) -> Object:
 
 def _listed(problems: list[str]) -> str:
     return problems[0] if len(problems) == 1 else "errors:\n" + "".join(f"  {problem}\n" for problem in problems)
+
+
+def _shown(kind: Resource) -> str:
+    return f"{kind.group}/{kind.version}, Kind={kind.kind}"
+
+
+def _nulls(node: Node, value: Any, path: str) -> Iterator[str]:
+    """A null is a value of the language here, which is no map and no list."""
+    if value is None and node.kind in (STRUCT, MAP, LIST):
+        yield f"{path}: expected {'list' if node.kind == LIST else 'map'}, got &{{NULL_VALUE}}"
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _nulls(typed.child_of(node, name), each, f"{path}.{name}")
 
 
 def _atomic(node: Node, value: Any, path: str) -> Iterator[str]:
@@ -117,7 +142,10 @@ def _patched(obj: Object, value: Any, kind: Resource) -> Object:
         made = each.get("value")
         if problems := list(misnamed(made, made.name)) if isinstance(made, StructValue) else []:
             raise MutationFailed("type mismatch: " + "\n".join(problems))
-        operations.append(plain(each))
+        if isinstance(made, Opaque):
+            why = f"type conversion error from '{type(made).__name__}' to '*structpb.Value'"
+            raise MutationFailed(f"JSONPath valueExpression evaluated to a type that could not marshal to JSON: {why}")
+        operations.append({"op": "", "path": "", **plain(each)})
     try:
         changed = json_patch.apply(obj, operations)
     except json_patch.TestFailed:
@@ -126,11 +154,19 @@ def _patched(obj: Object, value: Any, kind: Resource) -> Object:
         raise MutationFailed(f"JSON Patch: {error.why}") from error
     except StatusError as error:
         raise MutationFailed(f"JSON Patch: {error.message}") from error
+    if (named := changed.get("kind")) != kind.kind and named:
+        raise _internal(f'no kind "{named}" is registered for version "{kind.api_version}" in scheme "{_SCHEME}"')
     try:
         unknown = conform(kind, changed)
+    except Undecodable as error:
+        raise _internal(error.why) from error
     except StatusError as error:
-        raise InternalError(f"Internal error occurred: {error.message}") from error
+        raise _internal(error.message) from error
     if unknown:
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise InternalError(f"Internal error occurred: strict decoding error: {listed}")
+        raise _internal(f"strict decoding error: {listed}")
     return changed
+
+
+def _internal(why: str) -> InternalError:
+    return InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
