@@ -111,6 +111,7 @@ STATEFUL_SET = Resource(
     scale=ScalePaths(),
     default=workloads.default_stateful_set,
     validate=workloads_validation.validate_stateful_set,
+    revalidate=workloads_validation.revalidate_stateful_set,
     validate_update=workloads_validation.validate_stateful_set_update,
     prepare_create=workloads.prepare_stateful_set,
     prepare_update=workloads.prepare_stateful_set_update,

@@ -5,7 +5,6 @@ from kajitori.api.columns import cluster as cluster_columns
 from kajitori.api.conversions.events import from_core, to_core
 from kajitori.api.resource import Resource
 from kajitori.api.validation import events as events_validation
-from kajitori.api.validation import immutability
 
 EVENT = Resource(
     group="events.k8s.io",
@@ -17,7 +16,7 @@ EVENT = Resource(
     columns=cluster_columns.EVENT,
     stored_field_names=selectable.EVENT_OF_EVENTS,
     validate=events_validation.validate_new_event,
-    revalidate=immutability.validate_event_update,
+    revalidate=events_validation.revalidate_new_event,
     stored_as=core.EVENT,
     to_stored=to_core,
     from_stored=from_core,

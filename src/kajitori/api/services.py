@@ -53,6 +53,8 @@ def _drop_of_former_type(new: Object, old: Object) -> None:
         new.pop("externalTrafficPolicy", None)
     if old["type"] == "LoadBalancer" and new["type"] != "LoadBalancer":
         new.pop("allocateLoadBalancerNodePorts", None)
+        if new.get("loadBalancerClass") == old.get("loadBalancerClass"):
+            new.pop("loadBalancerClass", None)
 
 
 def _keep_allocated(new: Object, old: Object) -> None:

@@ -62,3 +62,16 @@ def test_an_event_of_the_core_group(fields, wrong):
 )
 def test_an_event_of_its_own_group(fields, wrong):
     assert of_events(**fields) == wrong
+
+
+@pytest.mark.parametrize(
+    ("changed", "fields"),
+    [
+        ({"reason": ""}, ["reason", "reason", "reason"]),
+        ({"action": ""}, ["action", "action"]),
+        ({"series": {"count": 1}}, ["series.count", "series.lastObservedTime"]),
+        ({"series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}}, []),
+    ],
+)
+def test_an_event_that_changes_is_still_one(changed, fields):
+    assert [error.field for error in events.EVENT.revalidate({**NEW, **changed}, NEW)] == fields

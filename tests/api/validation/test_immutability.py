@@ -39,8 +39,8 @@ def refused(resource, new, old):
         ),
         (
             events.EVENT,
-            {"regarding": {"kind": "Pod"}},
-            {"regarding": {"kind": "Node"}},
+            {"metadata": {"namespace": "default"}, "regarding": {"kind": "Pod"}},
+            {"metadata": {"namespace": "default"}, "regarding": {"kind": "Node"}},
             'involvedObject: Invalid value: {"Kind":"Pod","Namespace":"","Name":"","UID":"","APIVersion":"",'
             '"ResourceVersion":"","FieldPath":""}',
         ),

@@ -282,3 +282,18 @@ def test_replication_controllers_take_selector_and_labels_from_the_template():
         "spec.selector: Required value",
         "spec.template: Required value",
     ]
+
+
+def test_what_may_not_change_of_a_stateful_set_is_not_judged_again():
+    old = workload(apps.STATEFUL_SET, serviceName="Not_A_Label", volumeClaimTemplates=[{"spec": {}}])
+    assert apps.STATEFUL_SET.validate(old) != []
+    assert apps.STATEFUL_SET.revalidate(old, old) == []
+    (error,) = apps.STATEFUL_SET.revalidate(workload(apps.STATEFUL_SET, replicas=-1), old)
+    assert error.field == "spec.replicas"
+
+
+def test_a_template_of_pods_that_was_wrong_may_stay_wrong():
+    wrong = template(volumes=[{"name": "Not_A_Label", "emptyDir": {}}])
+    old = workload(apps.STATEFUL_SET, template=wrong)
+    assert apps.STATEFUL_SET.revalidate(old, workload(apps.STATEFUL_SET)) != []
+    assert apps.STATEFUL_SET.revalidate(old, old) == []

@@ -8,6 +8,7 @@ from kajitori.api.conversions.events import to_core
 from kajitori.api.field_errors import FieldError, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
+from kajitori.api.validation import immutability
 from kajitori.api.validation.checks import Errors, must
 from kajitori.api.validation.formats import subdomain_errors
 
@@ -23,6 +24,15 @@ def validate_new_event(event: Object) -> list[FieldError]:
     """Of events.k8s.io."""
     core = to_core(event)
     return [*_event(core, "reportingController"), *_strict(core)]
+
+
+def revalidate_new_event(new: Object, old: Object) -> list[FieldError]:
+    """Of events.k8s.io: held to what all events say, and to the newer rules for a series that goes on."""
+    event = to_core(new)
+    errors = list(_event(event, "reportingController"))
+    if new.get("series") != old.get("series"):
+        errors += _series(event)
+    return errors + immutability.validate_event_update(new, old)
 
 
 def _event(event: Object, controller_field: str) -> Errors:
@@ -59,13 +69,17 @@ def _bounded(path: str, text: str, most: int) -> Errors:
         yield invalid(path, "", f"can have at most {most} characters")
 
 
-def _strict(event: Object) -> Errors:
+def _series(event: Object) -> Errors:
     series = event.get("series")
     if series is not None:
         if series.get("count", 0) < 2:
             yield invalid("series.count", "", "should be at least 2")
         if not series.get("lastObservedTime"):
             yield required("series.lastObservedTime")
+
+
+def _strict(event: Object) -> Errors:
+    yield from _series(event)
     if not event.get("eventTime"):
         yield required("eventTime")
     kind = event.get("type") or ""

@@ -216,7 +216,17 @@ def validate_stateful_set(stateful_set: Object) -> list[FieldError]:
     return list(_stateful_set(stateful_set.get("spec") or {}))
 
 
-def _stateful_set(spec: Object) -> Errors:
+def revalidate_stateful_set(new: Object, old: Object) -> list[FieldError]:
+    """Claims and the service's name may not change: what was wrong with them before may stay. So may a pod template
+    that was."""
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    errors = list(_stateful_set(spec, changes=True))
+    if errors and any(_stateful_set(before, changes=True)):
+        return list(_stateful_set(spec, changes=True, pods=False))
+    return errors
+
+
+def _stateful_set(spec: Object, *, changes: bool = False, pods: bool = True) -> Errors:
     management = spec.get("podManagementPolicy") or ""
     if management not in ("OrderedReady", "Parallel"):
         yield invalid("spec.podManagementPolicy", management, "must be 'OrderedReady' or 'Parallel'")
@@ -228,16 +238,18 @@ def _stateful_set(spec: Object) -> Errors:
     yield from not_negative("spec.replicas", spec.get("replicas"))
     yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     yield from not_negative("spec.ordinals.start", (spec.get("ordinals") or {}).get("start"))
-    for claim, path in each(spec, "volumeClaimTemplates", "spec"):
-        yield from claim_spec(f"{path}.spec", claim.get("spec") or {})
-    yield from when_given("spec.serviceName", spec.get("serviceName"), label_errors)
+    if not changes:
+        for claim, path in each(spec, "volumeClaimTemplates", "spec"):
+            yield from claim_spec(f"{path}.spec", claim.get("spec") or {})
+        yield from when_given("spec.serviceName", spec.get("serviceName"), label_errors)
     yield from _selector(spec, "statefulset")
     selector, template = parsed_selector(spec.get("selector")), spec.get("template") or {}
     if selector is None:
         yield invalid("spec.selector", shown_selector(spec.get("selector")), "")
         return
     yield from labels_match("spec.template", template, selector)
-    yield from pod_template("spec.template", _with_claims(template, spec.get("volumeClaimTemplates") or ()))
+    if pods:
+        yield from pod_template("spec.template", _with_claims(template, spec.get("volumeClaimTemplates") or ()))
     metadata = template.get("metadata") or {}  # upstream looks at these twice
     yield from labels("spec.template.labels", metadata.get("labels"))
     yield from annotations("spec.template.annotations", metadata.get("annotations"))
