@@ -5,7 +5,7 @@ import pytest
 from kajitori.api.errors import BadRequest
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform, strict_error, strict_messages
-from kajitori.api.schema.structural import compile_schema, default, prune
+from kajitori.api.schema.structural import compile_schema, default, drop_nulls, prune
 from kajitori.api.schema.structural_validation import validate
 
 SCHEMA: dict[str, Any] = {
@@ -98,7 +98,13 @@ def test_metadata_of_the_wrong_type() -> None:
 def test_defaults() -> None:
     obj = {"spec": {"size": 1, "mode": None, "name": None, "when": None, "items": [{"name": "a"}]}}
     default(SCHEMA, obj)
-    assert obj == {"spec": {"size": 1, "mode": "a", "when": None, "items": [{"name": "a", "level": 3}]}}
+    assert obj == {"spec": {"size": 1, "mode": "a", "name": None, "when": None, "items": [{"name": "a", "level": 3}]}}
+
+
+def test_a_null_that_is_not_allowed_counts_as_absent_where_a_document_is_decoded() -> None:
+    obj = {"spec": {"size": 1, "mode": None, "name": None, "when": None, "env": {"a": None}, "items": [{"name": None}]}}
+    drop_nulls(SCHEMA, obj)
+    assert obj == {"spec": {"size": 1, "mode": None, "when": None, "env": {}, "items": [{}]}}
 
 
 @pytest.mark.parametrize(

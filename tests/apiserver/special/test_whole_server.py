@@ -224,6 +224,11 @@ def test_custom_objects_are_shown_with_defaults_younger_than_they_are(tmp_path: 
         made = await api.ok("POST", crds, definition)
         widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {}}
         await api.ok("POST", "/apis/example.com/v1/widgets", widget)
+        null = {**widget, "metadata": {"name": "n"}, "spec": {"a": None}}
+        assert (await api.ok("POST", "/apis/example.com/v1/widgets?dryRun=All", null))["spec"] == {}
+        apply = "/apis/example.com/v1/widgets/n?fieldManager=m"  # what is merged is never decoded
+        status, answer = await api.ask("PATCH", apply, null, patch="application/apply-patch+yaml")
+        assert (status, answer["details"]["causes"][0]["field"]) == (422, "spec.a")
         made = await api.ok("GET", f"{crds}/widgets.example.com")
         for version in made["spec"]["versions"]:
             properties = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]

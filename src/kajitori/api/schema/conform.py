@@ -145,6 +145,7 @@ def _conform_custom(resource: Resource, schema: Object, obj: Object) -> list[str
             raise decode_errors.refuse(resource.kind, resource.version, error.why, error.conversion) from None
     inside: list[Object] = []
     unknown += structural.prune(schema, obj, inside)
+    structural.drop_nulls(schema, obj)
     if inside:
         from kajitori.api.schema.embedded import coerce  # few kinds have these
 

@@ -70,26 +70,40 @@ def _prune_object(
             del obj[key]
 
 
+def drop_nulls(schema: Object, obj: Any) -> None:
+    """A null where null is not allowed counts as absent in what is decoded; in place. (What has a default gets it.)"""
+    if isinstance(obj, dict):
+        properties: Object = schema.get("properties") or {}
+        values = schema.get("additionalProperties")
+        for key in list(obj):
+            child = properties.get(key, values)
+            if not isinstance(child, dict):
+                continue
+            if obj[key] is None and not child.get("nullable") and "default" not in child:
+                del obj[key]
+            else:
+                drop_nulls(child, obj[key])
+    elif isinstance(obj, list) and isinstance(schema.get("items"), dict):
+        for item in obj:
+            drop_nulls(schema["items"], item)
+
+
 def default(schema: Object, obj: Any) -> None:
-    """Fill in defaults, in place. A null where null is not allowed counts as absent."""
+    """Fill in defaults, in place, also where a null stands that is not allowed."""
     if isinstance(obj, dict):
         properties: Object = schema.get("properties") or {}
         for key, child in properties.items():
-            if obj.get(key) is None and not (key in obj and child.get("nullable")):
+            if "default" in child and obj.get(key) is None and not (key in obj and child.get("nullable")):
                 obj.pop(key, None)
-                if "default" in child:
-                    obj[key] = orjson.loads(orjson.dumps(child["default"]))
+                obj[key] = orjson.loads(orjson.dumps(child["default"]))
             if key in obj:
                 default(child, obj[key])
         values = schema.get("additionalProperties")
         if isinstance(values, dict):
             for key in [key for key in obj if key not in properties]:
-                if obj[key] is None and not values.get("nullable"):
-                    del obj[key]
-                    if "default" in values:
-                        obj[key] = orjson.loads(orjson.dumps(values["default"]))
-                if key in obj:
-                    default(values, obj[key])
+                if "default" in values and obj[key] is None and not values.get("nullable"):
+                    obj[key] = orjson.loads(orjson.dumps(values["default"]))
+                default(values, obj[key])
     elif isinstance(obj, list) and isinstance(schema.get("items"), dict):
         items = schema["items"]
         for index, item in enumerate(obj):

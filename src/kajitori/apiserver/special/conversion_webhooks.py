@@ -116,6 +116,7 @@ class WebhookConversion:
         obj: Object = orjson.loads(body)
         schema = self._schemas.get(obj["apiVersion"])
         if schema is not None:
+            structural.drop_nulls(schema, obj)
             structural.default(schema, obj)
         return obj
 

@@ -139,7 +139,9 @@ def _reader(definition: Object, schema: Object, is_stored: bool) -> Callable[[Ob
     by_version = {f"{group}/{name}": each for name, each in schemas.items()}
 
     def read(obj: Object) -> Object:
-        structural.default(by_version.get(obj["apiVersion"], schema), obj)
+        written = by_version.get(obj["apiVersion"], schema)
+        structural.drop_nulls(written, obj)
+        structural.default(written, obj)
         structural.prune(schema, obj)
         return obj
 
