@@ -73,11 +73,15 @@ def _version_3(paths: list[Path], kinds: list[Resource], version: str) -> Object
         _tell_own_version(schema, kinds)
     items = {path.path: _path_item(path, schemas) for path in paths}
     components: Object = {"schemas": schemas} if schemas else {}
-    custom = bool(kinds) and all(kind.schema is not None for kind in kinds)
+    custom = _are_custom(kinds)
     if not custom:
         components["securitySchemes"] = {"BearerToken": _TOKEN}
     info = _CUSTOM_INFO if custom else _info(version)
     return {"openapi": "3.0.0", "info": info, "paths": items, "components": components}
+
+
+def _are_custom(kinds: list[Resource]) -> bool:
+    return bool(kinds) and all(kind.schema is not None for kind in kinds)
 
 
 def _tell_own_version(schema: Object, kinds: list[Resource]) -> None:
@@ -87,7 +91,7 @@ def _tell_own_version(schema: Object, kinds: list[Resource]) -> None:
     if len(schema.get(key, ())) < 2:
         return
     own = {(kind.group, kind.version) for kind in kinds if kind.schema is None} | {("", "v1")}
-    if len(own) == 1 and kinds:
+    if _are_custom(kinds):
         schema[key] = [gvk for gvk in schema[key] if gvk["group"] not in _ELSEWHERE]
     else:
         schema[key] = [gvk for gvk in schema[key] if (gvk["group"], gvk["version"]) in own]
