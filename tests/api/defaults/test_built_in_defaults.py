@@ -279,3 +279,13 @@ def test_what_a_stateful_set_may_not_say_is_dropped_after_it_was_said():
     assert rolling["maxUnavailable"] == 1
     prepare_stateful_set(stateful_set)
     assert rolling == {"partition": 1}
+
+
+def test_a_namespace_whose_phase_is_not_said_is_active():
+    for status in ({}, {"status": {}}, {"status": {"phase": ""}}):
+        namespace = {"metadata": {"name": "n"}, **status}
+        core.NAMESPACE.default(namespace)
+        assert namespace["status"] == {"phase": "Active"}
+    ending = {"metadata": {"name": "n"}, "status": {"phase": "Terminating"}}
+    core.NAMESPACE.default(ending)
+    assert ending["status"] == {"phase": "Terminating"}

@@ -27,6 +27,9 @@ def default_namespace(namespace: Object) -> None:
     metadata = part(namespace, "metadata")
     if name := metadata.get("name"):
         part(metadata, "labels")[NAMESPACE_NAME_LABEL] = name
+    status = part(namespace, "status")
+    if not status.get("phase"):
+        status["phase"] = "Active"
 
 
 def prepare_namespace(namespace: Object) -> None:
