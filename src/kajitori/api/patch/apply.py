@@ -82,7 +82,7 @@ def apply(
     merged: Object = orjson.loads(orjson.dumps(said))
     merged.setdefault("metadata", {})
     try:
-        conform(resource, merged)
+        conform(resource, merged, keep_nulls=True)
     except Undecodable as error:
         raise not_convertible(resource, config, error.conversion) from None
     changes = compare(node, before, merged)

@@ -54,13 +54,17 @@ def _mismatch(at: Place, value: Any, node: Node) -> _Mismatch:
     return _Mismatch(decode_errors.wrong_type(at, value, node), decode_errors.conversion(at, value, node))
 
 
-def conform(resource: Resource, obj: Object) -> list[str]:
+def conform(resource: Resource, obj: Object, *, keep_nulls: bool = False) -> list[str]:
     """Paths of the unknown fields, which are gone from `obj` afterwards; raises BadRequest.
 
-    A custom resource is pruned by its own schema; defaults and validation of it are `structural`'s.
+    A custom resource is pruned by its own schema; defaults and validation of it are `structural`'s. `keep_nulls` is for
+    one that has not been decoded just now: validation refuses those that are not allowed.
     """
     if resource.schema is not None:
-        return _conform_custom(resource, resource.schema, obj)
+        unknown = _conform_custom(resource, resource.schema, obj)
+        if not keep_nulls:
+            structural.drop_nulls(resource.schema, obj)
+        return unknown
     spec = obj.get("spec")
     if type(spec) is not dict:
         return conform_definition(resource.definition, obj, kind=resource.kind, version=resource.version)
@@ -145,7 +149,6 @@ def _conform_custom(resource: Resource, schema: Object, obj: Object) -> list[str
             raise decode_errors.refuse(resource.kind, resource.version, error.why, error.conversion) from None
     inside: list[Object] = []
     unknown += structural.prune(schema, obj, inside)
-    structural.drop_nulls(schema, obj)
     if inside:
         from kajitori.api.schema.embedded import coerce  # few kinds have these
 
