@@ -125,7 +125,7 @@ def qos_class(pod: Object) -> str:
     for either; Burstable otherwise. Resources of the whole pod stand in for those of its containers (KEP-2837).
     """
     spec = pod["spec"]
-    bearers: list[Object] = [{"resources": spec["resources"]}] if spec.get("resources") else []
+    bearers: list[Object] = [{"resources": spec["resources"]}] if spec.get("resources") is not None else []
     if not bearers:
         bearers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     requests: Amounts = {}

@@ -241,6 +241,28 @@ def test_limits_of_pods_count_sidecars_and_what_is_said_for_the_whole_pod() -> N
         world.pod(resources=needs("500m")["resources"])
 
 
+def test_limits_hold_when_a_pod_is_resized_and_are_told_range_by_range() -> None:
+    world = World()
+    items = [{"type": "Pod", "max": {"cpu": "2"}}, {"type": "Container", "max": {"cpu": "1"}}]
+    world.objects.put(core.LIMIT_RANGE, {"metadata": {"name": "l", "namespace": "default"}, "spec": {"limits": items}})
+    low = {"type": "Container", "max": {"cpu": "500m"}}
+    world.objects.put(core.LIMIT_RANGE, {"metadata": {"name": "m", "namespace": "default"}, "spec": {"limits": [low]}})
+    large = pod(containers=[{"name": "c", "resources": {"limits": {"cpu": "3"}, "requests": {"cpu": "1"}}}])
+    world.admit(core.POD, large, large)
+    with pytest.raises(Forbidden) as refused:
+        world.admit(core.POD, large, large, subresource="resize")
+    limits = "maximum cpu usage per Pod is 2, but limit is 3, maximum cpu usage per Container is 1, but limit is 3"
+    assert refused.value.message.endswith(f"is forbidden: [{limits}]")
+
+
+def test_claims_have_no_ratio_of_limits_to_requests() -> None:
+    world = World()
+    item = {"type": "PersistentVolumeClaim", "max": {"storage": "2Gi"}, "maxLimitRequestRatio": {"storage": "1"}}
+    world.objects.put(core.LIMIT_RANGE, {"metadata": {"name": "l", "namespace": "default"}, "spec": {"limits": [item]}})
+    spec = {"resources": {"requests": {"storage": "1Gi"}}}
+    world.admit(core.PERSISTENT_VOLUME_CLAIM, {"metadata": {"name": "c"}, "spec": spec})
+
+
 def test_a_broken_limit_is_told_once() -> None:
     world = World()
     item = {"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}}

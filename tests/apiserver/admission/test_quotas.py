@@ -192,3 +192,18 @@ def test_status_follows_what_is_stored() -> None:
         {"hard": hard, "used": {"pods": "0", "requests.cpu": "0"}},
         {"hard": hard, "used": {"pods": "1", "requests.cpu": "250m"}},
     ]
+
+
+def test_what_is_said_for_a_whole_pod_is_what_it_costs() -> None:
+    world = World({"requests.cpu": "1", "limits.cpu": "2"})
+    with pytest.raises(Forbidden, match=r"must specify limits\.cpu for: c; requests\.cpu for: c"):
+        world.admit(core.POD, pod("a"))
+    world.admit(core.POD, pod("a", "5", resources={"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}))
+    with pytest.raises(Forbidden, match=r"requested: requests\.cpu=500m, used: requests\.cpu=1"):
+        world.admit(core.POD, pod("b", resources={"requests": {"cpu": "500m"}}))
+
+
+def test_overhead_limits_nothing_that_has_no_limit() -> None:
+    world = World({"limits.cpu": "2"})
+    spec = {"resources": {"requests": {"cpu": "1"}}, "overhead": {"cpu": "5"}}
+    world.admit(core.POD, pod("a", **spec))

@@ -12,6 +12,7 @@ from kajitori.api.validation.checks import Errors, each, must, not_negative, pos
 from kajitori.api.validation.formats import cidr_errors, config_key_errors
 from kajitori.api.validation.resources import (
     container_resource_name,
+    is_overcommitted,
     quota_resource_name,
     resource_amount,
     resource_name,
@@ -194,6 +195,9 @@ def _limit_order(path: str, item: Object) -> Errors:
             if parse(ratio).nanos / 10**9 > most:
                 detail = f"ratio {ratio} is greater than max/min = {most:f}"
                 yield invalid(f"{path}.maxLimitRequestRatio[{name}]", ratio, detail)
+        if not is_overcommitted(name) and limit is not None and request is not None and compare(limit, request):
+            detail = f"default value {limit} must equal to defaultRequest value {request} in {name}"
+            yield invalid(f"{path}.defaultRequest[{name}]", request, detail)
 
 
 _QUOTA_SCOPES = (

@@ -6,16 +6,16 @@ Source: the "Limit Ranges" page, and the field documentation of LimitRangeItem.
 from collections.abc import Callable, Iterable, Iterator
 
 from kajitori.api import core, quantity
-from kajitori.api.meta import Object
+from kajitori.api.meta import Object, is_deleting
 from kajitori.api.pods import is_sidecar
 from kajitori.api.quantity import Quantity
-from kajitori.api.validation.resources import is_pod_level
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
 from kajitori.apiserver.authz.rbac import aggregated
 from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation
 
 _CLAIMS: Kind = ("", "persistentvolumeclaims")
 _ANNOTATION = "kubernetes.io/limit-ranger"
+_OF_WHOLE_PODS = ("cpu", "memory")
 
 Amounts = dict[str, Quantity]
 
@@ -27,37 +27,48 @@ class LimitRanger(Plugin):
         self._objects = objects
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        if kind_of(request) == PODS and request.operation is Operation.CREATE and not request.subresource:
+        if kind_of(request) == PODS and _is_limited(request):
             for limit_range in self._objects.cached_list(core.LIMIT_RANGE, request.namespace):
                 set_defaults(subject(request), _items_of(limit_range, "Container"))
+            if core.POD.default is not None and subject(request)["spec"].get("resources") is not None:
+                core.POD.default(subject(request))  # what is said for the whole pod follows its containers
 
     async def validate(self, request: AdmissionRequest) -> None:
-        if request.subresource or request.operation not in (Operation.CREATE, Operation.UPDATE):
+        if not _is_limited(request):
             return
-        if kind_of(request) == PODS:
-            if request.operation is Operation.UPDATE:
-                return
-            spec = subject(request)["spec"]
-            containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-            errors = [e for i in self._items(request, "Container") for c in containers for e in _of_container(i, c)]
-            errors += [error for item in self._items(request, "Pod") for error in _of_pod(item, spec)]
-        else:
-            wanted = _amounts((subject(request)["spec"].get("resources") or {}).get("requests"))
-            errors = [
-                error
-                for item in self._items(request, "PersistentVolumeClaim")
-                for error in _broken(item, "PersistentVolumeClaim", wanted, None)
-            ]
-        if said := aggregated(errors):
-            raise refusal(request, said[0])
-
-    def _items(self, request: AdmissionRequest, kind: str) -> Iterator[Object]:
+        check = _errors_of_pod if kind_of(request) == PODS else _errors_of_claim
+        spec = subject(request)["spec"]
         for limit_range in self._objects.cached_list(core.LIMIT_RANGE, request.namespace):
-            yield from _items_of(limit_range, kind)
+            errors = [error for item in limit_range["spec"].get("limits") or () for error in check(item, spec)]
+            if said := aggregated(errors):
+                raise refusal(request, said[0])
+
+
+def _is_limited(request: AdmissionRequest) -> bool:
+    """Amounts of a pod change by its `resize` only; what is being deleted may be written as it is."""
+    if request.old is not None and is_deleting(request.old):
+        return False
+    if request.operation is Operation.UPDATE and kind_of(request) == PODS:
+        return request.subresource == "resize"
+    return not request.subresource and request.operation in (Operation.CREATE, Operation.UPDATE)
 
 
 def _items_of(limit_range: Object, kind: str) -> Iterator[Object]:
     return (item for item in limit_range["spec"].get("limits") or () if item.get("type") == kind)
+
+
+def _errors_of_pod(item: Object, spec: Object) -> Iterator[str]:
+    if item.get("type") == "Container":
+        for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+            yield from _of_container(item, container)
+    elif item.get("type") == "Pod":
+        yield from _of_pod(item, spec)
+
+
+def _errors_of_claim(item: Object, spec: Object) -> Iterator[str]:
+    if item.get("type") == "PersistentVolumeClaim":
+        wanted = _amounts((spec.get("resources") or {}).get("requests"))
+        yield from _broken(item, "PersistentVolumeClaim", wanted, None)
 
 
 def set_defaults(pod: Object, items: Iterable[Object]) -> None:
@@ -114,7 +125,7 @@ def _total(spec: Object, side: str) -> Amounts:
             total, sidecars = _plus(total, _of(container, side)), together
         starting = _larger(starting, together)
     whole = _of(spec, side)
-    return _larger(total, starting) | {name: whole[name] for name in whole if is_pod_level(name)}
+    return _larger(total, starting) | {name: whole[name] for name in whole if name in _OF_WHOLE_PODS}
 
 
 def _of(holder: Object, side: str) -> Amounts:
@@ -137,7 +148,7 @@ def _broken(item: Object, kind: str, requests: Amounts, limits: Amounts | None) 
     for name, text in (item.get("max") or {}).items():
         first = "request" if limits is None else "limit"
         errors.append(_bound("maximum", lambda a, b: a > b, name, kind, text, requests, limits, first))
-    for name, text in (item.get("maxLimitRequestRatio") or {}).items():
+    for name, text in (item.get("maxLimitRequestRatio") or {}).items() if limits is not None else ():
         errors.append(_ratio(name, kind, text, requests, limits or {}))
     return [error for error in errors if error]
 
@@ -160,7 +171,7 @@ def _bound(
         return f"{head}.  No {first} is specified"
     for side in (first, "limit" if first == "request" else "request"):
         found = sides[side].get(name)
-        if found is not None and beyond(found.nanos, bound.nanos):
+        if found is not None and beyond(_milli(found), _milli(bound)):
             return f"{head}, but {side} is {found}"
     return None
 
@@ -169,7 +180,12 @@ def _ratio(name: str, kind: str, text: str, requests: Amounts, limits: Amounts) 
     bound = quantity.parse(text)
     head = f"{name} max limit to request ratio per {kind} is {bound}"
     for side, amounts in (("request", requests), ("limit", limits)):
-        if name not in amounts or not amounts[name].nanos:
+        if name not in amounts or not _milli(amounts[name]):
             return f"{head}, but no {side} is specified or {side} is 0"
-    ratio = limits[name].nanos / requests[name].nanos
-    return f"{head}, but provided ratio is {ratio:f}" if ratio > bound.nanos / 10**9 else None
+    ratio = _milli(limits[name]) / _milli(requests[name])
+    return f"{head}, but provided ratio is {ratio:f}" if ratio * 1000 > _milli(bound) else None
+
+
+def _milli(amount: Quantity) -> int:
+    """Thousandths, rounded up: finer differences do not count."""
+    return -(-amount.nanos // 10**6)

@@ -9,6 +9,7 @@ from kajitori.api import quantity
 from kajitori.api.meta import Object, name_of
 from kajitori.api.pods import is_sidecar, is_terminal, qos_class
 from kajitori.api.quantity import Quantity
+from kajitori.api.validation.resources import is_pod_level
 from kajitori.apiserver.admission.plugin import Kind
 
 Usage = dict[str, Quantity]
@@ -93,7 +94,8 @@ def _pod(pod: Object) -> Usage:
 
 
 def _needs(spec: Object, side: str) -> Usage:
-    """Running containers together with sidecars, or an initialising one beside them when that is more."""
+    """Running containers together with sidecars, or an initialising one beside them when that is more. What is said
+    for the whole pod counts instead (KEP-2837)."""
     running: Usage = {}
     for container in spec.get("containers") or ():
         _add(running, _side(container, side))
@@ -108,7 +110,11 @@ def _needs(spec: Object, side: str) -> Usage:
             _add(amounts, sidecars)
             _raise(peak, amounts)
     _raise(running, peak)
-    _add(running, {name: quantity.parse(text) for name, text in (spec.get("overhead") or {}).items()})
+    running |= {name: amount for name, amount in _side(spec, side).items() if is_pod_level(name)}
+    overhead = {name: quantity.parse(text) for name, text in (spec.get("overhead") or {}).items()}
+    if side == "limits":  # what has no limit gets none from its overhead
+        overhead = {name: amount for name, amount in overhead.items() if name in running}
+    _add(running, overhead)
     return running
 
 
@@ -228,7 +234,10 @@ def _crosses_namespaces(spec: Object) -> bool:
 
 def unspecified(names: Iterable[str], pod: Object) -> str:
     """`limits.cpu for: a,b; memory for: b`: what a quota limits and a pod's containers leave open."""
-    containers = [*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ())]
+    spec = pod["spec"]
+    if any(is_pod_level(name) for side in ("requests", "limits") for name in _side(spec, side)):
+        return ""  # it speaks for all of them
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     found = []
     for name in sorted(names):
         side, _, resource = name.partition(".") if name.startswith(("requests.", "limits.")) else ("requests", "", name)
