@@ -138,5 +138,16 @@ def test_nobody_binds_what_he_does_not_hold() -> None:
     asyncio.run(hooks.before_create(bind("reader"), WriteContext(JANE)))
     with pytest.raises(Forbidden, match="not currently held"):
         asyncio.run(hooks.before_create(bind("everything"), WriteContext(JANE)))
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as absent:
         asyncio.run(hooks.before_create(bind("absent"), WriteContext(JANE)))
+    assert absent.value.message == 'rolebindings.rbac.authorization.k8s.io "absent" not found'
+
+
+def test_who_no_longer_aggregates_needs_to_have_everything_too() -> None:
+    authorizer = world()
+    hooks = RoleHooks(rbac.CLUSTER_ROLE, authorizer, authorizer)
+    new = {"metadata": {"name": "r"}, "rules": []}
+    old = {**new, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}}
+    with pytest.raises(Forbidden, match="must have cluster-admin privileges"):
+        asyncio.run(hooks.before_update(new, old, WriteContext(JANE)))
+    asyncio.run(hooks.before_update(new, old, WriteContext(BOSS)))

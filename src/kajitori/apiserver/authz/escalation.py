@@ -40,14 +40,15 @@ class RoleHooks(_EscalationHooks):
 
     async def before_update(self, new: Object, old: Object, context: WriteContext) -> None:
         if new.get("rules") != old.get("rules") or new.get("aggregationRule") != old.get("aggregationRule"):
-            await self._check(new, context.user)
+            await self._check(new, context.user, old)
 
-    async def _check(self, role: Object, user: User) -> None:
+    async def _check(self, role: Object, user: User, old: Object | None = None) -> None:
         namespace = namespace_of(role)
         if await self._may(user, "escalate", self._resource.plural, namespace, name_of(role)):
             return
         owned = list(self._rules.rules_for(user, namespace))
-        if role.get("aggregationRule") and uncovered(owned, (_FULL, _FULL_PATHS)):
+        aggregates = role.get("aggregationRule") or (old or {}).get("aggregationRule")
+        if aggregates and uncovered(owned, (_FULL, _FULL_PATHS)):
             raise _forbidden(self._resource, role, "must have cluster-admin privileges to use the aggregationRule")
         refuse_uncovered(self._resource, role, user, owned, rules_of(role))
 
@@ -70,7 +71,7 @@ class BindingHooks(_EscalationHooks):
             return
         wanted = self._rules.role_rules(role.get("kind", ""), role.get("name", ""), namespace)
         if wanted is None:
-            raise NotFound.of(_GROUP, plural, role.get("name", ""))
+            raise NotFound.of(_GROUP, self._resource.plural, role.get("name", ""))  # sic: of what was asked for
         refuse_uncovered(self._resource, binding, user, list(self._rules.rules_for(user, namespace)), wanted)
 
 
