@@ -1,5 +1,6 @@
 """Priority and fairness (KEP-1040): flow schemas and priority levels."""
 
+import math
 from collections.abc import Sequence
 
 from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid, required
@@ -16,16 +17,52 @@ _SUBJECTS = {"User": "user", "Group": "group", "ServiceAccount": "serviceAccount
 """Kinds of subjects, each with the field that names it."""
 
 
+_HASH_BITS_MAX = 60
+"""So many bits of a hash deal the hand of queues."""
+
+
+def _fixed(level: str, precedence: int, *groups: str, **method: Object) -> Object:
+    everything: Object = {
+        "subjects": [{"kind": "Group", "group": {"name": group}} for group in groups],
+        "resourceRules": [
+            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
+        ],
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+    named = {"priorityLevelConfiguration": {"name": level}, "matchingPrecedence": precedence}
+    return {**named, **method, "rules": [everything]}
+
+
+_FIXED_SCHEMAS = {
+    "exempt": _fixed("exempt", 1, "system:masters"),
+    "catch-all": _fixed(
+        "catch-all",
+        _PRECEDENCE_MAX,
+        "system:unauthenticated",
+        "system:authenticated",
+        distinguisherMethod={"type": "ByUser"},
+    ),
+}
+"""The schemas that every cluster has as they are."""
+
+
 def validate_flow_schema(schema: Object) -> list[FieldError]:
-    return list(_flow_schema(schema.get("spec") or {}))
+    name, spec = schema["metadata"].get("name") or "", schema.get("spec") or {}
+    errors = list(_flow_schema(name, spec))
+    if name in _FIXED_SCHEMAS and not same(spec, _FIXED_SCHEMAS[name]):
+        shown = as_shown("flowcontrol.FlowSchemaSpec", spec)
+        errors.append(invalid("spec", shown, f"spec of '{name}' must equal the fixed value"))
+    return errors
 
 
-def _flow_schema(spec: Object) -> Errors:
+def _flow_schema(schema: str, spec: Object) -> Errors:
     precedence = spec.get("matchingPrecedence", 0)
     if precedence <= 0:
         yield invalid("spec.matchingPrecedence", precedence, "must be a positive value")
     elif precedence > _PRECEDENCE_MAX:
         yield invalid("spec.matchingPrecedence", precedence, f"must not be greater than {_PRECEDENCE_MAX}")
+    elif precedence == 1 and schema != "exempt":
+        yield invalid("spec.matchingPrecedence", 1, "only the schema named 'exempt' may have matchingPrecedence 1")
     method = spec.get("distinguisherMethod")
     if method is not None and method.get("type") not in ("ByNamespace", "ByUser"):
         shown = InOrder(Type=method.get("type") or "")
@@ -181,11 +218,15 @@ def _shares(path: str, level: Object) -> Errors:
 
 
 def _limited(limited: Object) -> Errors:
+    yield from _limit_response(limited)
     yield from _shares("spec.limited", limited)
     borrowed = limited.get("borrowingLimitPercent")
     if borrowed is not None and borrowed < 0:
         detail = "if specified, must be a non-negative integer"
         yield invalid("spec.limited.borrowingLimitPercent", borrowed, detail)
+
+
+def _limit_response(limited: Object) -> Errors:
     response = limited.get("limitResponse") or {}
     kind, queuing = response.get("type") or "", response.get("queuing")
     path = "spec.limited.limitResponse"
@@ -199,9 +240,12 @@ def _limited(limited: Object) -> Errors:
         for field in ("queueLengthLimit", "queues", "handSize"):
             if queuing.get(field, 0) <= 0:
                 yield invalid(f"{path}.queuing.{field}", queuing.get(field, 0), "must be positive")
-        if queuing.get("handSize", 0) > queuing.get("queues", 0):
-            detail = f"should not be greater than queues ({queuing.get('queues', 0)})"
-            yield invalid(f"{path}.queuing.handSize", queuing["handSize"], detail)
+        queues, hand = queuing.get("queues", 0), queuing.get("handSize", 0)
+        if hand > queues:
+            yield invalid(f"{path}.queuing.handSize", hand, f"should not be greater than queues ({queues})")
+        elif hand > 0 and math.ceil(math.log2(queues) * hand) > _HASH_BITS_MAX:
+            bits = f"required entropy bits of deckSize {queues} and handSize {hand}"
+            yield invalid(f"{path}.queuing.handSize", hand, f"{bits} should not be greater than {_HASH_BITS_MAX}")
         if queuing.get("queues", 0) > _QUEUES_MAX:
             yield invalid(f"{path}.queuing.queues", queuing["queues"], f"must not be greater than {_QUEUES_MAX}")
     else:
