@@ -107,7 +107,7 @@ def test_labels_of_a_job_that_are_its_templates_stay_the_same():
     assert job["metadata"]["labels"]["batch.kubernetes.io/controller-uid"] == "u"
 
 
-FLOW = {"priorityLevelConfiguration": {"name": "p"}, "matchingPrecedence": 1}
+FLOW = {"priorityLevelConfiguration": {"name": "p"}, "matchingPrecedence": 1000}
 GOOD = {"subjects": [{"kind": "User", "user": {"name": "u"}}]}
 
 

@@ -190,6 +190,7 @@ def _priority_level(name: str, spec: Object) -> Errors:
         yield invalid("spec.type", kind, "must be 'Exempt' if and only if `name` is 'exempt'")
     if kind == "Exempt":
         yield from _shares("spec.exempt", exempt or {})
+        yield from _lent("spec.exempt", exempt or {})
         if limited is not None:
             yield forbidden("spec.limited", "must be nil if the type is not Limited")
     elif kind == "Limited":
@@ -210,16 +211,21 @@ def _priority_level(name: str, spec: Object) -> Errors:
 
 
 def _shares(path: str, level: Object) -> Errors:
-    shares, percent = level.get("nominalConcurrencyShares"), level.get("lendablePercent")
+    shares = level.get("nominalConcurrencyShares")
     if shares is not None and shares < 0:
         yield invalid(f"{path}.nominalConcurrencyShares", shares, "must be a non-negative integer")
+
+
+def _lent(path: str, level: Object) -> Errors:
+    percent = level.get("lendablePercent")
     if percent is not None and not 0 <= percent <= 100:
         yield invalid(f"{path}.lendablePercent", percent, "must be between 0 and 100, inclusive")
 
 
 def _limited(limited: Object) -> Errors:
-    yield from _limit_response(limited)
     yield from _shares("spec.limited", limited)
+    yield from _limit_response(limited)
+    yield from _lent("spec.limited", limited)
     borrowed = limited.get("borrowingLimitPercent")
     if borrowed is not None and borrowed < 0:
         detail = "if specified, must be a non-negative integer"
@@ -240,13 +246,13 @@ def _limit_response(limited: Object) -> Errors:
         for field in ("queueLengthLimit", "queues", "handSize"):
             if queuing.get(field, 0) <= 0:
                 yield invalid(f"{path}.queuing.{field}", queuing.get(field, 0), "must be positive")
+        if queuing.get("queues", 0) > _QUEUES_MAX:
+            yield invalid(f"{path}.queuing.queues", queuing["queues"], f"must not be greater than {_QUEUES_MAX}")
         queues, hand = queuing.get("queues", 0), queuing.get("handSize", 0)
         if hand > queues:
             yield invalid(f"{path}.queuing.handSize", hand, f"should not be greater than queues ({queues})")
         elif hand > 0 and math.ceil(math.log2(queues) * hand) > _HASH_BITS_MAX:
             bits = f"required entropy bits of deckSize {queues} and handSize {hand}"
             yield invalid(f"{path}.queuing.handSize", hand, f"{bits} should not be greater than {_HASH_BITS_MAX}")
-        if queuing.get("queues", 0) > _QUEUES_MAX:
-            yield invalid(f"{path}.queuing.queues", queuing["queues"], f"must not be greater than {_QUEUES_MAX}")
     else:
         yield from one_of(f"{path}.type", kind, ("Queue", "Reject"))
