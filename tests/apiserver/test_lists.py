@@ -286,7 +286,6 @@ CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
         ("GET", f"{CONFIG_MAPS}?limit=", 400),
         ("GET", f"{CONFIG_MAPS}?timeoutSeconds=", 400),
         ("GET", f"{CONFIG_MAPS}?sendInitialEvents=", 422),
-        ("GET", f"{CONFIG_MAPS}?watch=1&continue=x", 422),
         ("GET", f"{CONFIG_MAPS}/c00?watch=1", 200),
         ("GET", f"{CONFIG_MAPS}/none?watch=1", 404),
         ("GET", f"{CONFIG_MAPS}/c00?export=true", 400),

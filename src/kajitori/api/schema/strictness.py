@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import orjson
@@ -46,18 +46,21 @@ def _as_many_keys(body: bytes, compact: bytes) -> bool:
     return body.count(b'":') == compact.count(b'":')
 
 
-def _keys(value: Any, at: Place | None) -> Iterator[tuple[str, bool]]:
-    """The path of each key as the document goes on, and whether its object has had that key before."""
+def _keys(value: Any, at: Place | None, closed: Collection[str] = ()) -> Iterator[tuple[str, bool]]:
+    """The path of each key as the document goes on, and whether its object has had that key before. Nothing is told of
+    what is inside of the `closed` ones."""
     if isinstance(value, _Pairs):
         seen: set[str] = set()
         for key, item in value:
             place = (at, key, "")
-            yield path_of(place), key in seen
+            path = path_of(place)
+            yield path, key in seen
             seen.add(key)
-            yield from _keys(item, place)
+            if path not in closed:
+                yield from _keys(item, place, closed)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _keys(item, (at, index, ""))
+            yield from _keys(item, (at, index, ""), closed)
 
 
 def strict_messages(unknown: list[str], duplicates: list[str], typed_body: bytes = b"") -> list[str]:
@@ -68,11 +71,10 @@ def strict_messages(unknown: list[str], duplicates: list[str], typed_body: bytes
     """
     if unknown and duplicates and typed_body:
         not_known = set(unknown)
-        inside = tuple(f"{path}{mark}" for path in unknown for mark in (".", "["))
         met = [
             _unknown(path) if path in not_known else _duplicate(path)
-            for path, again in _keys(json.loads(typed_body, object_pairs_hook=_Pairs), None)
-            if (again or path in not_known) and not path.startswith(inside)
+            for path, again in _keys(json.loads(typed_body, object_pairs_hook=_Pairs), None, not_known)
+            if again or path in not_known
         ]
         return list(dict.fromkeys(met))
     return [*map(_duplicate, duplicates), *map(_unknown, unknown)]
