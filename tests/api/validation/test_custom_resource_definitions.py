@@ -269,3 +269,22 @@ def test_a_path_is_read_as_far_as_its_fields_are_known() -> None:
 def test_a_schema_that_cannot_be_structural_is_not_told_what_else_is_not() -> None:
     (message,) = schema_messages({"type": "object", "properties": {"a": {"items": [{"type": "string"}]}}})
     assert message == "properties[spec].properties[a].items: Forbidden: items must be a schema object and not an array"
+
+
+def test_a_refusal_shows_the_schema_that_versions_do_not_share() -> None:
+    rule = {"rule": "true"}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "number", "maximum": 3.0, "x-kubernetes-validations": [rule]}},
+    }
+    versions = [
+        {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}},
+        {"name": "v2", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}},
+    ]
+    definition = {"metadata": {"name": "as.x.io"}, "spec": {"group": "x.io", "versions": versions}}
+    texts = [error.message for error in validate_definition(definition) if error.field == "spec.versions"]
+    (text,) = texts
+    assert '"Schema":{"OpenAPIV3Schema":{"ID":"","Schema":"","Ref":null' in text
+    assert '"Properties":{"a":{"ID":""' in text and '"Maximum":3,' in text
+    assert '"XValidations":[{"Rule":"true","Message":"","MessageExpression":"","Reason":null' in text
+    assert '"Subresources":null' in text

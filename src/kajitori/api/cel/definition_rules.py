@@ -7,9 +7,10 @@ from kajitori.api.cel.ranges import MOST
 from kajitori.api.cel.rule_compiling import SELF_TYPE, Rule, compile_rules
 from kajitori.api.cel.schemas import declare
 from kajitori.api.cel.types import REQUEST_BYTES_MAX, Declared
-from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid
+from kajitori.api.field_errors import FieldError, forbidden, invalid
 from kajitori.api.meta import Object
 from kajitori.api.schema.rules import RULES
+from kajitori.api.validation.shown_schemas import shown_rule
 
 RULE_LIMIT = 10_000_000
 DEFINITION_LIMIT = 100_000_000
@@ -94,9 +95,9 @@ def _judged(rule: Rule, path: str, times: int, uncorrelated: str | None, total: 
         yield forbidden(f"{path}.rule", _too_expensive("estimated rule cost", cost, RULE_LIMIT))
     total.add(f"{path}.rule", cost)
     if rule.error:
-        yield invalid(f"{path}.rule", _shown(rule.rule), rule.error)
+        yield invalid(f"{path}.rule", shown_rule(rule.rule), rule.error)
     if rule.message_error:
-        yield invalid(f"{path}.messageExpression", _shown(rule.rule), rule.message_error)
+        yield invalid(f"{path}.messageExpression", shown_rule(rule.rule), rule.message_error)
     elif rule.message is not None:
         if rule.message_cost_max > RULE_LIMIT:
             words = _too_expensive("estimated messageExpression cost", rule.message_cost_max, RULE_LIMIT)
@@ -109,18 +110,6 @@ def _judged(rule: Rule, path: str, times: int, uncorrelated: str | None, total: 
     elif rule.rule.get("optionalOldSelf") is not None:
         words = "may not be set if oldSelf is not used in rule"
         yield invalid(f"{path}.optionalOldSelf", rule.rule["optionalOldSelf"], words)
-
-
-def _shown(rule: Object) -> InOrder:
-    """As upstream's struct."""
-    return InOrder(
-        Rule=rule.get("rule") or "",
-        Message=rule.get("message") or "",
-        MessageExpression=rule.get("messageExpression") or "",
-        Reason=rule.get("reason"),
-        FieldPath=rule.get("fieldPath") or "",
-        OptionalOldSelf=rule.get("optionalOldSelf"),
-    )
 
 
 def _too_expensive(name: str, cost: int, limit: int) -> str:

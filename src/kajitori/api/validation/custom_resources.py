@@ -9,6 +9,7 @@ from kajitori.api.validation.admission import client_config
 from kajitori.api.validation.checks import Errors, each, must, one_of, same_as_before
 from kajitori.api.validation.definition_schemas import has_defaults, root_schema
 from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
+from kajitori.api.validation.shown_schemas import shown_root
 
 _WARNING_BYTES_MAX = 256
 _SIMPLE_PATH = "must be a simple json path starting with ."
@@ -100,21 +101,51 @@ def _spec(spec: Object, group: str, judged: list[Object | None]) -> Errors:
 
 
 def _shown_versions(versions: list[Object] | None) -> object:
+    """As upstream's internal struct, which says at the spec what all versions say alike."""
     if versions is None:
         return None
+    own = {key for key in ("schema", *_PARTS, "selectableFields") if not _same_in_all(versions, key)}
+    return [_shown_version({key: value for key, value in v.items() if key in own}, v) for v in versions]
+
+
+def _shown_version(own: Object, version: Object) -> InOrder:
+    schema, fields = own.get("schema"), own.get("selectableFields")
+    return InOrder(
+        Name=version.get("name", ""),
+        Served=bool(version.get("served")),
+        Storage=bool(version.get("storage")),
+        Deprecated=bool(version.get("deprecated")),
+        DeprecationWarning=version.get("deprecationWarning"),
+        Schema=None if schema is None else InOrder(OpenAPIV3Schema=shown_root(schema.get("openAPIV3Schema"))),
+        Subresources=_shown_subresources(own.get("subresources")),
+        AdditionalPrinterColumns=_shown_columns(own.get("additionalPrinterColumns")),
+        SelectableFields=None if fields is None else [InOrder(JSONPath=each.get("jsonPath") or "") for each in fields],
+    )
+
+
+def _shown_subresources(said: Object | None) -> InOrder | None:
+    if said is None:
+        return None
+    scale = said.get("scale")
+    paths = scale and InOrder(
+        SpecReplicasPath=scale.get("specReplicasPath") or "",
+        StatusReplicasPath=scale.get("statusReplicasPath") or "",
+        LabelSelectorPath=scale.get("labelSelectorPath"),
+    )
+    return InOrder(Status=None if said.get("status") is None else InOrder(), Scale=paths)
+
+
+def _shown_columns(columns: list[Object] | None) -> list[InOrder] | None:
+    if columns is None:
+        return None
+    texts = {"Name": "name", "Type": "type", "Format": "format", "Description": "description"}
     return [
         InOrder(
-            Name=v.get("name", ""),
-            Served=bool(v.get("served")),
-            Storage=bool(v.get("storage")),
-            Deprecated=bool(v.get("deprecated")),
-            DeprecationWarning=v.get("deprecationWarning"),
-            Schema=None,
-            Subresources=None,
-            AdditionalPrinterColumns=None,
-            SelectableFields=None,
+            {name: column.get(key) or "" for name, key in texts.items()},
+            Priority=column.get("priority") or 0,
+            JSONPath=column.get("jsonPath") or "",
         )
-        for v in versions
+        for column in columns
     ]
 
 
