@@ -100,7 +100,8 @@ class World:
             await self.make("/api/v1/nodes", {"metadata": {"name": name}})
             lease = {"metadata": {"name": name}, "spec": {"holderIdentity": name}}
             await self.make("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", lease)
-        await self.make("/api/v1/namespaces/team/pods/p/binding", {"target": {"kind": "Node", "name": "node-1"}})
+        target = {"kind": "Node", "name": "node-1"}
+        await self.make("/api/v1/namespaces/team/pods/p/binding", {"metadata": {"name": "p"}, "target": target})
         account = await self.make("/api/v1/namespaces/team/serviceaccounts", {"metadata": {"name": "app"}})
         await self.make("/apis/apps/v1/namespaces/team/deployments", DEPLOYMENT)
         await self.make("/apis/certificates.k8s.io/v1/certificatesigningrequests", self.signing_request())

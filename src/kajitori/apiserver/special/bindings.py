@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, Conflict, StatusError
+from kajitori.api.errors import BadRequest, Conflict, Invalid
 from kajitori.api.field_errors import not_supported, required
 from kajitori.api.meta import Object, is_deleting, name_of, set_condition, uid_of
 from kajitori.api.times import timestamp
@@ -26,12 +26,12 @@ class Bindings:
 
     async def _bind(self, context: RequestContext) -> Response:
         only(context, "POST")
-        binding = read_part(context, core.BINDING, self._objects)
+        binding = await read_part(context, core.BINDING, self._objects)
         target = binding.get("target") or {}
         name = context.name or name_of(binding)
         if name != name_of(binding):
             raise BadRequest("name in URL does not match name in Binding object")
-        _check(target)
+        _check(name, target)
         node = self._objects.cached(core.NODE, target["name"])
         labels = (node["metadata"].get("labels") or {}) if node else {}
         topology = {key: labels[key] for key in _TOPOLOGY_LABELS if key in labels}
@@ -47,15 +47,15 @@ class Bindings:
         return success(context)
 
 
-def _check(target: Object) -> None:
+def _check(name: str, target: Object) -> None:
+    """Raises Invalid, where upstream fails with a 500."""
     errors = []
     if target.get("kind", "Node") not in ("", "Node"):
         errors.append(not_supported("target.kind", target["kind"], ["Node", "<empty>"]))
     if not target.get("name"):
         errors.append(required("target.name"))
-    if errors:  # upstream does not make a refusal of these, but fails
-        told = list(map(str, errors))
-        raise StatusError(told[0] if len(told) == 1 else f"[{', '.join(told)}]")
+    if errors:
+        raise Invalid.of("", "Binding", name, errors)
 
 
 def bind(pod: Object, binding: Object, labels: Mapping[str, str], now: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, MethodNotAllowed, NotFound
+from kajitori.api.errors import BadRequest, MethodNotAllowed
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
@@ -28,13 +28,13 @@ def read_document(context: RequestContext, resource: Resource) -> Object:
     return document
 
 
-def read_part(context: RequestContext, resource: Resource, objects: Objects) -> Object:
+async def read_part(context: RequestContext, resource: Resource, objects: Objects) -> Object:
     """What is posted below an object of a namespace, which is looked for first. Raises BadRequest, NotFound."""
     document = decode_object(resource, context, write_options(context.query).field_validation)
     if (document["metadata"].get("namespace") or context.namespace) != context.namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-    if objects.cached(core.NAMESPACE, context.namespace) is None:
-        raise NotFound.of("", "namespaces", context.namespace)
+    if objects.cached(core.NAMESPACE, context.namespace) is None:  # memory may lag behind one that has just been made
+        await objects.get(core.NAMESPACE, context.namespace)
     return document
 
 

@@ -34,7 +34,7 @@ class Evictions:
 
     async def _evict(self, context: RequestContext) -> Response:
         only(context, "POST")
-        eviction = read_part(context, _EVICTION, self._objects)
+        eviction = await read_part(context, _EVICTION, self._objects)
         if name_of(eviction) != context.name:
             raise BadRequest("name in URL does not match name in Eviction object")
         options = eviction.get("deleteOptions") or {}
