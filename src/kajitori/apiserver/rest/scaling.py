@@ -179,10 +179,17 @@ async def _write(
 ) -> Response:
     """`wanted` makes of the Scale, with the managedFields that concern it, another."""
 
-    def edit(current: Object) -> Object:
-        scale, metadata = scale_of(paths, current), current["metadata"]
-        if fields := scale_fields.to_scale(resource, paths.spec_replicas, metadata.get("managedFields")):
+    sent: list[Object] = []
+
+    def before(current: Object) -> Object:
+        scale = scale_of(paths, current)
+        owners = current["metadata"].get("managedFields")
+        if fields := scale_fields.to_scale(resource, paths.spec_replicas, owners):
             scale["metadata"]["managedFields"] = fields
+        return scale
+
+    def edit(current: Object) -> Object:
+        scale, metadata = before(current), current["metadata"]
         unsaid = resource.schema is not None and _at(current, paths.spec_replicas) is None
         if unsaid:
             scale["spec"]["replicas"] = _NOT_SET
@@ -190,6 +197,7 @@ async def _write(
         if unsaid and (new.get("spec") or {}).get("replicas") == _NOT_SET:
             raise _no_replicas(paths, _EMPTY)
         _check(resource, new, current)
+        sent[:] = [new]
         metadata["resourceVersion"] = new["metadata"].get("resourceVersion") or metadata["resourceVersion"]
         _with(current, paths.spec_replicas, (new.get("spec") or {}).get("replicas") or 0)
         # Of a custom resource whoever scales only takes the replicas from who had them: upstream knows no type for it.
@@ -201,6 +209,8 @@ async def _write(
         SCALE,
         lambda obj: scale_of(paths, obj),
         lambda scale, obj: _with(obj, paths.spec_replicas, (scale.get("spec") or {}).get("replicas", 0)),
+        lambda: sent[0],
+        before,
     )
     body = await change_object(backend, resource, context, Change(edit, options, None, "scale", facade))
     return _shown(backend, context, scale_of(paths, orjson.loads(body)))

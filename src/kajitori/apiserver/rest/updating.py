@@ -40,14 +40,22 @@ from kajitori.storage import interface as stores
 
 @dataclass(frozen=True, slots=True)
 class Facade:
-    """What admission sees in the place of the object: a Scale. `take` writes what it says back into the object."""
+    """What admission sees in the place of the object: a Scale. `take` writes what it says back into the object;
+    `sent` is what the client wants, and `before` what there was, both with their managedFields."""
 
     kind: Resource
     show: Callable[[Object], Object]
     take: Callable[[Object, Object], None]
+    sent: Callable[[], Object]
+    before: Callable[[Object], Object]
 
     def put_up(self, request: AdmissionRequest, old: Object) -> None:
-        request.document, request.old = self.kind, self.show(old)
+        """For mutation, which sees what was sent."""
+        request.document, request.object, request.old = self.kind, self.sent(), self.before(old)
+
+    def put_down(self, request: AdmissionRequest, new: Object, old: Object) -> None:
+        """For validation, which sees what will be."""
+        request.object, request.old = self.show(new), self.show(old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +189,10 @@ async def _attempt(
     old = current.decode(resource)
     wanted = await aside.run(size, change.edit, current.decode(resource))
     wanted = {**wanted, "metadata": {**wanted["metadata"]}}
-    check_preconditions(resource, wanted["metadata"], old["metadata"])
+    if (uid := wanted["metadata"].get("uid")) and uid != old["metadata"]["uid"]:
+        raise uid_differs(resource, context.namespace, context.name, uid, old["metadata"]["uid"])
+    if resource.namespaced and not wanted["metadata"].get("namespace"):
+        wanted["metadata"]["namespace"] = context.namespace
     if resource.default is not None:
         await aside.run(size, resource.default, wanted)
     request = AdmissionRequest(
@@ -190,7 +201,7 @@ async def _attempt(
         resource=resource,
         namespace=old["metadata"].get("namespace", ""),
         name=old["metadata"]["name"],
-        object=None,
+        object=wanted,
         old=old,
         subresource=subresource,
         dry_run=options.dry_run,
@@ -202,38 +213,42 @@ async def _attempt(
     now = timestamp(backend.clock.now())
     if change.manager is not None:  # before what the endpoint puts back and admission changes: that is nobody's
         await aside.run(size, _track, resource, wanted, old, change.manager, now, subresource)
-    new = settle(resource, wanted, old, subresource, now)
     if facade is not None:
         facade.put_up(request, old)
-    request.object = new if facade is None else facade.show(new)
-    await admit_mutating(backend, request)
+    await admit_mutating(backend, request)  # sees what was sent: what the endpoint puts back comes later
     assert request.object is not None
-    if facade is not None:
-        facade.take(request.object, new)
-    new = settle(resource, request.object if facade is None else new, old, subresource, now)
+    if facade is None:
+        wanted = request.object
+    else:
+        facade.take(request.object, wanted)
+    if resource.namespaced and (wanted["metadata"].get("namespace") or context.namespace) != context.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    check_resource_version(resource, wanted["metadata"], old["metadata"])
+    new = settle(resource, wanted, old, subresource, now)
     await aside.attempt(size, check_update, resource, new, old, subresource, context)
     if resource.warnings is not None and not subresource:
         context.warnings += resource.warnings(new, old)
-    request.object = new if facade is None else facade.show(new)
+    if facade is None:
+        request.object = new
+    else:
+        facade.put_down(request, new, old)
     await admit_validating(backend, request)
     return await commit(backend, resource, new, old, current, WriteContext(context.user, options.dry_run, subresource))
 
 
-def check_preconditions(resource: Resource, wanted: Object, old: Object) -> None:
-    """A resourceVersion or uid that is given must be the current one; "0" is none, as upstream counts."""
-    if (uid := wanted.get("uid")) and uid != old["uid"]:
-        raise uid_differs(resource, old.get("namespace") or "", old["name"], uid, old["uid"])
+def check_resource_version(resource: Resource, wanted: Object, old: Object) -> None:
+    """One that is given must be the current one; "0" is none, as upstream counts."""
     version = wanted.get("resourceVersion")
     if version == old["resourceVersion"]:
         return
-    if version and revision_of(version):
+    if version and _revision(version):
         raise Conflict.modified(resource.group, resource.plural, old["name"])
     if resource.schema is not None or (resource.group, resource.plural) in _CONDITIONAL:
         error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
         raise Invalid.of(resource.group, resource.plural, old["name"], [error])
 
 
-def revision_of(version: str) -> int:
+def _revision(version: str) -> int:
     try:
         return parse_unsigned(version)
     except ValueError as error:
@@ -289,9 +304,9 @@ def settle(resource: Resource, wanted: Object, old: Object, subresource: str, no
             new["metadata"] |= object_meta.said_of_deletion(metadata)
     if resource.prepare_update is not None and not subresource:
         resource.prepare_update(new, old)
-    if subresource == "status":
-        if (resource.group, resource.plural) == ("", "pods") and "deletionTimestamp" not in old["metadata"]:
-            new["metadata"].pop("deletionTimestamp", None)
+    of_pod = subresource == "status" and (resource.group, resource.plural) == ("", "pods")
+    if of_pod and "deletionTimestamp" not in old["metadata"]:
+        new["metadata"].pop("deletionTimestamp", None)
     if subresource:
         prepare_part(resource, subresource, new, old, now)
     if resource.counts_generation and subresource != "status" and _counts(resource, new, old):
