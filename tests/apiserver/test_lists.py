@@ -1,11 +1,14 @@
 """Lists: selectors, pages that agree with each other, and how new a read is."""
 
+import base64
+
 import orjson
 import pytest
 
 from kajitori.api import core, events
 from kajitori.api.core import CONFIG_MAP
 from kajitori.api.errors import BadRequest, Expired, StatusError
+from kajitori.apiserver.rest.continuation import decode_token
 
 
 async def fill(plane, count, namespace="default"):
@@ -325,3 +328,47 @@ def test_options_of_deletion_are_refused_in_upstreams_words(in_cluster, query, w
         assert orjson.loads(body)["message"] == why
 
     in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "goes_on"),
+    [
+        ("limit=2", 2, True),
+        ("limit=4", 4, False),
+        ("limit=2&resourceVersion=0", 4, False),
+        ("limit=2&labelSelector=app%3Da1", 2, False),
+        ("limit=1&labelSelector=index%3D2", 1, True),  # something follows, selected or not
+        ("limit=1&labelSelector=index%3D3", 1, False),
+        ("limit=1&fieldSelector=metadata.name%3Dc00", 1, False),
+        ("fieldSelector=metadata.name%3Dc09", 0, False),
+    ],
+)
+def test_a_full_page_goes_on_when_anything_follows(in_cluster, query, found, goes_on):
+    async def scenario(plane):
+        await fill(plane, 4)
+        await plane.settle()
+        _, document = await answer(plane, f"{CONFIG_MAPS}?{query}")
+        assert len(document["items"]) == found and ("continue" in document["metadata"]) is goes_on
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        (b"3", "json: cannot unmarshal number into Go value of type storage.continueToken"),
+        (
+            b'{"v":"meta.k8s.io/v1","rv":"x"}',
+            "json: cannot unmarshal string into Go struct field continueToken.rv of type",
+        ),
+        (b'{"v":"v9"}', "server does not recognize this encoded version v9"),
+        (b'{"v":"meta.k8s.io/v1","start":"a"}', "incorrect encoded start resourceVersion (version meta.k8s.io/v1)"),
+        (b'{"V":"meta.k8s.io/v1","RV":3}', "encoded start key empty (version meta.k8s.io/v1)"),
+        (b'{"v":"meta.k8s.io/v1","rv":3,"start":"/../a"}', "/../a"),
+    ],
+)
+def test_tokens_are_read_as_a_struct_is(document, why):
+    token = base64.urlsafe_b64encode(document).decode().rstrip("=")
+    with pytest.raises(BadRequest) as refused:
+        decode_token(token)
+    assert f"continue key is not valid: {why}" in refused.value.message

@@ -38,7 +38,9 @@ WATCH_TIMEOUT_S = 1800
 _SCAN_PAGE = 500
 _EXPIRED_TOKEN = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
-    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results."
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
 )
 
 
@@ -130,7 +132,7 @@ def selection_of(resource: Resource, context: RequestContext, options: ListOptio
             known |= {"metadata.namespace"}
         fields.check(known, _REFUSALS.get((resource.group, resource.plural), _REFUSAL_BY_NAME if plain else _REFUSAL))
         fields = fields.renamed(own)
-    namespace = context.namespace if resource.namespaced else ""
+    namespace = (context.namespace or fields.required("metadata.namespace") or "") if resource.namespaced else ""
     name = context.name if context.attributes.verb == "watch" else ""
     if name and options.field_selector:
         if fields.required("metadata.name") not in (None, name):
@@ -170,30 +172,44 @@ async def list_bodies(
 ) -> tuple[list[bytes], Object]:
     """Stored bodies and the list's metadata."""
     kind = backend.cache.kind(resource)
+    limit = 0 if options.resource_version == "0" else options.limit
     if options.continue_token:
         position = decode_token(options.continue_token)
         if options.resource_version not in ("", "0"):
             raise BadRequest("specifying resource version is not allowed when using continue")
         revision = position.revision
         await backend.cache.caught_up()
-        if revision == -1:
+        if revision < 0:
             revision = backend.cache.revision
         if revision == backend.cache.revision:
-            return _from_cache(kind, selection, options.limit, position.start, revision)
-        return await _from_store(backend, resource, selection, options.limit, Position(revision, position.start))
+            return _from_cache(kind, selection, limit, position.start, revision)
+        return await _from_store(backend, resource, selection, limit, Position(revision, position.start), paging=True)
     if options.resource_version:
         try:
             parse_revision(options.resource_version)
         except BadRequest as error:
             raise BadRequest(f"invalid resource version: {error.message}") from None
-    if options.resource_version_match == "Exact" or _exact_by_limit(options):
+    key = _single_key(resource, selection)
+    if options.resource_version_match == "Exact" or (not key and _exact_by_limit(options)):
         revision = parse_revision(options.resource_version)
         await backend.cache.reached(revision)
         if revision != backend.cache.revision:
-            return await _from_store(backend, resource, selection, options.limit, Position(revision, ""))
+            return await _from_store(backend, resource, selection, limit, Position(revision, ""))
     else:
         await as_new_as(backend, options.resource_version)
-    return _from_cache(kind, selection, options.limit, "", backend.cache.revision)
+    if key:
+        entry = kind.get(key)
+        found = [entry.body] if entry is not None and selection.matches(entry) else []
+        return found, {"resourceVersion": str(backend.cache.revision)}
+    return _from_cache(kind, selection, limit, "", backend.cache.revision)
+
+
+def _single_key(resource: Resource, selection: Selection) -> str:
+    """Of the one object that can be meant; "" when it may be several."""
+    name = selection.fields.required("metadata.name")
+    if not name or not resource.namespaced:
+        return name or ""
+    return f"{selection.namespace}/{name}" if selection.namespace else ""
 
 
 def _exact_by_limit(options: ListOptions) -> bool:
@@ -201,63 +217,68 @@ def _exact_by_limit(options: ListOptions) -> bool:
     return options.limit > 0 and options.resource_version not in ("", "0") and not options.resource_version_match
 
 
+def _token(selection: Selection, revision: int, namespace: str, name: str) -> str:
+    """That goes on behind an object."""
+    key = name if selection.namespace or not namespace else f"{namespace}/{name}"
+    return encode_token(Position.behind(key, revision))
+
+
 def _from_cache(
     kind: KindCache, selection: Selection, limit: int, start: str, revision: int
 ) -> tuple[list[bytes], Object]:
-    after = start + "\0" if start else ""
+    """A full page says how to go on when there is anything more, be it selected or not."""
     metadata: Object = {"resourceVersion": str(revision)}
     found: list[bytes] = []
-    last: Entry | None = None
-    entries = kind.range(selection.namespace, after)
+    if start and selection.namespace:
+        start = f"{selection.namespace}/{start}"
+    entries = kind.range(selection.namespace, start)
     plain = not selection.has_selector
     for entry in entries:
         if not plain and not selection.matches(entry):
             continue
-        if limit and len(found) >= limit:
-            assert last is not None
-            key = f"{last.namespace}/{last.name}" if last.namespace else last.name
-            metadata["continue"] = encode_token(Position(revision, key))
-            if plain:
-                metadata["remainingItemCount"] = 1 + sum(1 for _ in entries)
-            break
         found.append(entry.body)
-        last = entry
+        if limit and len(found) >= limit:
+            if next(entries, None) is not None:
+                metadata["continue"] = _token(selection, revision, entry.namespace, entry.name)
+                if plain:
+                    metadata["remainingItemCount"] = 1 + sum(1 for _ in entries)
+            break
     return found, metadata
 
 
 async def _from_store(
-    backend: Backend, resource: Resource, selection: Selection, limit: int, position: Position
+    backend: Backend, resource: Resource, selection: Selection, limit: int, position: Position, *, paging: bool = False
 ) -> tuple[list[bytes], Object]:
     """As it was at a past revision. Raises Expired when that has been compacted."""
     root = prefix_of(resource)
     prefix = f"{root}{selection.namespace}/" if selection.namespace else root
-    revision, start = position.revision, root + position.start + "\0" if position.start else prefix
+    revision, start = position.revision, prefix + position.start
     metadata: Object = {"resourceVersion": str(revision)}
     found: list[bytes] = []
-    last = ""
     stored = stored_resource(resource)
     try:
         while True:
             want = limit - len(found) + 1 if limit and not selection.has_selector else _SCAN_PAGE
             page = await backend.storage.scan(prefix, start=start, limit=want, at=revision)
-            for index, record in enumerate(page.records):
+            for index, record in enumerate(page.records, start=1):
                 entry = _entry_of(stored, root, record)
                 if selection.has_selector and not selection.matches(entry):
                     continue
-                if limit and len(found) >= limit:
-                    metadata["continue"] = encode_token(Position(revision, last))
-                    if not selection.has_selector:
-                        metadata["remainingItemCount"] = len(page.records) - index + page.remaining
-                    return found, metadata
                 found.append(entry.body)
-                last = record.key[len(root) :]
+                if limit and len(found) >= limit:
+                    remaining = len(page.records) - index + page.remaining
+                    if remaining:
+                        metadata["continue"] = _token(selection, revision, entry.namespace, entry.name)
+                        if not selection.has_selector:
+                            metadata["remainingItemCount"] = remaining
+                    return found, metadata
             if not page.more:
                 return found, metadata
             start = page.records[-1].key + "\0"
     except Compacted:
-        if position.start:
+        if paging:
             raise ExpiredToken(encode_token(Position(-1, position.start))) from None
-        raise Expired(f"The resourceVersion for the provided list is too old: {revision}") from None
+        raise Expired("The resourceVersion for the provided list is too old.") from None
     except FutureRevision:
         raise Timeout.too_large(revision, backend.cache.revision) from None
 
