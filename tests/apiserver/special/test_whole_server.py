@@ -243,6 +243,28 @@ def test_custom_objects_are_shown_with_defaults_younger_than_they_are(tmp_path: 
     with_server(tmp_path, scenario)
 
 
+def test_a_write_is_answered_with_what_a_read_would_show(tmp_path: Path) -> None:
+    """A status that nobody may write at creation has its defaults nevertheless."""
+
+    async def scenario(api: Server) -> None:
+        status = {"type": "object", "default": {"seen": -1}, "properties": {"seen": {"type": "integer"}}}
+        schema = {"type": "object", "properties": {"spec": {"type": "object"}, "status": status}}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        names = {"plural": "gadgets", "kind": "Gadget"}
+        spec = {"group": "example.com", "scope": "Cluster", "names": names}
+        definition = {
+            "metadata": {"name": "gadgets.example.com"},
+            "spec": {**spec, "versions": [{**version, "subresources": {"status": {}}}]},
+        }
+        await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+        gadget = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g"}, "status": {"seen": 3}}
+        made = await api.ok("POST", "/apis/example.com/v1/gadgets", gadget)
+        assert made["status"] == {"seen": -1}
+        assert made == await api.ok("GET", "/apis/example.com/v1/gadgets/g")
+
+    with_server(tmp_path, scenario)
+
+
 def test_repeated_keys_of_an_applied_document(tmp_path: Path) -> None:
     async def scenario(api: Server) -> None:
         path = "/api/v1/namespaces/default/configmaps/c?fieldManager=m&fieldValidation="

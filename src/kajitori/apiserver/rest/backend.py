@@ -76,9 +76,10 @@ def stored_bytes(resource: Resource, obj: Object) -> bytes:
 
 
 def shown_bytes(resource: Resource, value: bytes, revision: int, obj: Object) -> bytes:
-    """The answer to a write: the stored bytes when this is the stored version, else the object anew."""
+    """The answer to a write: what a read would show, mostly the bytes that were stored."""
     if resource.stored_as is None:
-        return with_revision(value, revision)
+        stored = with_revision(value, revision)
+        return stored if resource.shown is None else resource.shown(stored)
     obj["metadata"]["resourceVersion"] = str(revision)
     return orjson.dumps(in_version(resource, orjson.loads(with_revision(value, revision))))
 
