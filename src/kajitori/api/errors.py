@@ -103,6 +103,10 @@ class Gone(StatusError):
 class InternalError(StatusError):
     code, reason = 500, "InternalError"
 
+    @classmethod
+    def of(cls, why: str) -> "InternalError":
+        return cls(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+
 
 class ServiceUnavailable(StatusError):
     code, reason = 503, "ServiceUnavailable"

@@ -14,6 +14,8 @@ Amounts = dict[str, int]
 HostPort = tuple[str, str, int]
 """Protocol, host IP, port."""
 
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of a pod that a node runs of its own accord."""
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104
 
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"

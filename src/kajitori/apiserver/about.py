@@ -9,10 +9,11 @@ import orjson
 from kajitori.api.errors import NotAcceptable
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext, Response
-from kajitori.apiserver.negotiate import Accepted, encode_document
+from kajitori.apiserver.negotiate import Accepted, alternatives_of, encode_document
 from kajitori.kit.clock import Clock
 
 STATUS, FLAGS = "/statusz", "/flagz"
+GO_VERSION = "none (Python)"
 _NAME = "apiserver"
 _LISTED = (FLAGS, "/healthz", "/livez", "/metrics", "/readyz", STATUS, "/version")
 _TEXT = "text/plain; charset=utf-8"
@@ -50,7 +51,7 @@ class About:
         return {
             "startTime": timestamp(self._began_s),
             "uptimeSeconds": int(self._clock.now() - self._began_s),
-            "goVersion": "none (Python)",
+            "goVersion": GO_VERSION,
             "binaryVersion": self._version,
             "emulationVersion": ".".join(self._version.split(".")[:2]),
             "paths": list(_LISTED),
@@ -78,10 +79,7 @@ def _shown(
     context: RequestContext, kind: str, document: Callable[[], Mapping[str, Any]], text: Callable[[], list[str]]
 ) -> Response:
     """As text for people, or as the object that the alternative asks for."""
-    accept = context.headers.get("accept", "")
-    for alternative in accept.split(",") if accept else ("*/*",):
-        media, *rest = (part.strip() for part in alternative.split(";"))
-        parameters = dict(part.partition("=")[::2] for part in rest)
+    for media, parameters in alternatives_of(context.headers.get("accept") or "*/*"):
         if media in ("*/*", "text/*", "text/plain"):
             lines = [f"\n{_NAME} {kind.lower()}", _FOR_PEOPLE, *text()]
             return Response(200, ("\n".join(lines) + "\n").encode(), _TEXT)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from kajitori.api.errors import MethodNotAllowed
 from kajitori.api.meta import Object
 from kajitori.api.registry import Registry
 from kajitori.api.resource import Resource
 from kajitori.apiserver.aggregation.priorities import Priority, default_priority
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import Accepted, Form, accepted_of_discovery, encode_document
+from kajitori.apiserver.refusals import method_not_allowed
 
 Versions = Callable[[], Mapping[tuple[str, str], Object]]
 """By group and version: APIVersionDiscovery documents of what other servers serve. They win over our own."""
@@ -166,7 +166,7 @@ class Discovery:
         if document is None:
             return None
         if context.method != "GET" and routed:
-            raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
+            raise method_not_allowed()
         aggregated = document["kind"] == "APIGroupDiscoveryList"
         body = encode_document(document, accept)
         headers: tuple[tuple[str, str], ...] = ()

@@ -1,5 +1,6 @@
 """Which form a body has, and which form the client wants to see."""
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -138,13 +139,19 @@ def _of_objects(header: str) -> Accepted:
     return _first(header, _OBJECTS)
 
 
+def alternatives_of(header: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Media types and their parameters, as they stand."""
+    for alternative in header.split(","):
+        media, *rest = (part.strip() for part in alternative.split(";"))
+        yield media, dict(part.partition("=")[::2] for part in rest)
+
+
 def _first(header: str, forms: frozenset[Form]) -> Accepted:
     """The first alternative, by quality and then by place, that asks for the object itself or for one of these."""
-    alternatives = []
-    for index, alternative in enumerate(header.split(",")):
-        media, *rest = (part.strip() for part in alternative.split(";"))
-        parameters = dict(part.partition("=")[::2] for part in rest)
-        alternatives.append((-_quality(parameters), index, media, parameters))
+    alternatives = [
+        (-_quality(parameters), index, media, parameters)
+        for index, (media, parameters) in enumerate(alternatives_of(header))
+    ]
     # Protobuf comes last, because a form that can be served may stand behind it.
     for _, _, media, parameters in sorted(alternatives, key=lambda a: (a[2] == PROTOBUF, *a[:2])):
         if media not in (*_MEDIA, "application/*", "*/*", "*"):

@@ -1,8 +1,8 @@
-"""What somebody is told who may not."""
+"""What somebody is told who may not, or who asks for what there is not."""
 
 from typing import Any
 
-from kajitori.api.errors import Forbidden
+from kajitori.api.errors import Forbidden, MethodNotAllowed, NotFound
 from kajitori.apiserver.interfaces import Attributes
 
 
@@ -25,3 +25,11 @@ def forbidden_message(attributes: Attributes, reason: str = "") -> str:
     qualified = f"{attributes.resource}.{group}" if group else attributes.resource
     subject = f'{qualified} "{attributes.name}"' if attributes.name else qualified
     return f"{subject} is forbidden: {text}" + (f": {reason}" if reason else "")
+
+
+def method_not_allowed() -> MethodNotAllowed:
+    return MethodNotAllowed("the server does not allow this method on the requested resource", {})
+
+
+def no_such_resource() -> NotFound:
+    return NotFound("the server could not find the requested resource", {})

@@ -34,11 +34,12 @@ from kajitori.apiserver.metrics import Metrics, figures
 from kajitori.apiserver.objects import ObjectStore
 from kajitori.apiserver.openapi_documents import DOCUMENT_BYTES, OpenApi
 from kajitori.apiserver.pipeline import Pipeline
+from kajitori.apiserver.refusals import method_not_allowed, no_such_resource
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.responses import NOT_A_PATH, json_response
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.store_size import StoreSize
-from kajitori.apiserver.verbs import check_method, has_route, method_not_allowed, no_such_resource, verb_of
+from kajitori.apiserver.verbs import check_method, has_route, verb_of
 from kajitori.apiserver.watch_cache.cache import WatchCache
 from kajitori.kit.clock import Clock, within
 from kajitori.kit.randomness import BlockRandom
@@ -266,7 +267,7 @@ class ApiServer:
             "gitCommit": "",
             "gitTreeState": "clean",
             "buildDate": "1970-01-01T00:00:00Z",
-            "goVersion": "none (Python)",
+            "goVersion": about.GO_VERSION,
             "compiler": "CPython",
             "platform": "linux/amd64",
         }

@@ -6,6 +6,7 @@ from kajitori.api.errors import BadRequest, MethodNotAllowed, NotFound
 from kajitori.api.resource import Resource
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.negotiate import accepted, accepted_as_object, encode_document
+from kajitori.apiserver.refusals import method_not_allowed, no_such_resource
 from kajitori.apiserver.request_info import RequestInfo
 from kajitori.apiserver.rest import creating, deleting, patching, reading, scaling, updating
 from kajitori.apiserver.rest.backend import Backend
@@ -15,14 +16,6 @@ from kajitori.apiserver.rest.rendering import bytes_to_render, list_response, ob
 from kajitori.apiserver.rest.scopes import scope_of
 
 Verb = Callable[[Backend, RequestContext], Awaitable[Response]]
-
-
-def method_not_allowed() -> MethodNotAllowed:
-    return MethodNotAllowed("the server does not allow this method on the requested resource", {})
-
-
-def no_such_resource() -> NotFound:
-    return NotFound("the server could not find the requested resource", {})
 
 
 async def _shown(backend: Backend, context: RequestContext, body: bytes, status: int = 200) -> Response:

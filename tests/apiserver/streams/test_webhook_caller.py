@@ -19,17 +19,18 @@ from kajitori.kit.clock import SystemClock
 from kajitori.testing.objects import FakeObjects
 
 
-def test_a_service_is_reached_at_its_endpoint_under_its_own_name(tmp_path: Path) -> None:
-    authority = pki.create_authority("hook-ca", time.time())
-    pki.ensure_pair(
-        tmp_path / "hook",
-        authority,
-        ["hook.default.svc"],
-        time.time(),
-        lambda: pki.issue_serving(authority, "hook", ["hook.default.svc"], time.time()),
-    )
+def serving(folder: Path, name: str) -> tuple[pki.Pair, ssl.SSLContext]:
+    """An authority, and what a hook of this name listens with."""
+    authority, now_s = pki.create_authority("hook-ca", time.time()), time.time()
+    pair = pki.issue_serving(authority, "hook", [name], now_s)
+    pki.ensure_pair(folder / "hook", authority, [name], now_s, lambda: pair)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "hook.crt", tmp_path / "hook.key")
+    context.load_cert_chain(folder / "hook.crt", folder / "hook.key")
+    return authority, context
+
+
+def test_a_service_is_reached_at_its_endpoint_under_its_own_name(tmp_path: Path) -> None:
+    authority, context = serving(tmp_path, "hook.default.svc")
     objects, heads = FakeObjects(), []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,16 +64,7 @@ def test_a_service_is_reached_at_its_endpoint_under_its_own_name(tmp_path: Path)
 
 
 def test_a_connection_is_kept_for_the_next_call_and_replaced_when_it_died(tmp_path: Path) -> None:
-    authority = pki.create_authority("hook-ca", time.time())
-    pki.ensure_pair(
-        tmp_path / "hook",
-        authority,
-        ["127.0.0.1"],
-        time.time(),
-        lambda: pki.issue_serving(authority, "hook", ["127.0.0.1"], time.time()),
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "hook.crt", tmp_path / "hook.key")
+    authority, context = serving(tmp_path, "127.0.0.1")
     connections: list[asyncio.StreamWriter] = []
     answers = [b"1", b"2", b"3" * (ANSWER_BYTES_MAX + 1), b"4"]
 
@@ -108,16 +100,7 @@ def test_a_connection_is_kept_for_the_next_call_and_replaced_when_it_died(tmp_pa
 
 
 def test_it_asks_again_when_it_was_told_to_and_reads_what_is_packed(tmp_path: Path) -> None:
-    authority = pki.create_authority("hook-ca", time.time())
-    pki.ensure_pair(
-        tmp_path / "hook",
-        authority,
-        ["127.0.0.1"],
-        time.time(),
-        lambda: pki.issue_serving(authority, "hook", ["127.0.0.1"], time.time()),
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "hook.crt", tmp_path / "hook.key")
+    authority, context = serving(tmp_path, "127.0.0.1")
     packed, bomb = gzip.compress(b"yes"), gzip.compress(b"x" * (ANSWER_BYTES_MAX + 1))
     answers = [
         b"HTTP/1.1 429 Too Many\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n",

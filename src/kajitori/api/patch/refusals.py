@@ -34,9 +34,9 @@ def _invalid_patch(shown: str, why: str) -> Invalid:
     return Invalid(f' "" is invalid: {error}', {"causes": [error.cause()]})
 
 
-def not_registered(kind: Any, api_version: Any) -> str:
+def not_registered(kind: Any, api_version: Any, scheme: str = "pkg/api/legacyscheme/scheme.go:30") -> str:
     """Upstream names the table of types that it looked into; clients compare the whole sentence."""
-    return f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+    return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{scheme}"'
 
 
 def broken(why: str) -> StatusError:

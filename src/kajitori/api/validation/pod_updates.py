@@ -5,7 +5,7 @@ from typing import Any
 
 from kajitori.api.field_errors import FieldError, forbidden, invalid, required
 from kajitori.api.meta import Object
-from kajitori.api.pods import qos_class
+from kajitori.api.pods import MIRROR, qos_class
 from kajitori.api.schema.internal_shapes import as_shown, difference, list_as_shown
 from kajitori.api.validation.checks import Errors
 from kajitori.api.validation.immutability import same
@@ -19,7 +19,6 @@ _MUTABLE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
 )
 _INT32_MAX = 2**31 - 1
-_MIRROR = "kubernetes.io/config.mirror"
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
 
@@ -42,7 +41,7 @@ def _annotations(new: Object, old: Object) -> Errors:
         done = "remove or update" if key in before else "add"
         if key.startswith(_APP_ARMOR):
             yield forbidden(f"metadata.annotations[{key}]", f"may not {done} AppArmor annotations")
-        if key == _MIRROR:
+        if key == MIRROR:
             yield forbidden(f"metadata.annotations[{key}]", f"may not {done} mirror pod annotation")
 
 
@@ -172,7 +171,7 @@ def _gates_update(new: Object, old: Object) -> Errors:
 
 def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
     """The `ephemeralcontainers` subresource: containers can be added, none changed or taken away."""
-    if _MIRROR in (old["metadata"].get("annotations") or {}):
+    if MIRROR in (old["metadata"].get("annotations") or {}):
         return [forbidden("", "static pods do not support ephemeral containers")]
     after = {c.get("name"): c for c in new["spec"].get("ephemeralContainers") or ()}
     errors = list(_annotations(new, old))
@@ -190,7 +189,7 @@ def validate_ephemeral_update(new: Object, old: Object) -> list[FieldError]:
 
 def validate_resize_update(new: Object, old: Object) -> list[FieldError]:
     """The `resize` subresource: CPU and memory of containers, and nothing that changes the QoS class (KEP-1287)."""
-    if _MIRROR in (old["metadata"].get("annotations") or {}):
+    if MIRROR in (old["metadata"].get("annotations") or {}):
         return [forbidden("", "static pods cannot be resized")]
     if ((old["spec"].get("os") or {}).get("name")) == "windows":
         return [forbidden("", "windows pods cannot be resized")]

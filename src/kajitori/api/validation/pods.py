@@ -2,6 +2,7 @@
 
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, not_found, required, too_long
 from kajitori.api.meta import Object
+from kajitori.api.pods import MIRROR
 from kajitori.api.remembering import remembering_valid
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
@@ -36,7 +37,6 @@ from kajitori.api.validation.sysctls import sysctls
 from kajitori.api.validation.volumes import pod_volumes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
-_MIRROR = "kubernetes.io/config.mirror"
 _HOST_NAME_BYTES_MAX = 64
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARACTERS_MAX = 3, 32, 2048
@@ -48,10 +48,10 @@ def validate_pod(pod: Object) -> list[FieldError]:
         errors = _errors_of(spec, pod["metadata"].get("name") or "")
     else:
         errors = _of_pod(spec)
-    mirrored = (pod["metadata"].get("annotations") or {}).get(_MIRROR)
+    mirrored = (pod["metadata"].get("annotations") or {}).get(MIRROR)
     if mirrored is not None and not spec.get("nodeName"):
         detail = "must set spec.nodeName if mirror pod annotation is set"
-        return [invalid(f"metadata.annotations[{_MIRROR}]", mirrored, detail), *errors]
+        return [invalid(f"metadata.annotations[{MIRROR}]", mirrored, detail), *errors]
     if mirrored is not None and spec.get("resourceClaims"):
         return [*errors, forbidden("", "static pods do not support resource claims")]
     return errors

@@ -4,9 +4,8 @@ Source: "Create static Pods", and the admission controllers reference, "NodeRest
 """
 
 from kajitori.api.meta import Object
+from kajitori.api.pods import MIRROR
 from kajitori.apiserver.authz.node_graph import targets_of_pod
-
-MIRROR = "kubernetes.io/config.mirror"
 
 _PLURALS = ("serviceaccounts", "secrets", "configmaps")
 _VOLUMES = (

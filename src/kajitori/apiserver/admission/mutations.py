@@ -15,6 +15,7 @@ from kajitori.api.expressions.evaluation import OutOfBudget
 from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch, typed
 from kajitori.api.patch.configuration import undeclared
+from kajitori.api.patch.refusals import not_registered
 from kajitori.api.resource import Resource
 from kajitori.api.schema import Undecodable, conform
 from kajitori.api.schema.nodes import ANY, LIST, MAP, STRUCT, Node
@@ -23,8 +24,6 @@ from kajitori.apiserver.admission.conditions import Conditions
 from kajitori.apiserver.admission.evaluating import Asking
 from kajitori.apiserver.admission.scene import Scene
 
-_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
-"""Where upstream says that kinds are registered."""
 _FIELDS = {"ApplyConfiguration": ("applyConfiguration", MUTATED), "JSONPatch": ("jsonPatch", PATCHES)}
 
 
@@ -155,18 +154,14 @@ def _patched(obj: Object, value: Any, kind: Resource) -> Object:
     except StatusError as error:
         raise MutationFailed(f"JSON Patch: {error.message}") from error
     if (named := changed.get("kind")) != kind.kind and named:
-        raise _internal(f'no kind "{named}" is registered for version "{kind.api_version}" in scheme "{_SCHEME}"')
+        raise InternalError.of(not_registered(named, kind.api_version))
     try:
         unknown = conform(kind, changed)
     except Undecodable as error:
-        raise _internal(error.why) from error
+        raise InternalError.of(error.why) from error
     except StatusError as error:
-        raise _internal(error.message) from error
+        raise InternalError.of(error.message) from error
     if unknown:
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise _internal(f"strict decoding error: {listed}")
+        raise InternalError.of(f"strict decoding error: {listed}")
     return changed
-
-
-def _internal(why: str) -> InternalError:
-    return InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})

@@ -6,7 +6,8 @@ Source: the admission controllers reference, "NodeRestriction".
 from kajitori.api import core, local_path
 from kajitori.api.errors import NotFound
 from kajitori.api.meta import Object, labels_of, name_of, uid_of
-from kajitori.apiserver.admission.mirror_pods import MIRROR, is_mirror, kind_referenced
+from kajitori.api.pods import MIRROR
+from kajitori.apiserver.admission.mirror_pods import is_mirror, kind_referenced
 from kajitori.apiserver.admission.plugin import PODS, Kind, Plugin, kind_of, refusal, subject
 from kajitori.apiserver.authz.node import node_of
 from kajitori.apiserver.interfaces import AdmissionRequest, Objects, Operation

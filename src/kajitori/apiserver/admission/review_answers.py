@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from kajitori.api.meta import Object
+from kajitori.api.patch.refusals import not_registered
 from kajitori.kit.syntax_errors import json_error, literal, not_an_object
 
 _GROUP, _KIND = "admission.k8s.io", "AdmissionReview"
@@ -73,7 +74,7 @@ def _check_type(api_version: str, kind: str, version: str) -> None:
     if known or (api_version == "v1" and kind in _OF_META):
         shown = api_version.rpartition("/")[2]
         raise Unreadable(f"converting ({shown}.{kind}) to ({version}.{_KIND}): unknown conversion")
-    raise Unreadable(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{_SCHEME}"')
+    raise Unreadable(not_registered(kind, api_version, _SCHEME))
 
 
 def _wrong(value: Any, field: str, go_type: str) -> str:

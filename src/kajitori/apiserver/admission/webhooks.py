@@ -14,7 +14,7 @@ from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch
 from kajitori.api.patch.refusals import not_registered
 from kajitori.api.resource import Resource
-from kajitori.api.schema import conform
+from kajitori.api.schema import Undecodable, conform
 from kajitori.apiserver.admission.figures import INTERNAL
 from kajitori.apiserver.admission.matching import is_configuration
 from kajitori.apiserver.admission.plugin import Configured, refusal
@@ -78,7 +78,7 @@ class _Webhooks(Configured):
             raise Timeout(_LATE) from error
         if not hook.may_fail:
             why = f'failed calling webhook "{hook.name}": {error}'
-            raise _internal(why) from error
+            raise InternalError.of(why) from error
         log.warning("webhook %s failed and is ignored: %s", hook.name, error)
         request.annotations[f"failed-open.{mark}"] = hook.name
 
@@ -123,7 +123,7 @@ class MutatingWebhooks(_Webhooks):
             return False
         if scene.object is None or request.object is None:
             why = f'admission webhook "{hook.name}" attempted to modify the object'
-            raise _internal(f"{why}, which is not supported for this operation")
+            raise InternalError.of(f"{why}, which is not supported for this operation")
         try:
             patched = await self._patched(scene, scene.object, answer.patch)
         except StatusError:
@@ -146,18 +146,13 @@ class MutatingWebhooks(_Webhooks):
                 conform(kind, patched)
             if kind.default is not None:
                 kind.default(patched)
+        except (json_patch.Inapplicable, Undecodable) as error:
+            raise InternalError.of(error.why) from error
         except StatusError as error:
-            why = error.why if isinstance(error, json_patch.Inapplicable) else error.message
-            if " cannot be handled as a " in why:  # what the decoder itself says of it
-                why = why.partition(" cannot be handled as a ")[2].partition(": ")[2]
-            raise _internal(why) from error
+            raise InternalError.of(error.message) from error
         back = patched if request.document else await converted(patched, scene.version, request.resource)
         assert back is not None
         return back
-
-
-def _internal(why: str) -> InternalError:
-    return InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
 
 
 def _check_kind(kind: Resource, patched: Object) -> None:

@@ -6,8 +6,8 @@ import orjson
 
 from kajitori.apiserver.authn.keyring import Keyring
 from kajitori.apiserver.http_types import Handler, RequestContext, Response
+from kajitori.apiserver.refusals import no_such_resource
 from kajitori.apiserver.special.bodies import only
-from kajitori.apiserver.verbs import no_such_resource
 
 CONFIGURATION, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"
 _CACHED_FOR = ("cache-control", "public, max-age=3600")

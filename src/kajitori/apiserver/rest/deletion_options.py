@@ -6,6 +6,7 @@ from typing import Any
 from kajitori.api.errors import BadRequest, Invalid
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object
+from kajitori.api.patch.refusals import not_registered
 from kajitori.api.schema import Undecodable, conform_definition
 from kajitori.apiserver.http_types import Query
 from kajitori.apiserver.negotiate import decode_body
@@ -14,6 +15,7 @@ from kajitori.kit.syntax_errors import literal, not_an_object
 
 _KIND, _API_VERSION = "DeleteOptions", "meta.k8s.io/v1"
 _DEFINITION = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+_SCHEME = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
 _POLICIES = ("Foreground", "Background", "Orphan")
 _OF_ANY_VERSION = frozenset(
     (
@@ -125,9 +127,7 @@ def _of_this_kind(document: Any, body: bytes) -> Object:
     if kind in _OF_ANY_VERSION or (kind in _OF_THIS_VERSION and api_version == _API_VERSION):
         raise BadRequest(f"converting (v1.{kind}) to (v1.{_KIND}): unknown conversion")
     if kind != _KIND:
-        known = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
-        version = api_version.removeprefix("/")
-        raise BadRequest(f'no kind "{kind}" is registered for version "{version}" in scheme "{known}"')
+        raise BadRequest(not_registered(kind, api_version.removeprefix("/"), _SCHEME))
     return document
 
 

@@ -107,7 +107,7 @@ def _no_replicas(paths: ScalePaths, why: str) -> StatusError:
     message = f'the spec replicas field ".{paths.spec_replicas.strip(".")}" {why}'
     if why == _EMPTY:
         return BadRequest(message)
-    return InternalError(f"Internal error occurred: {message}", {"causes": [{"message": message}]})
+    return InternalError.of(message)
 
 
 def _shown(backend: Backend, context: RequestContext, scale: Object) -> Response:

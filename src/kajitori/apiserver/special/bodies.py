@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, MethodNotAllowed
+from kajitori.api.errors import BadRequest
 from kajitori.api.meta import Object
 from kajitori.api.patch import managed_fields
 from kajitori.api.resource import Resource
@@ -11,6 +11,7 @@ from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.negotiate import accepted_as_object, encode_document
+from kajitori.apiserver.refusals import method_not_allowed
 from kajitori.apiserver.rest.decoding import decode_object
 from kajitori.apiserver.rest.metadata import SYSTEM_FIELDS
 from kajitori.apiserver.rest.options import write_options
@@ -80,7 +81,7 @@ def success(context: RequestContext, status: int = 201) -> Response:
 def only(context: RequestContext, *methods: str) -> None:
     """Raise MethodNotAllowed for any other method."""
     if context.method not in methods:
-        raise MethodNotAllowed("the server does not allow this method on the requested resource", {})
+        raise method_not_allowed()
 
 
 def is_dry_run(context: RequestContext) -> bool:

@@ -12,8 +12,8 @@ from kajitori.api.selectors import parse_field_selector, parse_label_selector
 from kajitori.apiserver.health import Check, run_check
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.negotiate import Form, accepted, encode_document
+from kajitori.apiserver.refusals import method_not_allowed
 from kajitori.apiserver.table import table_of
-from kajitori.apiserver.verbs import method_not_allowed
 
 _FIELDS = ("metadata.name", "metadata.namespace")
 
