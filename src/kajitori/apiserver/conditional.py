@@ -9,7 +9,7 @@ from email.utils import formatdate, parsedate
 from kajitori.apiserver.http_types import RequestContext, Response
 
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|$)')
-_RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*$")
+_RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*$", re.ASCII)
 
 
 def served(context: RequestContext, content: Response, tag: str, since_s: float) -> Response:
