@@ -100,6 +100,25 @@ def test_what_comes_together_is_one_write() -> None:
     run(test)
 
 
+def test_whether_one_line_alone_waits_is_asked_of_who_comes_next() -> None:
+    async def test(stage: Stage) -> None:
+        audience = stage.audience
+        for _ in range(3):
+            Member(audience)
+        stage.show(1)
+        assert audience.lone
+        audience.send(2)
+        assert audience.lone
+        stage.show(2)
+        assert not audience.lone
+        audience.send(1)
+        assert not audience.lone  # all of this round have been told
+        audience.send(1)
+        assert audience.lone  # the two who were told of the first line alone
+
+    run(test)
+
+
 def test_who_joins_later_is_told_what_came_later() -> None:
     async def test(stage: Stage) -> None:
         early = Member(stage.audience)

@@ -10,8 +10,9 @@ from kajitori.kit.clock import VirtualClock
 class Crowd:
     """So many watchers."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, lone: bool = True) -> None:
         self._left = size
+        self.lone = lone
         self.told = 0
 
     def send(self, room: int) -> int:
@@ -67,7 +68,7 @@ def test_who_comes_during_a_round_is_told_in_the_next() -> None:
     run(test)
 
 
-def test_a_round_soon_after_one_over_many_rests_after_each_turn_so_often_at_most() -> None:
+def test_a_round_soon_after_one_over_many_rests_while_one_line_waits_so_often_at_most() -> None:
     async def test(clock: VirtualClock, outbox: Outbox) -> None:
         await tell_many(outbox)
         crowd = Crowd((RESTS_MAX + 3) * TOLD_A_TURN)
@@ -85,18 +86,20 @@ def test_a_round_soon_after_one_over_many_rests_after_each_turn_so_often_at_most
     run(test)
 
 
-def test_after_the_last_turn_of_such_a_round_the_next_waits_for_the_rest() -> None:
+def test_such_a_round_goes_on_at_once_when_more_lines_wait() -> None:
     async def test(clock: VirtualClock, outbox: Outbox) -> None:
         await tell_many(outbox)
-        outbox.add(Crowd(TOLD_A_TURN + 1))
-        await turn()
-        await clock.advance(REST_S * 1.1)
-        late = Crowd(1)
-        outbox.add(late)
-        await clock.advance(REST_S * 0.8)
-        assert not late.told
-        await clock.advance(REST_S * 0.3)
-        assert late.told == 1
+        crowd = Crowd(5 * TOLD_A_TURN, lone=False)
+        outbox.add(crowd)
+        for turns in range(3):
+            await turn()
+            assert crowd.told == (turns + 1) * TOLD_A_TURN
+        crowd.lone = True
+        for _ in range(3):
+            await turn()
+        assert crowd.told == 4 * TOLD_A_TURN
+        await clock.advance(REST_S)
+        assert crowd.told == 5 * TOLD_A_TURN
 
     run(test)
 

@@ -131,6 +131,12 @@ class Audience:
 
     # as the outbox sees it
 
+    @property
+    def lone(self) -> bool:
+        if self._round is None:
+            return self.end - self._round_until == 1
+        return bool(self._round) and self.end - self._round[-1].at == 1
+
     def send(self, room: int) -> int:
         if self._round is None:
             self._round = list(self._members)

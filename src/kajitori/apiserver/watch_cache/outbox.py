@@ -1,22 +1,23 @@
-"""Telling watchers: a few a turn of the event loop, and where many are told again and again, a rest after each turn.
+"""Telling watchers: a few a turn of the event loop, and where many are told again and again, not of one change alone.
 
 One change may concern hundreds of watchers, and each costs a TLS record and a system call, 15 us together. Told in one
 go they would hold up every request for milliseconds, and take all of the processor when changes are many. So requests
 are served in between, and what changes meanwhile shares the records of who is told later. The busier the server, the
-less an event costs; where few watch, or little changes, none waits. The rests lie between the turns and not after the
-round: a client that watches often itself gets its news in portions then, and answers in between.
+less an event costs; where few watch, or little changes, none waits. A round rests when one line alone would be sent, a
+few times; never longer, so that its last watchers do not wait for rests and requests together. And it rests on the way
+and not at the end: a client that watches often itself gets its news in portions then, and answers in between.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 from kajitori.kit.clock import Clock
 
-TOLD_A_TURN = 50
+TOLD_A_TURN = 12
+"""A request passes through the event loop four times before its answer, and waits for a turn each time."""
 REST_S = 0.001
-RESTS_MAX = 4
+RESTS_MAX = 6
 """A round. Fewer, and few changes come together; more, and a change is told later for little gain
 (docs/performance.md)."""
 BUSY_S = 0.005
@@ -27,6 +28,10 @@ class Sender(Protocol):
     def send(self, room: int) -> int:
         """Tell at most so many watchers; returns how many it told: fewer, if it is done."""
 
+    @property
+    def lone(self) -> bool:
+        """Whether one line alone waits for the next one."""
+
 
 class Outbox:
     """Holds every sender at most twice: in a round and in the next."""
@@ -35,7 +40,7 @@ class Outbox:
         self._clock = clock
         self._waiting: list[Sender] = []
         self._round: deque[Sender] = deque()
-        self._turns = self._rests = 0
+        self._told = self._rests = 0
         self._busy_until_s = 0.0
         self._scheduled = False
 
@@ -49,36 +54,32 @@ class Outbox:
     def _begin(self) -> None:
         self._round.extend(self._waiting)
         self._waiting.clear()
-        self._turns, self._rests = 0, RESTS_MAX if self._clock.monotonic() < self._busy_until_s else 0
+        self._told, self._rests = 0, RESTS_MAX if self._clock.monotonic() < self._busy_until_s else 0
         self._turn()
 
     def _turn(self) -> None:
-        self._turns += 1
         senders, room = self._round, TOLD_A_TURN
         while senders and room:
             told = senders[0].send(room)
             if told < room:
                 senders.popleft()
             room -= told
+            self._told += told
         if senders:
-            self._after_rest(self._turn)
-        elif self._turns > 1:
-            self._after_rest(self._end_crowd)
+            self._pause(rest=self._rests > 0 and senders[0].lone)
         else:
             self._end_round()
 
-    def _after_rest(self, go_on: Callable[[], None]) -> None:
-        if self._rests:
+    def _pause(self, *, rest: bool) -> None:
+        if rest:
             self._rests -= 1
-            self._clock.call_later(REST_S, go_on)
+            self._clock.call_later(REST_S, self._turn)
         else:
-            asyncio.get_running_loop().call_soon(go_on)
-
-    def _end_crowd(self) -> None:
-        self._busy_until_s = self._clock.monotonic() + BUSY_S
-        self._end_round()
+            asyncio.get_running_loop().call_soon(self._turn)
 
     def _end_round(self) -> None:
+        if self._told > TOLD_A_TURN:
+            self._busy_until_s = self._clock.monotonic() + BUSY_S
         self._scheduled = bool(self._waiting)
         if self._scheduled:
             asyncio.get_running_loop().call_soon(self._begin)
