@@ -20,6 +20,7 @@ BUSY_S_MAX = 1.0
 BY_DESIGN: tuple[tuple[int, str, str], ...] = (
     (500, "^resourceVersion should not be set on objects to be created$", "a plain error of upstream's storage"),
     (500, "^failed to create typed patch object", "server-side apply of what the schema does not know"),
+    (500, "^failed to convert new object", "server-side apply of what the schema knows and the type does not"),
     (
         500,
         "unknown patch type|declared merge key|list element types|order in patch list|merging lists|^expected a \\[\\]",
@@ -29,7 +30,7 @@ BY_DESIGN: tuple[tuple[int, str, str], ...] = (
     (500, "failed calling webhook|conversion webhook", "a webhook that has to be asked does not answer"),
     (
         503,
-        "no endpoints available|not available|is unreachable|kubelet of node .* does not answer",
+        "no endpoints available|no service port|not available|is unreachable|kubelet of node .* does not answer",
         "what is proxied to is not there",
     ),
     (504, "^Timeout: Too large resource version", "a revision that has not come yet"),
@@ -97,7 +98,7 @@ class Judge(logging.Handler):
 
 
 def _refusal(asked: Asked, status: int, lines: list[bytes], body: bytes) -> list[str]:
-    if asked.method == "HEAD":
+    if asked.method == "HEAD" or (status == 412 and not body):  # as a file that has not changed
         return []
     kind = next((line.lower() for line in lines if line.lower().startswith(b"content-type: ")), b"")
     if not kind.startswith((b"content-type: application/json", b"content-type: application/yaml")):
