@@ -291,6 +291,26 @@ def test_custom_resources_merge_by_their_own_schema() -> None:
         apply(widget, both, body(plain=["y"]), "m2", T1)
 
 
+OPEN: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "problem"),
+    [
+        ({"type": "object"}, 5, ".spec: expected map, got &{5}"),
+        (OPEN, [1], ".spec: expected map, got &{[1]}"),
+        ({"type": "array", "items": {"type": "object"}}, [True], ".spec[0]: expected map, got &{true}"),
+        ({"type": "object", "additionalProperties": OPEN}, {"a": "s"}, ".spec.a: expected map, got &{s}"),
+    ],
+)
+def test_an_object_without_declared_fields_is_an_object_all_the_same(schema: Object, value: Any, problem: str) -> None:
+    whole: Object = {"type": "object", "properties": {"spec": schema}}
+    kind = Resource(group="e.x", version="v1", kind="Custom", plural="customs", schema=whole)
+    with pytest.raises(StatusError) as caught:
+        check_configuration(kind, {"apiVersion": "e.x/v1", "kind": "Custom", "spec": value})
+    assert caught.value.message.endswith(problem)
+
+
 names = st.sampled_from("abc")
 configs = st.dictionaries(names, st.sampled_from("12"), max_size=3)
 

@@ -50,6 +50,23 @@ def test_a_scalar_is_shown() -> None:
     assert of_spec(schema, {"x": 3}) == ["spec.x: Invalid value: 3: failed rule: self > 5"]
 
 
+def test_what_is_none_of_its_type_is_an_error_of_the_rules_that_read_it() -> None:
+    text = {"type": "string", "format": "cidr", "maxLength": 20}
+    schema = {"properties": {"c": text}, **rules("has(self.c)", "self.c == 'a'", "true", "size(self.c) > 1")}
+    problem = 'spec: Invalid value: "object": invalid data, expected string, got []interface {} evaluating rule: '
+    assert of_spec(schema, {"c": [1]}) == [problem + "self.c == 'a'", problem + "size(self.c) > 1"]
+
+
+def test_every_rule_of_a_value_that_is_none_of_its_type_is_told_but_those_of_a_change() -> None:
+    text = {"type": "string", "format": "duration", "maxLength": 20}
+    own = rules("self < duration('1h')", "self != oldSelf", "self > duration('1s')")
+    problem = 'spec.d: Invalid value: "string": invalid data, expected string, got []interface {} evaluating rule: '
+    assert of_spec({"properties": {"d": {**text, **own}}}, {"d": [1]}) == [
+        problem + "self < duration('1h')",
+        problem + "self > duration('1s')",
+    ]
+
+
 def test_an_absent_field_is_an_error_of_the_rule() -> None:
     assert of_spec({**INTEGERS, **rules("self.x > 0")}, {}) == [
         'spec: Invalid value: "object": no such key: x evaluating rule: self.x > 0'

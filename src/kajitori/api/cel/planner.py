@@ -113,7 +113,7 @@ def _nothing_in(value: Any, key: Any) -> EvaluationError:
 def _has(value: Any, key: str, of_schema: bool) -> bool:
     """A field of a schema that is null is as good as absent."""
     if isinstance(value, Mapping):
-        return key in value and not (of_schema and value[key] is None)
+        return key in value and not (of_schema and value.get(key) is None)
     if type(value) is Optional:
         return value.present and _has(value.value, key, of_schema)
     raise no_overload()

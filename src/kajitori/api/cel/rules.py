@@ -152,18 +152,23 @@ class _Validation:
         if self._budget <= 0:
             self._fail(place, kind, _OUT_OF_BUDGET)
             raise _Spent
+        unreadable: EvaluationError | None = None
+        variables: Mapping[str, Any] = {}
+        optional: Mapping[str, Any] = {}
         try:
             variables, optional = _variables(level.declared, place)
         except EvaluationError as error:
-            self._fail(place, kind, f"{error} evaluating rule: {level.rules[0].text}")
-            return
+            unreadable = error
         for rule in level.rules:
+            wants_optional = bool(rule.rule.get("optionalOldSelf"))
             if rule.error:
                 self._fail(place, kind, f"rule compile error: {rule.error}")
-            elif rule.program is not None:
-                wants_optional = bool(rule.rule.get("optionalOldSelf"))
-                if not rule.uses_old or place.old is not None or wants_optional:
-                    self._apply(rule, rule.program, kind, place, optional if wants_optional else variables)
+            elif rule.program is None or (rule.uses_old and place.old is None and not wants_optional):
+                continue
+            elif unreadable is not None:
+                self._fail(place, kind, _failure(unreadable, rule))
+            else:
+                self._apply(rule, rule.program, kind, place, optional if wants_optional else variables)
 
     def _apply(self, rule: Rule, program: Program, kind: str, place: _Place, variables: Mapping[str, Any]) -> None:
         result = self._run(program, variables)

@@ -128,7 +128,15 @@ def _fields_convert(converts: Mapping[str, Convert]) -> Convert | None:
     def convert(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        changed = {key: inner(value[key]) for key, inner in converts.items() if key in value}
+        changed, unreadable = {}, {}
+        for key, inner in converts.items():
+            if key in value:
+                try:
+                    changed[key] = inner(value[key])
+                except EvaluationError as error:
+                    unreadable[key] = error
+        if unreadable:
+            return _PartlyReadable({**value, **changed}, unreadable)
         return {**value, **changed} if changed else value
 
     return convert if converts else None
@@ -165,10 +173,24 @@ def _string(schema: Object) -> Declared:
             return Declared(TIMESTAMP, _TIME_MAX, _TIME_SIZE, convert=_parsed(times.parse_timestamp))
     longest = max((len(each.encode()) for each in schema.get("enum") or () if isinstance(each, str)), default=0)
     otherwise = longest if schema.get("enum") else _TEXT_MAX
-    return Declared(STRING, _length(schema, otherwise), _STRING_SIZE)
+    # A list passes as a string that has a format.
+    return Declared(STRING, _length(schema, otherwise), _STRING_SIZE, convert=_text if "format" in schema else None)
 
 
 # Values
+
+
+class _PartlyReadable(dict[str, Any]):
+    """An object with values that are none of their types: an error to who reads one, and to nobody else."""
+
+    def __init__(self, fields: Mapping[str, Any], unreadable: Mapping[str, EvaluationError]) -> None:
+        super().__init__(fields)
+        self._unreadable = unreadable
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._unreadable:
+            raise self._unreadable[key]
+        return super().__getitem__(key)
 
 
 def _number(value: Any) -> Any:
@@ -179,16 +201,22 @@ def _integer(value: Any) -> Any:
     return int(value) if type(value) is float and value.is_integer() else value
 
 
+def _text(value: Any) -> Any:
+    if isinstance(value, list):
+        raise EvaluationError("invalid data, expected string, got []interface {}")
+    return value
+
+
 def _bytes(value: Any) -> Any:
     try:
-        return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+        return base64.b64decode(value, validate=True) if isinstance(_text(value), str) else value
     except (binascii.Error, ValueError):
         raise EvaluationError(f"Invalid byte formatted string {value}") from None
 
 
 def _parsed(parse: Callable[[str], Any]) -> Convert:
     def convert(value: Any) -> Any:
-        if not isinstance(value, str):
+        if not isinstance(_text(value), str):
             return value
         try:
             return parse(value)
