@@ -31,6 +31,7 @@ def test_an_answer_that_all_share_stays_as_it_is() -> None:
 
 def test_an_answer_that_says_how_it_may_be_kept_says_it_once():
     date = encoding.DateHeader(lambda: 0.0).line()
-    own = Response(200, b"", headers=(("Cache-Control", "public"),))
-    assert encoding.head(own, date, b"", close=False).count(b"Cache-Control") == 1
+    for name in ("Cache-Control", "cache-control"):
+        own = Response(200, b"", headers=((name, "public"),))
+        assert encoding.head(own, date, b"", close=False).lower().count(b"cache-control") == 1
     assert b"Cache-Control: no-cache, private\r\n" in encoding.head(Response(200), date, b"", close=False)

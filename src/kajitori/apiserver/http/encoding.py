@@ -43,7 +43,7 @@ class DateHeader:
 
 def head(response: Response, date: bytes, framing: bytes, *, close: bool) -> bytes:
     """Status line and headers up to the empty line; `framing` is Content-Length or Transfer-Encoding."""
-    if response.headers and any(name == "Cache-Control" for name, _ in response.headers):
+    if response.headers and any(name.lower() == "cache-control" for name, _ in response.headers):
         date = date[: date.index(b"Cache-Control")]
     top = _opening(response.status, response.content_type) + date + response.lines
     for name, value in response.headers:
