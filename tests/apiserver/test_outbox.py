@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kajitori.apiserver.watch_cache.outbox import BUSY_S, REST_S, RESTS_MAX, TOLD_A_TURN, Outbox
+from kajitori.apiserver.watch_cache.outbox import BUSY_S, MANY, REST_S, RESTS_MAX, TOLD_A_TURN, Outbox
 from kajitori.kit.clock import VirtualClock
 
 
@@ -36,9 +36,15 @@ def run(test: Callable[[VirtualClock, Outbox], Awaitable[None]]) -> None:
 
 async def tell_many(outbox: Outbox) -> None:
     """One round over many: the one that begins soon after it rests."""
-    outbox.add(Crowd(2 * TOLD_A_TURN))
-    for _ in range(5):
+    await tell(outbox, MANY + 1)
+
+
+async def tell(outbox: Outbox, size: int) -> None:
+    crowd = Crowd(size)
+    outbox.add(crowd)
+    for _ in range(size // TOLD_A_TURN + 2):
         await turn()
+    assert crowd.told == size
 
 
 def test_a_crowd_is_told_a_few_a_turn_and_the_next_one_after_it() -> None:
@@ -113,6 +119,14 @@ def test_where_little_changes_a_crowd_is_told_without_rest() -> None:
         for _ in range(3):
             await turn()
         assert crowd.told == 3 * TOLD_A_TURN
+
+    run(test)
+
+
+def test_a_round_that_was_not_over_many_makes_the_next_no_slower() -> None:
+    async def test(clock: VirtualClock, outbox: Outbox) -> None:
+        for _ in range(3):
+            await tell(outbox, MANY)
 
     run(test)
 

@@ -16,6 +16,8 @@ from kajitori.kit.clock import Clock
 
 TOLD_A_TURN = 12
 """A request passes through the event loop four times before its answer, and waits for a turn each time."""
+MANY = 50
+"""Watchers in one round. Fewer, and there is nothing to save by a rest: most of them are told of different changes."""
 REST_S = 0.001
 RESTS_MAX = 6
 """A round. Fewer, and few changes come together; more, and a change is told later for little gain
@@ -78,7 +80,7 @@ class Outbox:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _end_round(self) -> None:
-        if self._told > TOLD_A_TURN:
+        if self._told > MANY:
             self._busy_until_s = self._clock.monotonic() + BUSY_S
         self._scheduled = bool(self._waiting)
         if self._scheduled:
