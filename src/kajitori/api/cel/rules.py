@@ -152,22 +152,21 @@ class _Validation:
         if self._budget <= 0:
             self._fail(place, kind, _OUT_OF_BUDGET)
             raise _Spent
-        unreadable: EvaluationError | None = None
-        variables: Mapping[str, Any] = {}
-        optional: Mapping[str, Any] = {}
+        given: tuple[Mapping[str, Any], Mapping[str, Any]] | EvaluationError
         try:
-            variables, optional = _variables(level.declared, place)
+            given = _variables(level.declared, place)
         except EvaluationError as error:
-            unreadable = error
+            given = error
         for rule in level.rules:
             wants_optional = bool(rule.rule.get("optionalOldSelf"))
             if rule.error:
                 self._fail(place, kind, f"rule compile error: {rule.error}")
             elif rule.program is None or (rule.uses_old and place.old is None and not wants_optional):
                 continue
-            elif unreadable is not None:
-                self._fail(place, kind, _failure(unreadable, rule))
+            elif isinstance(given, EvaluationError):
+                self._fail(place, kind, _failure(given, rule))
             else:
+                variables, optional = given
                 self._apply(rule, rule.program, kind, place, optional if wants_optional else variables)
 
     def _apply(self, rule: Rule, program: Program, kind: str, place: _Place, variables: Mapping[str, Any]) -> None:

@@ -132,12 +132,16 @@ def _fields_convert(converts: Mapping[str, Convert]) -> Convert | None:
         for key, inner in converts.items():
             if key in value:
                 try:
-                    changed[key] = inner(value[key])
+                    made = inner(value[key])
                 except EvaluationError as error:
                     unreadable[key] = error
-        if unreadable:
-            return _PartlyReadable({**value, **changed}, unreadable)
-        return {**value, **changed} if changed else value
+                else:
+                    if made is not value[key]:
+                        changed[key] = made
+        if not changed and not unreadable:
+            return value
+        whole = {**value, **changed}
+        return _PartlyReadable(whole, unreadable) if unreadable else whole
 
     return convert if converts else None
 

@@ -150,8 +150,10 @@ def _compile_object(schema: Object) -> Node:
     atomic = schema.get("x-kubernetes-map-type") == "atomic"
     properties: Object = schema.get("properties") or {}
     values = schema.get("additionalProperties")
-    if not properties and (isinstance(values, dict) or not schema.get(EMBEDDED)):
-        return Node(MAP, element=_compile(values) if isinstance(values, dict) else Node(ANY), atomic=atomic)
+    if isinstance(values, dict) and not properties:
+        return Node(MAP, element=_compile(values), atomic=atomic)
+    if not properties and not schema.get(EMBEDDED):
+        return Node(MAP, element=Node(ANY), atomic=atomic)
     fields = {key: Field(_compile(child)) for key, child in properties.items()}
     defaults = {key: child["default"] for key, child in properties.items() if "default" in child}
     preserve = bool(schema.get(_PRESERVE) or values)

@@ -43,7 +43,7 @@ class DateHeader:
 
 def head(response: Response, date: bytes, framing: bytes, *, close: bool) -> bytes:
     """Status line and headers up to the empty line; `framing` is Content-Length or Transfer-Encoding."""
-    if response.headers and any(name.lower() == "cache-control" for name, _ in response.headers):
+    if response.headers and _names(response, "cache-control"):
         date = date[: date.index(b"Cache-Control")]
     top = _opening(response.status, response.content_type) + date + response.lines
     for name, value in response.headers:
@@ -58,10 +58,12 @@ def chunk(data: bytes) -> bytes:
 
 def wants_gzip(response: Response, accept_encoding: str) -> bool:
     return (
-        len(response.body) > GZIP_MIN_BYTES
-        and "gzip" in accept_encoding
-        and not any(name.lower() == "content-encoding" for name, _ in response.headers)
+        len(response.body) > GZIP_MIN_BYTES and "gzip" in accept_encoding and not _names(response, "content-encoding")
     )
+
+
+def _names(response: Response, header: str) -> bool:
+    return any(name.lower() == header for name, _ in response.headers)
 
 
 def gzipped(response: Response) -> Response:
