@@ -33,6 +33,8 @@ class FakeRuntime:
         """Method name -> message of the failure it raises."""
         self.ends_at_once = {}
         """Container name -> exit code, for those that end as soon as they start."""
+        self.list_lag_s = 0.0
+        """How long what ends as soon as it starts is listed as created, and then again as running."""
         self.ignores_sigterm = set()
         self._ids = itertools.count(1)
         self._events = asyncio.Queue()
@@ -102,6 +104,13 @@ class FakeRuntime:
     async def start_container(self, container_id):
         record = self.found[container_id]
         self._check("start_container", record.name)
+        if self.list_lag_s and record.name in self.ends_at_once:
+            self._tell(RuntimeEventKind.STARTED, container_id)
+            self._tell(RuntimeEventKind.EXITED, container_id)
+            await self.clock.sleep(self.list_lag_s)
+            self.found[container_id] = replace(record, state=ContainerState.RUNNING, started_s=self.clock.now())
+            self.clock.call_later(self.list_lag_s, lambda: self._end(container_id, self.ends_at_once[record.name]))
+            return
         self.found[container_id] = replace(record, state=ContainerState.RUNNING, started_s=self.clock.now())
         self._tell(RuntimeEventKind.STARTED, container_id)
         if record.name in self.ends_at_once:
@@ -154,6 +163,10 @@ class FakeRuntime:
 
     def exit(self, container_id, code, reason=""):
         """A container's main process ends."""
+        self._end(container_id, code, reason)
+        self._tell(RuntimeEventKind.EXITED, container_id)
+
+    def _end(self, container_id, code, reason=""):
         record = self.found[container_id]
         self.found[container_id] = replace(
             record,
@@ -162,7 +175,6 @@ class FakeRuntime:
             finished_s=self.clock.now(),
             reason=reason or ("Completed" if code == 0 else "Error"),
         )
-        self._tell(RuntimeEventKind.EXITED, container_id)
 
     def running(self, name):
         return next((r for r in self.found.values() if r.name == name and r.state is ContainerState.RUNNING), None)

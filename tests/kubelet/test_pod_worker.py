@@ -455,6 +455,21 @@ def test_a_container_that_ends_while_it_is_started_is_noticed():
     scenario(story)
 
 
+def test_an_end_is_noticed_however_late_the_runtime_lists_it():
+    async def story(node):
+        node.runtime.ends_at_once["main"] = 0
+        node.runtime.list_lag_s = 5.0
+        await node.create(pod_object(restartPolicy="OnFailure"))
+        await node.advance(1)
+        node.kubelet._all_changed()
+        await node.advance(4.5)
+        assert (await node.pod())["status"]["phase"] == "Running"
+        await node.advance(15)
+        assert (await node.pod())["status"]["phase"] == "Succeeded"
+
+    scenario(story)
+
+
 def sized(cpu, memory="64Mi", **more):
     amounts = {"cpu": cpu, "memory": memory}
     return [{"name": "main", "image": "app:1", "resources": {"requests": amounts, "limits": amounts}, **more}]

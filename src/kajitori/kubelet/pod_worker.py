@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 RETRY = Backoff(initial_s=1.0, max_s=30.0)
 LOOK_AGAIN_S = 1.0
-# The runtime's list may lag behind its events: looks after 10, 20, 40 ... ms, some two seconds in all.
-LAG, LAG_TRIES = Backoff(initial_s=0.01, max_s=0.5), 9
+LAG = Backoff(initial_s=0.01, max_s=10.0)
+"""The runtime's list may lag behind its events: until it shows an end that was told, looks after 10, 20, 40 ... ms."""
 
 
 class PodWorker:
@@ -53,6 +53,7 @@ class PodWorker:
         self._failures: dict[str, int] = {}
         self._messages: dict[str, str] = {}
         self._ended: dict[str, int] = {}
+        self._next_look: Timer | None = None
         self._watchers: list[Callable[[], None]] = []
 
     # --- what happens
@@ -133,8 +134,9 @@ class PodWorker:
             self._close()
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._next_look):
+            if timer is not None:
+                timer.cancel()
         for task in (*self._tasks.values(), *self._probers.values()):
             task.cancel()
         self._status.close()
@@ -209,12 +211,21 @@ class PodWorker:
             watcher()
 
     def _look_for_ended(self) -> None:
-        """Look again soon while something that has ended is still listed as running; a while, not for ever."""
-        listed = {record.id for record in self.state.running()} | {box.id for box in self.state.sandboxes if box.ready}
-        self._ended = {key: n + 1 for key, n in self._ended.items() if key in listed and n < LAG_TRIES}
+        """Look again soon while something that has ended is listed as if it had not.
+
+        That includes a container listed as created: one that ends at once may do so before its start is listed, and
+        would be taken for running ever after.
+        """
+        alive = {box.id for box in self.state.sandboxes if box.ready}
+        for records in self.state.containers.values():
+            alive |= {r.id for r in records if r.state in (ContainerState.CREATED, ContainerState.RUNNING)}
+        self._ended = {runtime_id: looks + 1 for runtime_id, looks in self._ended.items() if runtime_id in alive}
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
         if self._ended:
-            delay_s = LAG.delay_s(max(self._ended.values()))
-            self._context.clock.call_later(delay_s, self.runtime_changed)
+            delay_s = LAG.delay_s(min(self._ended.values()))
+            self._next_look = self._context.clock.call_later(delay_s, self.runtime_changed)
 
     def _with_message(self, record: ContainerRecord) -> ContainerRecord:
         """An ended container's message file is read once."""
