@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -81,6 +82,29 @@ def test_an_unchanged_definition_is_built_once(tmp_path: Path, monkeypatch: pyte
     assert first.stat().st_mtime_ns == made
     (tmp_path / "app" / "main.js").write_text("console.log(2)\n")
     assert build_image(definition, None) != first
+
+
+MMDEBSTRAP = """#!/bin/sh
+for argument; do
+    case $argument in --customize-hook=*) sh -c "${argument#--customize-hook=}" hook /tree || exit 1 ;; esac
+    last=$argument
+done
+tar -cf "$last" --files-from /dev/null
+"""
+
+
+def test_commands_run_in_the_tree_of_packages_as_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, script in (("mmdebstrap", MMDEBSTRAP), ("chroot", '#!/bin/sh\n[ "$1" = /tree ] && shift && exec "$@"\n')):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    written = tmp_path / "written"
+    line = f"printf '%s' \"it's $((6 * 7))\" > {written}"
+    build_image(_write(tmp_path, f'name = "a"\npackages = ["nodejs"]\nrun = [{json.dumps(line)}]'), None)
+    assert written.read_text() == "it's 42"
 
 
 @pytest.mark.parametrize(

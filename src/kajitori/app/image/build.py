@@ -1,6 +1,7 @@
 """`kajitori image build`: packages become one layer (cached, shared between images), files another."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -65,7 +66,7 @@ def _packages_layer(definition: ImageDefinition, cache: Path) -> Path:
         "--variant=essential",
         f"--include={','.join(definition.packages)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-        *(f"--customize-hook=chroot \"$1\" sh -c '{line}'" for line in definition.run),
+        *(f'--customize-hook=chroot "$1" sh -c {shlex.quote(line)}' for line in definition.run),
         definition.suite,
         str(staged),
     ]
