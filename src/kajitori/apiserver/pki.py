@@ -207,7 +207,7 @@ def ensure(directory: Path, sans: Sequence[str], now_s: float) -> Pki:
             now_s,
             lambda: issue_serving(authority, "kube-apiserver", sans, now_s),
         ),
-        ensure_client(directory / "apiserver-kubelet-client", authority, KUBELET_CLIENT, ("system:masters",), now_s),
+        ensure_client(directory / "apiserver-kubelet-client", authority, KUBELET_CLIENT, (), now_s),
         front_proxy,
         ensure_client(directory / "front-proxy-client", front_proxy, FRONT_PROXY_CLIENT, (), now_s),
         _signing_key(directory),
@@ -215,6 +215,7 @@ def ensure(directory: Path, sans: Sequence[str], now_s: float) -> Pki:
 
 
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"
+"""Whom kubelets know by this name; to the API server itself it is nobody in particular."""
 FRONT_PROXY_CLIENT = "front-proxy-client"
 
 

@@ -32,6 +32,13 @@ def test_changed_names_and_near_expiry_reissue_only_the_serving_certificate(tmp_
     assert later.service_account_key == first.service_account_key
 
 
+def test_what_the_api_server_shows_to_others_has_no_rights_of_its_own(tmp_path: Path) -> None:
+    made = pki.ensure(tmp_path, SANS, NOW)
+    for pair in (made.kubelet_client, made.front_proxy_client):
+        subject = x509.load_pem_x509_certificate(pair.certificate).subject
+        assert not subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+
+
 def test_client_certificate_says_who(tmp_path: Path) -> None:
     ca = pki.create_authority("kubernetes", NOW)
     client = pki.issue_client(ca, "system:node:n1", ("system:nodes",), NOW)
