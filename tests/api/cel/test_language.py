@@ -113,6 +113,8 @@ def test_a_failure_says_what_failed(value: Evaluate, source: str, message: str) 
         ("text.nothing()", "undeclared reference to 'nothing' (in container '')"),
         ("text.size(1)", "found no matching overload for 'size' applied to 'string.(int)'"),
         ("text.field", "type 'string' does not support field selection"),
+        ("ip('::1').field", "type 'net.IP' does not support field selection"),
+        ("quantity('1').field", "unexpected failed resolution of 'kubernetes.Quantity'"),
         ("[1, 'a']", "expected type 'int' but found 'string'"),
         ("text.all(x, true)", "expression of type 'string' cannot be range of a comprehension"),
         ("ints.map(1, 2)", "argument is not an identifier"),

@@ -53,7 +53,6 @@ Evaluate = Callable[[str], Any]
         "format.dns1123Label().validate('A').hasValue() && !format.named('uuid').value().validate("
         "'123e4567-e89b-12d3-a456-426614174000').hasValue() && !format.named('nope').hasValue()",
         "!format.dns1123LabelPrefix().validate('a-').hasValue() && format.date().validate('2024-13-01').hasValue()",
-        "jsonpatch.escapeKey('a/b~c') == 'a~1b~0c'",
         "duration('1h1s').getSeconds() == 3601 && duration('1s500ms').getMilliseconds() == 1500",
         "timestamp('2024-02-29T12:34:56.789Z').getMilliseconds() == 789",
         "timestamp('2024-01-01T00:00:00Z').getDayOfYear('America/New_York') == 364",
@@ -135,3 +134,10 @@ def test_the_api_server_is_imported_without_the_language() -> None:
 def test_constants_that_cannot_be_converted_are_refused_before_anything_is_evaluated(source: str) -> None:
     with pytest.raises(CompileError):
         compile(source, kubernetes_environment({}))
+
+
+def test_keys_of_patches_are_escaped_only_where_patches_are_made() -> None:
+    text = "jsonpatch.escapeKey('a/b~c') == 'a~1b~0c'"
+    assert compile(text, kubernetes_environment({}, *MUTATION_TYPES)).evaluate({}) is True
+    with pytest.raises(CompileError, match="undeclared reference to 'jsonpatch'"):
+        compile(text, kubernetes_environment({}))

@@ -39,6 +39,9 @@ from kajitori.api.cel.types import (
 from kajitori.api.cel.unification import Bindings, most_general
 from kajitori.api.cel.values import type_of as type_of_value
 
+_AN_OBJECT = "kubernetes."
+"""Types of these names are objects upstream, but of no known fields."""
+
 
 def check(source: str, tree: Node, environment: Environment) -> frozenset[str]:
     """Writes types into the tree; the variables that it uses. Raises CompileError."""
@@ -65,6 +68,8 @@ class _Checker:
         self._uniform: list[ListOf | MapOf] = []
         self._in_format = False
         self.issues: list[Issue] = []
+        self._misused: list[tuple[int, str]] = []
+        """Literals that are none of what they are used as: told where all types are right."""
         self.used: set[str] = set()
 
     def finish(self) -> None:
@@ -73,6 +78,8 @@ class _Checker:
             node.type = self._bindings.resolve(node.type, free_is_dyn=True)
         for literal in self._uniform:
             self._check_uniform(literal)
+        for at, message in self._misused:
+            self._wrong(at, message)
 
     def _check_uniform(self, literal: ListOf | MapOf) -> None:
         """Elements of different types may only be written as arguments of format()."""
@@ -158,6 +165,8 @@ class _Checker:
         elif target.kind == "param":
             self._bindings.assignable(DYN, target)
             result = DYN
+        elif target.kind == "opaque" and target.name.startswith(_AN_OBJECT):
+            result = self._wrong(node.at, f"unexpected failed resolution of '{target}'")
         else:
             if target.kind not in ("dyn", "any", "error"):
                 self._wrong(node.at, f"type '{target}' does not support field selection")
@@ -235,7 +244,7 @@ class _Checker:
             return self._no_overload(node, arguments)
         node.overloads = tuple(matching)
         if (wrong_argument := wrong_literal(node)) is not None:
-            self._wrong(*wrong_argument)
+            self._misused.append(wrong_argument)
         return result
 
     def _instance(self, overload: Overload) -> tuple[tuple[Type, ...], Type]:

@@ -8,8 +8,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
+from kajitori.api import urls
 from kajitori.api.meta import Object
 from kajitori.api.schema.scalars import timestamp
 
@@ -38,14 +38,6 @@ def _succeeds(parse: Callable[[str], Any]) -> Callable[[str], bool]:
         return True
 
     return check
-
-
-def _is_uri(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return bool(parts.scheme) or text.startswith("/")
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:
@@ -111,7 +103,7 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "ipv4": _succeeds(ipaddress.IPv4Address),
     "ipv6": _succeeds(ipaddress.IPv6Address),
     "cidr": _succeeds(lambda text: ipaddress.ip_interface(text) if "/" in text else int("")),
-    "uri": _is_uri,
+    "uri": _succeeds(urls.parse_of_request),
     "email": _matches(r"[^@\s]+@[^@\s]+"),
     "hostname": _is_hostname,
     "k8s-short-name": _matches(r"(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?"),

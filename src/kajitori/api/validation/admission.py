@@ -1,8 +1,8 @@
 """Webhook configurations, and what they share with admission policies: rules and match conditions."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
+from kajitori.api import urls
 from kajitori.api.field_errors import FieldError, duplicate, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
@@ -115,20 +115,24 @@ def _service_path(path: str, where: str) -> Errors:
             yield invalid(path, where, f"segment[{index}]: {problem}")
 
 
-def _url(path: str, url: str) -> Errors:
+def _url(path: str, text: str) -> Errors:
     form = "desired format: https://host[/path]"
-    parts = urlsplit(url)
-    if parts.scheme != "https":
+    try:
+        url = urls.parse(text)
+    except urls.BadUrl as error:
+        yield required(path, f"url must be a valid URL: {error}; {form}")
+        return
+    if url.scheme != "https":
         shown = f"'https' is the only allowed URL scheme; {form}"
-        yield invalid(path, parts.scheme, shown)
-    if not parts.netloc:
-        yield invalid(path, parts.netloc, f"host must be specified; {form}")
-    if parts.username is not None:
-        yield invalid(path, parts.username, "user information is not permitted in the URL")
-    if parts.fragment:
-        yield invalid(path, parts.fragment, "fragments are not permitted in the URL")
-    if parts.query:
-        yield invalid(path, parts.query, "query parameters are not permitted in the URL")
+        yield invalid(path, url.scheme, shown)
+    if not url.host:
+        yield invalid(path, url.host, f"host must be specified; {form}")
+    if url.user is not None:
+        yield invalid(path, url.user, "user information is not permitted in the URL")
+    if url.fragment:
+        yield invalid(path, url.fragment, "fragments are not permitted in the URL")
+    if url.query:
+        yield invalid(path, url.query, "query parameters are not permitted in the URL")
 
 
 def rule_errors(path: str, rule: Object) -> Errors:

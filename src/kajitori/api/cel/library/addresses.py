@@ -2,8 +2,9 @@
 
 import ipaddress
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
+from kajitori.api import urls
 from kajitori.api.cel.errors import EvaluationError
 from kajitori.api.cel.functions import Overload, member, plain
 from kajitori.api.cel.types import opaque
@@ -181,11 +182,9 @@ class Url(Opaque):
     __slots__ = ("parts", "text")
     cel_type = opaque("kubernetes.URL")
 
-    def __init__(self, text: str, shown: str | None = None) -> None:
-        self.text = shown or text
-        self.parts = urlsplit(text)
-        # Raises ValueError for a port that is none.
-        _ = self.parts.port
+    def __init__(self, text: str, parts: urls.Url) -> None:
+        self.text = text
+        self.parts = parts
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Url) and self.text == other.text
@@ -198,7 +197,7 @@ class Url(Opaque):
 
     @property
     def host(self) -> str:
-        return self.parts.netloc.rpartition("@")[2]
+        return self.parts.host
 
     def port(self) -> str:
         after = self.host.rpartition("]")[2] if self.host.startswith("[") else self.host
@@ -211,36 +210,12 @@ class Url(Opaque):
         return host.rpartition(":")[0] if ":" in host else host
 
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HOST = re.compile(r"[^/?#]*[\[\]<>\"\\^`{|}]")
-
-
 def parse_url(text: str) -> Url:
     """An absolute URI or an absolute path, as in a request line."""
-    if not text:
-        raise _no_url(text, "empty url")
-    if _CONTROL.search(text):
-        raise _no_url(text, "invalid control character in URL")
-    absolute = _SCHEME.match(text)
-    if not absolute and not text.startswith("/"):
-        raise _no_url(text, "invalid URI for request")
-    if absolute and not text[absolute.end() :].startswith("/"):
-        # What follows the scheme is opaque: no host, no path.
-        return Url(f"{absolute[0]}{'?'.join(['', *text.split('?')[1:]])}", text)
     try:
-        url = Url(text)
-    except ValueError as error:
-        raise _no_url(text, str(error)) from None
-    host = url.host.removeprefix("[").replace("]", "") if url.host.startswith("[") else url.host
-    if _BAD_ESCAPE.search(url.parts.path) or _HOST.match(host) or " " in url.host:
-        raise _no_url(text, "invalid URL escape or character in host name")
-    return url
-
-
-def _no_url(text: str, reason: str) -> EvaluationError:
-    return EvaluationError(f'URL parse error during conversion from string: parse "{text}": {reason}')
+        return Url(text, urls.parse_of_request(text))
+    except urls.BadUrl as error:
+        raise EvaluationError(f"URL parse error during conversion from string: {error}") from None
 
 
 def _is_url(text: str) -> bool:
@@ -249,15 +224,6 @@ def _is_url(text: str) -> bool:
     except EvaluationError:
         return False
     return True
-
-
-def _escaped_path(url: Url) -> str:
-    path = url.parts.path
-    return re.sub(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%\[\]]", lambda found: _percent(found[0]), path)
-
-
-def _percent(char: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in char.encode())
 
 
 def _query(url: Url) -> dict[str, list[str]]:
@@ -274,6 +240,6 @@ URLS: tuple[Overload, ...] = (
     member("getHost", f"{_URL} -> string", lambda url: url.host),
     member("getHostname", f"{_URL} -> string", Url.hostname),
     member("getPort", f"{_URL} -> string", Url.port),
-    member("getEscapedPath", f"{_URL} -> string", _escaped_path),
+    member("getEscapedPath", f"{_URL} -> string", lambda url: urls.escaped_path(url.parts.path)),
     member("getQuery", f"{_URL} -> map(string, list(string))", _query),
 )

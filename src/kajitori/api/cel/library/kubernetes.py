@@ -189,9 +189,9 @@ def _escape_key(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-SMALL: tuple[Overload, ...] = (
+REGEXES: tuple[Overload, ...] = (
     member("find", "string, string -> string", _find),
     member("findAll", "string, string -> list(string)", _find_all),
     member("findAll", "string, string, int -> list(string)", _find_all),
-    plain("jsonpatch.escapeKey", "string -> string", _escape_key),
 )
+JSON_PATCHES: tuple[Overload, ...] = (plain("jsonpatch.escapeKey", "string -> string", _escape_key),)
