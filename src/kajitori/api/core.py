@@ -10,7 +10,7 @@ from kajitori.api.columns.cells import WITHOUT_OWN_COLUMNS
 from kajitori.api.defaults import cluster, networks, pods, volumes, workloads
 from kajitori.api.defaults.status import begin_with, keep_status
 from kajitori.api.resource import Resource, ScalePaths, Subresource
-from kajitori.api.services import prepare_service_update
+from kajitori.api.services import prepare_service, prepare_service_update
 from kajitori.api.validation import configuration as configuration_validation
 from kajitori.api.validation import events as events_validation
 from kajitori.api.validation import pod_updates, statuses, volume_updates
@@ -322,7 +322,7 @@ SERVICE = Resource(
     default=networks.default_service,
     validate=services_validation.validate_service,
     revalidate=services_validation.revalidate_service,
-    prepare_create=networks.prepare_service,
+    prepare_create=prepare_service,
     prepare_update=prepare_service_update,
     warnings=networks_warnings.service_warnings,
 )

@@ -416,7 +416,7 @@ def test_new_object(resource, fields, expected):
         ),
         (
             core.SERVICE,
-            {"spec": {"clusterIPs": ["10.96.0.5"]}},
+            {"spec": {"clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5"]}},
             {"spec": {"type": "ExternalName", "externalName": "a.b"}},
             [],
         ),

@@ -64,18 +64,6 @@ def test_choices_stand_in_upstreams_order():
     assert found == ['preemptionPolicy: Unsupported value: "x": supported values: "PreemptLowerPriority", "Never"']
 
 
-@pytest.mark.parametrize(
-    ("spec", "wrong"),
-    [
-        ({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.2"]}, ["spec.clusterIPs: Invalid value: [\"10.0.0.2\"]"]),
-        ({"ipFamilies": ["IPv4", "IPv4"]}, ['spec.ipFamilies[1]: Duplicate value: "IPv4"']),
-    ],
-)  # fmt: skip
-def test_addresses_of_a_service(spec, wrong):
-    found = messages(core.SERVICE, spec={"type": "ClusterIP", "ports": [{"port": 80}], **spec})
-    assert [message[: len(beginning)] for message, beginning in zip(found, wrong, strict=True)] == wrong
-
-
 UTILIZATION = {"type": "Utilization", "averageUtilization": 5}
 
 

@@ -30,10 +30,6 @@ def default_service(service: Object) -> None:
                 fill(point, ipMode="VIP")
 
 
-def prepare_service(service: Object) -> None:
-    service["status"] = {"loadBalancer": {}}
-
-
 def default_endpoints(endpoints: Object) -> None:
     for subset in each(endpoints, "subsets"):
         for port in each(subset, "ports"):

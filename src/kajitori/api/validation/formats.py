@@ -59,9 +59,9 @@ IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
-def _by_pattern(pattern: re.Pattern[str], rule: str, longest: int) -> Format:
+def by_pattern(pattern: re.Pattern[str], rule: str, longest: int, unit: str = "characters") -> Format:
     def errors(text: str) -> list[str]:
-        found = [f"must be no more than {longest} characters"] if len(text) > longest else []
+        found = [f"must be no more than {longest} {unit}"] if len(text) > longest else []
         if not pattern.fullmatch(text):
             found.append(rule)
         return found
@@ -69,11 +69,11 @@ def _by_pattern(pattern: re.Pattern[str], rule: str, longest: int) -> Format:
     return errors
 
 
-_label_errors = _by_pattern(LABEL, LABEL_RULE, 63)
-subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253)
-dns_1035_errors = _by_pattern(_DNS_1035, DNS_1035_RULE, 63)
-wildcard_errors = _by_pattern(_WILDCARD, _WILDCARD_RULE, 253)
-header_errors = _by_pattern(_HEADER, _HEADER_RULE, 1 << 30)
+_label_errors = by_pattern(LABEL, LABEL_RULE, 63)
+subdomain_errors = by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253)
+dns_1035_errors = by_pattern(_DNS_1035, DNS_1035_RULE, 63)
+wildcard_errors = by_pattern(_WILDCARD, _WILDCARD_RULE, 253)
+header_errors = by_pattern(_HEADER, _HEADER_RULE, 1 << 30)
 
 
 def label_errors(text: str) -> list[str]:
@@ -96,7 +96,7 @@ def port_name_errors(text: str) -> list[str]:
     errors = ["must be no more than 15 characters"] if len(text) > 15 else []
     if not _PORT_CHARACTERS.fullmatch(text):
         errors.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
-    elif not re.search("[a-z]", text):
+    if not re.search("[a-z]", text):
         errors.append("must contain at least one letter (a-z)")
     if "--" in text:
         errors.append("must not contain consecutive hyphens")

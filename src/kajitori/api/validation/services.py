@@ -5,7 +5,7 @@ import ipaddress
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required, too_many
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors, label_value_errors
-from kajitori.api.services import has_cluster_ip
+from kajitori.api.service_addresses import change_errors, is_headless
 from kajitori.api.validation.checks import (
     Errors,
     each,
@@ -32,13 +32,11 @@ _ENDPOINTS_MAX, _ADDRESSES_MAX, _PORTS_MAX = 1000, 100, 20_000
 
 
 def validate_service(service: Object) -> list[FieldError]:
-    spec = service.get("spec") or {}
-    return list(_cluster_ips(spec)) or list(_service(spec))  # addresses are given out before anything else is looked at
+    return list(_service(service.get("spec") or {}))
 
 
 def _service(spec: Object) -> Errors:
-    kind, cluster_ips = spec.get("type") or "", spec.get("clusterIPs") or []
-    headless = (cluster_ips[:1] or [spec.get("clusterIP")]) == ["None"]
+    kind, headless = spec.get("type") or "", is_headless(spec)
     ports = spec.get("ports") or []
     if not ports and not headless and kind != "ExternalName":
         yield required("spec.ports")
@@ -110,29 +108,6 @@ def _affinity(spec: Object) -> Errors:
     elif affinity == "None" and config is not None:
         detail = "must not be set when session affinity is None"
         yield forbidden("spec.sessionAffinityConfig", detail)
-
-
-def _cluster_ips(spec: Object) -> Errors:
-    if spec.get("type") == "ExternalName":
-        return
-    first, addresses = spec.get("clusterIP"), spec.get("clusterIPs") or []
-    if first and addresses and addresses[0] != first:
-        yield invalid("spec.clusterIPs", addresses, "first value must match `clusterIP`")
-    families = spec.get("ipFamilies") or ()
-    for index, family in enumerate(families):
-        yield from one_of(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))
-        if family in families[:index]:
-            yield duplicate(f"spec.ipFamilies[{index}]", family)
-    policy = spec.get("ipFamilyPolicy")
-    if policy is not None:
-        yield from one_of("spec.ipFamilyPolicy", policy, ("PreferDualStack", "RequireDualStack", "SingleStack"))
-    for index, address in enumerate(addresses or ([first] if first else [])):
-        at = f"spec.clusterIPs[{index}]"
-        if address == "None":
-            if index:
-                yield invalid(at, address, "may not be set to 'None'")
-        elif address:
-            yield from must(at, address, ip_errors(address))
 
 
 def _gets_node_ports(spec: Object) -> bool:
@@ -214,26 +189,12 @@ def _traffic_policies(spec: Object, kind: str) -> Errors:
 
 def revalidate_service(new: Object, old: Object) -> list[FieldError]:
     """What may not change comes first, then all that is wrong with the service as it would be."""
-    errors = _changed_addresses(new["spec"], old["spec"])
+    errors = list(change_errors(new["spec"], old["spec"]))
     if new["spec"].get("type") == old["spec"].get("type") == "LoadBalancer":
         balancer, was_class = new["spec"].get("loadBalancerClass"), old["spec"].get("loadBalancerClass")
         if balancer != was_class:
             errors.append(invalid("spec.loadBalancerClass", balancer, "may not change once set"))
-    return [*errors, *_service(new["spec"]), *_cluster_ips(new["spec"])]
-
-
-def _changed_addresses(spec: Object, before: Object) -> list[FieldError]:
-    """A cluster address stays for the life of a service, unless it becomes or was an ExternalName."""
-    if not (has_cluster_ip(before) and has_cluster_ip(spec)):
-        return []
-    had, has = before.get("clusterIPs") or [], spec.get("clusterIPs") or [spec.get("clusterIP")]
-    if had and has[0] == had[0] and spec.get("clusterIP") not in (None, "", had[0]):
-        has = [spec["clusterIP"]]
-    if had and not has[0]:
-        return [required("spec.clusterIPs[0]", "primary clusterIP can not be unset")]
-    if had and has[0] != had[0]:
-        return [invalid("spec.clusterIPs[0]", has, "may not change once set")]
-    return []
+    return [*errors, *_service(new["spec"])]
 
 
 def _usable_address(path: str, text: str) -> Errors:

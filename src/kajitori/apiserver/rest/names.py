@@ -1,26 +1,20 @@
 """What an object may be called, kind by kind, and what is wrong with a name, in upstream's words."""
 
-import re
 from collections.abc import Callable
 from ipaddress import ip_address
 
 from kajitori.api.resource import Resource
-from kajitori.api.validation.formats import LABEL, LABEL_RULE, SUBDOMAIN, SUBDOMAIN_RULE
+from kajitori.api.validation import formats
+from kajitori.api.validation.formats import Format
 from kajitori.api.validation.object_meta import path_segment_errors
 
 
-def _by_pattern(
-    pattern: re.Pattern[str], rule: str, longest: int, unit: str = "characters"
-) -> Callable[[str, bool], list[str]]:
-    def check(name: str, prefix: bool) -> list[str]:
-        if prefix and name.endswith("-"):
-            name = name[:-1] + "a"  # what is generated begins with an alphanumeric character
-        errors = [f"must be no more than {longest} {unit}"] if len(name) > longest else []
-        if not pattern.fullmatch(name):
-            errors.append(rule)
-        return errors
+def _of(form: Format) -> Callable[[str, bool], list[str]]:
+    def errors(name: str, prefix: bool) -> list[str]:
+        # What is generated begins with an alphanumeric character.
+        return list(form(name[:-1] + "a" if prefix and name.endswith("-") else name))
 
-    return check
+    return errors
 
 
 def address_errors(name: str, prefix: bool) -> list[str]:
@@ -32,10 +26,9 @@ def address_errors(name: str, prefix: bool) -> list[str]:
     return []
 
 
-subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253)
-_declared_subdomain_errors = _by_pattern(SUBDOMAIN, SUBDOMAIN_RULE, 253, "bytes")
+subdomain_errors, label_errors = _of(formats.subdomain_errors), _of(formats.label_errors)
+_declared_subdomain_errors = _of(formats.by_pattern(formats.SUBDOMAIN, formats.SUBDOMAIN_RULE, 253, "bytes"))
 """Of kinds whose rules upstream generates from their declarations: the same, in other words."""
-label_errors = _by_pattern(LABEL, LABEL_RULE, 63)
 
 _RULES = {
     ("", "namespaces"): label_errors,

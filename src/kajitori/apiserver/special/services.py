@@ -15,7 +15,8 @@ from kajitori.api import core
 from kajitori.api.errors import InternalError, Invalid, StatusError
 from kajitori.api.field_errors import FieldError, invalid
 from kajitori.api.meta import Object, name_of, uid_of
-from kajitori.api.services import has_cluster_ip, node_ports, wants_node_ports
+from kajitori.api.service_addresses import NONE, has_cluster_ip, settle_families
+from kajitori.api.services import node_ports, wants_node_ports
 from kajitori.apiserver.exposition import Family, Labels
 from kajitori.apiserver.http_types import RestHooks, WriteContext
 from kajitori.apiserver.interfaces import Objects
@@ -23,7 +24,6 @@ from kajitori.apiserver.special.number_pool import Exhausted, NumberPool, Taken
 from kajitori.apiserver.special.service_claims import SERVICE_NODE_PORT, Claim, Lost, Numbers, ServiceClaims
 
 NODE_PORTS = (30000, 2768)
-_NONE = "None"
 
 
 def _band(size: int, divisor: int, least: int, most: int) -> int:
@@ -139,8 +139,7 @@ class ServiceHooks(RestHooks):
         self._ports.commit(uid, node_ports(spec))
 
     def _allocate(self, service: Object, old: Object | None, dry_run: bool) -> None:
-        spec = service["spec"]
-        _set_families(spec)
+        settle_families(service["spec"])
         try:
             self._allocate_ip(service, dry_run)
             self._allocate_ports(service, old, dry_run)
@@ -155,8 +154,8 @@ class ServiceHooks(RestHooks):
                 spec.pop(field, None)
             return
         asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
-        if asked == _NONE:
-            spec["clusterIP"], spec["clusterIPs"] = _NONE, [_NONE]
+        if asked == NONE:
+            spec["clusterIP"], spec["clusterIPs"] = NONE, [NONE]
             return
         if asked:
             self._take_ip(service, asked, dry_run)
@@ -242,23 +241,8 @@ def _invalid(service: Object, errors: list[FieldError]) -> Invalid:
 
 def _addresses(spec: Object) -> frozenset[int]:
     found = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
-    return frozenset(int(ip_address(ip)) for ip in found if ip and ip != _NONE)
+    return frozenset(int(ip_address(ip)) for ip in found if ip and ip != NONE)
 
 
 def _protocols(spec: Object, node_port: int) -> set[str]:
     return {port.get("protocol", "TCP") for port in spec["ports"] if port.get("nodePort") == node_port}
-
-
-def _set_families(spec: Object) -> None:
-    if not has_cluster_ip(spec):
-        for field in ("ipFamilies", "ipFamilyPolicy"):
-            spec.pop(field, None)
-        return
-    headless_without_selector = spec.get("clusterIP") == _NONE and not spec.get("selector")
-    if headless_without_selector and not spec.get("ipFamilyPolicy") and not spec.get("ipFamilies"):
-        # Its endpoints are given by hand, of whatever family.
-        spec["ipFamilies"], spec["ipFamilyPolicy"] = ["IPv4", "IPv6"], "RequireDualStack"
-    if not spec.get("ipFamilies"):
-        spec["ipFamilies"] = ["IPv4"]
-    if not spec.get("ipFamilyPolicy"):
-        spec["ipFamilyPolicy"] = "SingleStack"
