@@ -216,7 +216,7 @@ def build(
     return Security(
         access=access,
         plugins=(plugins,),
-        handlers=SpecialRequests(plugins.by_users).before(handlers),
+        handlers=SpecialRequests(plugins.by_users, clock).before(handlers),
         path_handlers=IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
         aggregation=aggregation,
         hooks={

@@ -109,6 +109,8 @@ def test_streams_are_shown_with_their_options(tmp_path: Path) -> None:
         assert status == 422
         status, answer = await server.ask("GET", "/api/v1/namespaces/default/pods/web/proxy/other")
         assert answer["message"] == "address not allowed"
+        await server.forbid("bare", "CONNECT", "pods/proxy", "has(object.path)")
+        assert (await server.ask("GET", "/api/v1/namespaces/default/pods/web/proxy"))[0] == 422
 
     with_server(tmp_path, scenario)
 
@@ -135,6 +137,54 @@ def test_bindings_evictions_and_tokens_are_shown(tmp_path: Path) -> None:
         path = "/api/v1/namespaces/default/serviceaccounts/default/token"
         assert (await server.ask("POST", path, {"spec": {"expirationSeconds": 7200}}))[0] == 422
         await server.ok("POST", path, {"spec": {"expirationSeconds": 3600}})
+
+    with_server(tmp_path, scenario)
+
+
+def test_what_is_posted_is_shown_with_its_defaults_and_who_wrote_it(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        owner = "object.metadata.managedFields[0].manager != 'unknown'"
+        await server.forbid(
+            "token", "CREATE", "serviceaccounts/token", f"object.spec.expirationSeconds != 3600 && {owner}"
+        )
+        token = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        assert (await server.ask("POST", token, {}))[0] == 422
+        await server.ok("POST", f"{token}?fieldManager=me", {"spec": {"expirationSeconds": 4000}})
+
+    with_server(tmp_path, scenario)
+
+
+def test_a_deletion_of_a_collection_names_no_object(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        maps = "/api/v1/namespaces/default/configmaps"
+        await server.ok("POST", maps, {"metadata": {"name": "one"}})
+        await server.forbid("named", "DELETE", ":configmaps", "request.?name.orValue('') != 'one'")
+        assert (await server.ask("DELETE", f"{maps}/one"))[0] == 422
+        await server.ok("DELETE", maps)
+        assert (await server.ask("GET", f"{maps}/one"))[0] == 404
+
+    with_server(tmp_path, scenario)
+
+
+def test_a_deletion_of_a_namespace_is_of_that_very_one(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        await server.ok("POST", "/api/v1/namespaces", {"metadata": {"name": "team"}})
+        await server.forbid(
+            "spaces", "DELETE", ":namespaces", "request.options.preconditions.uid != oldObject.metadata.uid"
+        )
+        status, answer = await server.ask("DELETE", "/api/v1/namespaces/team")
+        assert (status, "failed expression" in answer["message"]) == (422, True)
+
+    with_server(tmp_path, scenario)
+
+
+def test_an_eviction_of_the_old_version_is_still_read(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        await server.ok("POST", "/api/v1/namespaces/default/pods", POD)
+        path = "/api/v1/namespaces/default/pods/web/eviction"
+        eviction = {"apiVersion": "policy/v1beta1", "kind": "Eviction", "metadata": {"name": "web"}}
+        await server.ok("POST", path, eviction)
+        assert (await server.ask("POST", path, {**eviction, "apiVersion": "policy/v2"}))[0] == 400
 
     with_server(tmp_path, scenario)
 

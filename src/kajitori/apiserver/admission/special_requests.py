@@ -6,6 +6,7 @@ configured, a request goes straight to its handler.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,23 +18,34 @@ from kajitori.api.resource import Resource
 from kajitori.apiserver.admission.plugin import Configured, run_mutating
 from kajitori.apiserver.http_types import JSON, Handler, HandlerKey, Query, RequestContext, Response
 from kajitori.apiserver.interfaces import AdmissionRequest, Operation
+from kajitori.apiserver.rest.metadata import SYSTEM_FIELDS
 from kajitori.apiserver.rest.options import write_options
-from kajitori.apiserver.special.bodies import is_dry_run, read_document
+from kajitori.apiserver.special.bodies import is_dry_run, read_posted
+from kajitori.apiserver.special.evictions import EVICTION
+from kajitori.apiserver.special.token_requests import TOKEN_REQUEST, default_token_request
+from kajitori.kit.clock import Clock
 
 
-def _kind(group: str, version: str, kind: str, definition: str = "") -> Resource:
-    return Resource(group=group, version=version, kind=kind, plural=kind.lower(), definition=definition)
+def _kind(group: str, version: str, kind: str) -> Resource:
+    return Resource(group=group, version=version, kind=kind, plural=kind.lower())
 
 
-CREATED: Mapping[HandlerKey, Resource] = {
-    ("", "bindings", ""): core.BINDING,
-    ("", "pods", "binding"): core.BINDING,
-    ("", "pods", "eviction"): _kind("policy", "v1", "Eviction", "io.k8s.api.policy.v1.Eviction"),
-    ("", "serviceaccounts", "token"): _kind(
-        "authentication.k8s.io", "v1", "TokenRequest", "io.k8s.api.authentication.v1.TokenRequest"
-    ),
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """`keep` are fields of the metadata that only the server says elsewhere, and that say here what is meant."""
+
+    kind: Resource
+    keep: Sequence[str] = ()
+    default: Callable[[Object], None] | None = None
+
+
+CREATED: Mapping[HandlerKey, Posted] = {
+    ("", "bindings", ""): Posted(core.BINDING),
+    ("", "pods", "binding"): Posted(core.BINDING, SYSTEM_FIELDS),
+    ("", "pods", "eviction"): Posted(EVICTION),
+    ("", "serviceaccounts", "token"): Posted(TOKEN_REQUEST, SYSTEM_FIELDS, default_token_request),
     **{
-        (resource.group, resource.plural, ""): resource
+        (resource.group, resource.plural, ""): Posted(resource)
         for module in (authentication, authorization)
         for resource in module.RESOURCES
         if resource.verbs == ("create",)
@@ -41,6 +53,7 @@ CREATED: Mapping[HandlerKey, Resource] = {
 }
 """What is sent with a POST."""
 
+_OF_PROXIES = "ProxyOptions"
 _FLAGS, _WORDS, _NUMBERS = ("stdin", "stdout", "stderr", "tty"), ("container",), ("ports",)
 
 CONNECTED: Mapping[HandlerKey, Resource] = {
@@ -59,41 +72,35 @@ class SpecialRequests:
     """`plugins` in their order."""
 
     plugins: Sequence[Configured]
+    clock: Clock
 
     def before(self, handlers: Mapping[HandlerKey, Handler]) -> dict[HandlerKey, Handler]:
         """The same handlers, each asking first."""
         return {key: self._wrapped(key, handler) for key, handler in handlers.items()}
 
     def _wrapped(self, key: HandlerKey, handler: Handler) -> Handler:
-        if (kind := CREATED.get(key)) is not None:
-            return self._asking(handler, kind, self._create)
+        if (posted := CREATED.get(key)) is not None:
+            return self._asking(handler, partial(self._create, posted))
         if (kind := CONNECTED.get(key)) is not None:
-            return self._asking(handler, kind, self._connect)
+            return self._asking(handler, partial(self._connect, kind))
         return handler
 
-    def _asking(
-        self,
-        handler: Handler,
-        kind: Resource,
-        admitted: Callable[[RequestContext, Resource], Awaitable[RequestContext]],
-    ) -> Handler:
+    def _asking(self, handler: Handler, admitted: Callable[[RequestContext], Awaitable[RequestContext]]) -> Handler:
         plugins = self.plugins
 
         async def ask_first(context: RequestContext) -> Response:
             if all(plugin.idle for plugin in plugins):
                 return await handler(context)
-            return await handler(await admitted(context, kind))
+            return await handler(await admitted(context))
 
         return ask_first
 
-    async def _create(self, context: RequestContext, kind: Resource) -> RequestContext:
+    async def _create(self, posted: Posted, context: RequestContext) -> RequestContext:
         if context.method != "POST":
             return context
-        document = read_document(context, kind)
-        if context.namespace and document["metadata"] is not None:
-            document["metadata"].setdefault("namespace", context.namespace)
+        document = read_posted(context, posted.kind, self.clock, posted.keep, posted.default)
         options = write_options(context.query)
-        request = self._request(context, kind, Operation.CREATE, document)
+        request = self._request(context, posted.kind, Operation.CREATE, document)
         request.name = context.name or document["metadata"].get("name") or ""
         request.options, request.dry_run = options.document("CreateOptions"), is_dry_run(context)
         await self._admit(request)
@@ -101,11 +108,11 @@ class SpecialRequests:
         changed = replace(context.request, body=orjson.dumps(request.object), headers=headers)
         return replace(context, request=changed)
 
-    async def _connect(self, context: RequestContext, kind: Resource) -> RequestContext:
+    async def _connect(self, kind: Resource, context: RequestContext) -> RequestContext:
         document = options_of(context, kind)
         request = self._request(context, kind, Operation.CONNECT, {**document})
         await self._admit(request)
-        if request.object == document or "path" in document or request.object is None:
+        if request.object == document or kind.kind.endswith(_OF_PROXIES) or request.object is None:
             return context
         return replace(context, request=replace(context.request, query=_query_of(request.object)))
 
@@ -137,9 +144,9 @@ def options_of(context: RequestContext, kind: Resource) -> Object:
     """A query as PodExecOptions and its like."""
     query = context.query
     document: Object = {"kind": kind.kind, "apiVersion": kind.api_version}
-    if kind.kind.endswith("ProxyOptions"):
+    if kind.kind.endswith(_OF_PROXIES):
         _, _, path = context.path.partition(f"/{context.name}/{context.attributes.subresource}")
-        return {**document, "path": path or "/"}
+        return {**document, "path": path} if path else document
     document |= {name: True for name in _FLAGS if query.flag(name)}
     document |= {name: query.get(name) for name in _WORDS if query.get(name)}
     document |= {

@@ -57,6 +57,10 @@ def shown_as_sent(errors: list[FieldError], context: RequestContext) -> list[Fie
     return as_sent(errors, document)
 
 
+_STILL_READ = {("Eviction", "policy/v1beta1"): "policy/v1"}
+"""By kind and version: those that are served no more, and that upstream still takes where the kind is posted."""
+
+
 def check_kind(resource: Resource, document: Any, body: bytes = b"") -> Object:
     """Fill in kind, apiVersion and metadata where they are missing; refuse another kind in upstream's words.
 
@@ -77,6 +81,8 @@ def check_kind(resource: Resource, document: Any, body: bytes = b"") -> Object:
     if body and resource.schema is not None and not api_version:
         raise _another_kind(resource, document, kind, "")
     kind, api_version = kind or resource.kind, api_version or resource.api_version
+    if (kind, api_version) in _STILL_READ:
+        api_version = _STILL_READ[kind, api_version]
     if (kind, api_version) != (resource.kind, resource.api_version):
         raise _another_kind(resource, document, kind, api_version)
     document["kind"], document["apiVersion"] = kind, api_version

@@ -68,24 +68,28 @@ async def delete(backend: Backend, context: RequestContext, options: DeleteOptio
     resource = context.resource
     assert resource is not None
     namespace = context.namespace if resource.namespaced else ""
-    if resource.plural == "priorityclasses" and context.name in _SYSTEM_CLASSES and context.attributes.verb == "delete":
+    one = context.attributes.verb == "delete"
+    if resource.plural == "priorityclasses" and context.name in _SYSTEM_CLASSES and one:
         why = "this is a system priority class and cannot be deleted"
         details = {"name": context.name, "group": resource.group, "kind": resource.plural}
         raise Forbidden(f'{resource.qualified_name} "{context.name}" is forbidden: {why}', details)
-    if context.attributes.verb == "delete":
+    if one:
         warn_of_kept_pods(resource, context, options)
 
     async def admit(old: Object) -> None:
+        asked = options.document()
+        if (resource.group, resource.plural) in _CHECKED_APART:  # that very object, not one that takes its place
+            asked["preconditions"] = {"uid": old["metadata"]["uid"], **asked.get("preconditions", {})}
         request = AdmissionRequest(
             user=context.user,
             operation=Operation.DELETE,
             resource=resource,
             namespace=namespace,
-            name=context.name,
+            name=context.name if one else "",  # a request for all of a collection names none
             object=None,
             old=old,
             dry_run=options.dry_run,
-            options=options.document(),
+            options=asked,
             warnings=context.warnings,
             annotations=context.annotations,
             timeout=context.query.get("timeout"),

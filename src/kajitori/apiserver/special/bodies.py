@@ -20,15 +20,6 @@ from kajitori.apiserver.rest.understood import tell_audit
 from kajitori.kit.clock import Clock
 
 
-def read_document(context: RequestContext, resource: Resource) -> Object:
-    """The body as an object of this kind, conforming to its schema. Raises BadRequest, UnsupportedMediaType."""
-    if not context.body:
-        return {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}}
-    document = decode_object(resource, context, write_options(context.query).field_validation)
-    tell_audit(resource, context, document)
-    return document
-
-
 async def read_part(context: RequestContext, resource: Resource, objects: Objects) -> Object:
     """What is posted below an object of a namespace, which is looked for first. Raises BadRequest, NotFound."""
     document = decode_object(resource, context, write_options(context.query).field_validation)

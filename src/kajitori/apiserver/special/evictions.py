@@ -15,7 +15,7 @@ from kajitori.apiserver.interfaces import Objects
 from kajitori.apiserver.special.bodies import is_dry_run, only, read_part, success
 from kajitori.kit.clock import Clock
 
-_EVICTION = Resource(
+EVICTION = Resource(
     group="policy", version="v1", kind="Eviction", plural="evictions", definition="io.k8s.api.policy.v1.Eviction"
 )
 _VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -34,7 +34,7 @@ class Evictions:
 
     async def _evict(self, context: RequestContext) -> Response:
         only(context, "POST")
-        eviction = await read_part(context, _EVICTION, self._objects)
+        eviction = await read_part(context, EVICTION, self._objects)
         if name_of(eviction) != context.name:
             raise BadRequest("name in URL does not match name in Eviction object")
         options = eviction.get("deleteOptions") or {}

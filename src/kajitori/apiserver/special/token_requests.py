@@ -17,7 +17,7 @@ from kajitori.apiserver.special.node_tokens import ANOTHER_UID, NodeTokens
 from kajitori.kit.clock import Clock
 
 _GROUP = "authentication.k8s.io"
-_TOKEN_REQUEST = Resource(
+TOKEN_REQUEST = Resource(
     group=_GROUP,
     version="v1",
     kind="TokenRequest",
@@ -54,7 +54,7 @@ class TokenRequests:
 
     async def _create(self, context: RequestContext) -> Response:
         only(context, "POST")
-        request = read_posted(context, _TOKEN_REQUEST, self._clock, keep=SYSTEM_FIELDS, default=_default)
+        request = read_posted(context, TOKEN_REQUEST, self._clock, keep=SYSTEM_FIELDS, default=default_token_request)
         metadata, spec = request["metadata"], request["spec"]
         await self._node_rules.check(context, spec)
         if (named := metadata.get("name") or context.name) != context.name:
@@ -139,7 +139,7 @@ class TokenRequests:
             return {"metadata": {"name": name}}
 
 
-def _default(request: Object) -> None:
+def default_token_request(request: Object) -> None:
     spec = request["spec"] = request.get("spec") or {}
     if spec.get("expirationSeconds") is None:
         spec["expirationSeconds"] = _LIFETIME_S
