@@ -8,6 +8,7 @@ from kajitori.api.apps import DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP, EVENT
 from kajitori.api.errors import BadRequest, NotAcceptable, UnsupportedMediaType
 from kajitori.api.events import EVENT as NEW_EVENT
+from kajitori.api.flowcontrol import FLOW_SCHEMA
 from kajitori.apiserver.negotiate import Form, accepted, accepted_of_watch, decode_body
 
 TABLE = (
@@ -91,6 +92,22 @@ def test_tables(in_cluster):
         _, _, body = await get(plane, f"{MAPS}?includeObject=None&limit=1", TABLE)
         table = orjson.loads(body)
         assert table["rows"][0]["object"] is None and table["metadata"]["continue"]
+
+    in_cluster(scenario)
+
+
+def test_a_table_of_flow_schemas_is_read_from_the_first_that_is_asked_to_the_last(in_cluster):
+    async def scenario(plane):
+        path = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
+        for name, precedence in (("b", 700), ("z", 20), ("a", 700)):
+            spec = {"matchingPrecedence": precedence, "priorityLevelConfiguration": {"name": "exempt"}}
+            await plane.server.objects.create(FLOW_SCHEMA, {"metadata": {"name": name}, "spec": spec})
+        _, _, body = await get(plane, path, TABLE)
+        rows = [row["cells"][0] for row in orjson.loads(body)["rows"]]
+        assert [name for name in rows if len(name) == 1] == ["z", "a", "b"]
+        _, _, body = await get(plane, path)
+        listed = [item["metadata"]["name"] for item in orjson.loads(body)["items"]]
+        assert listed == sorted(listed)
 
     in_cluster(scenario)
 

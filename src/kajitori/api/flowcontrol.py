@@ -18,6 +18,7 @@ FLOW_SCHEMA = Resource(
     ),
     definition="io.k8s.api.flowcontrol.v1.FlowSchema",
     columns=extensions_columns.FLOW_SCHEMA,
+    row_order=extensions_columns.by_precedence,
     default=extensions.default_flow_schema,
     validate=flow_validation.validate_flow_schema,
     prepare_create=begin_with({}),

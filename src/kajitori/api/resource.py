@@ -88,6 +88,8 @@ class Resource:
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: tuple[Subresource, ...] = ()
     columns: Sequence[Column] = ()
+    row_order: Callable[[Object], Any] | None = None
+    """What the rows of a table are sorted by; without it they come as they are listed, by name."""
     scale: ScalePaths | None = None
     selectable_fields: Mapping[str, Callable[[Object], str]] = field(default_factory=dict)
     stored_field_names: Mapping[str, str] = field(default_factory=dict)

@@ -51,7 +51,7 @@ def table_of(
     api_version = f"meta.k8s.io/{version}"
     conditions = pods.row_conditions if (resource.group, resource.plural) == ("", "pods") else None
     rows = []
-    for obj in items:
+    for obj in items if resource.row_order is None else sorted(items, key=resource.row_order):
         row: Object = {"cells": [_cell(column, obj, now_s) for column in columns]}
         if conditions is not None and (said := conditions(obj)):
             row["conditions"] = said

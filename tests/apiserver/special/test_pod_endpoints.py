@@ -89,6 +89,7 @@ def test_binding_assigns_the_node_once() -> None:
     assert bound["spec"]["nodeName"] == "n1"
     assert bound["metadata"]["labels"]["topology.kubernetes.io/zone"] == "z"
     assert {"PodScheduled": "True"}.items() <= {c["type"]: c["status"] for c in bound["status"]["conditions"]}.items()
+    assert [c["lastProbeTime"] for c in bound["status"]["conditions"] if c["type"] == "PodScheduled"] == [None]
     with pytest.raises(Conflict, match='pod web is already assigned to node "n1"'):
         world.bind("n2")
 

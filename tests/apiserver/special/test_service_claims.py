@@ -88,7 +88,7 @@ def test_a_service_has_an_ip_address_object_as_upstream_makes_it() -> None:
             "ipaddress.kubernetes.io/ip-family": "IPv4",
             "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
         }
-        parent = {"group": "", "resource": "services", "namespace": "default", "name": "web"}
+        parent = {"resource": "services", "namespace": "default", "name": "web"}
         assert address["spec"] == {"parentRef": parent}
         assert len(claimed(store)) == 2
 

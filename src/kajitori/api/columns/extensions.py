@@ -1,7 +1,7 @@
 """How webhooks, admission policies, API services and flow control show."""
 
 from kajitori.api.columns.cells import AGE, NAME, NONE, UNSET, at, column, selector
-from kajitori.api.meta import Object, condition_of
+from kajitori.api.meta import Object, condition_of, name_of
 from kajitori.api.resource import Column
 
 
@@ -60,6 +60,11 @@ FLOW_SCHEMA = (
     AGE,
     column("MissingPL", _dangling),
 )
+
+
+def by_precedence(schema: Object) -> tuple[int, str]:
+    """As requests meet them: `kubectl get flowschemas` reads from the first that is asked to the last."""
+    return int(at(schema, "spec.matchingPrecedence") or 0), name_of(schema)
 
 
 def _queuing(name: str, field: str) -> Column:

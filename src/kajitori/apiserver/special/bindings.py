@@ -80,7 +80,7 @@ def bind(pod: Object, binding: Object, labels: Mapping[str, str], now: str) -> N
     if labels:
         pod["metadata"]["labels"] = {**labels, **(pod["metadata"].get("labels") or {})}
     conditions = pod.setdefault("status", {}).setdefault("conditions", [])
-    set_condition(conditions, {"type": "PodScheduled", "status": "True"}, now)
+    set_condition(conditions, {"type": "PodScheduled", "status": "True", "lastProbeTime": None}, now)
     for condition in conditions:
         if condition["type"] == "PodScheduled":
             for field in ("reason", "message"):

@@ -63,7 +63,7 @@ class Claim:
         metadata: Object = {"name": self.name, "labels": {_MANAGED_BY: _MANAGER}}
         if self.resource is networking.IP_ADDRESS:
             metadata["labels"]["ipaddress.kubernetes.io/ip-family"] = "IPv4"
-        parent = {"group": "", "resource": "services", "namespace": namespace_of(service), "name": name_of(service)}
+        parent = {"resource": "services", "namespace": namespace_of(service), "name": name_of(service)}
         return {
             "apiVersion": self.resource.api_version,
             "kind": self.resource.kind,
