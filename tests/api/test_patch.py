@@ -80,6 +80,12 @@ def test_json_patch_is_as_lax_as_upstream_s() -> None:
         "labels": {"a": "1", "new": "1", "a/b~": "2"},
         "copied": None,
     }
+    operations = [
+        {"op": "test", "path": "", "value": {"a": 1}},
+        {"op": "replace", "path": "", "value": {"b": 1}},
+        {"op": "add", "path": "no/c", "value": 2},
+    ]
+    assert json_patch.apply({"a": 1}, operations) == {"b": 1, "c": 2}
     spec = json_patch.apply(pod(x=[1, 2]), [{"op": "remove", "path": "/spec/x/-1"}])["spec"]
     assert spec == {"x": [1]}
 
@@ -348,6 +354,14 @@ def test_refusals_show_the_patch() -> None:
             "test operation does not apply: is missing path: /b/c: missing value",
         ),
         ({"op": "mend", "path": "/a"}, "Unexpected kind: mend"),
+        ({"path": "/a"}, "Unexpected kind: unknown"),
+        ({"op": "remove"}, "remove operation failed to decode path: missing value"),
+        (
+            {"op": "copy", "path": "/b"},
+            "copy operation failed to decode from: operation, missing from field: missing value",
+        ),
+        ({"op": "test", "path": "", "value": {}}, "testing value  failed: test failed"),
+        ({"op": "replace", "path": "", "value": 1}, "replace operation hit impossible case: invalid state detected"),
         ({"op": "remove", "path": "a"}, 'remove operation does not apply: doc is missing path: "a": missing value'),
     ],
 )

@@ -32,12 +32,13 @@ class StatusError(Exception):
         self.details = details
         self.status_code = self.code
         self.status_reason = self.reason
+        self.status_metadata: Object = {}
 
     def status(self) -> Object:
         document: Object = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.status_metadata,
             "status": "Failure",
             "message": self.message,
         }
@@ -56,6 +57,7 @@ class StatusError(Exception):
         StatusError.__init__(error, status.get("message", ""), status.get("details"))
         error.status_code = status.get("code", kind.code)
         error.status_reason = status.get("reason", kind.reason)
+        error.status_metadata = status.get("metadata") or {}
         return error
 
 

@@ -33,6 +33,11 @@ def answered(**response: object) -> bytes:
         ),
         (answered(status="no"), GO.format("string", "AdmissionResponse.response.status", "v1.Status")),
         (answered(status={"code": "403"}), GO.format("string", "Status.response.status.code", "int32")),
+        (answered(status={"details": "x"}), GO.format("string", "Status.response.status.details", "v1.StatusDetails")),
+        (
+            answered(status={"details": {"causes": [{"field": 1}]}}),
+            GO.format("number", "StatusCause.response.status.details.causes.field", "string"),
+        ),
         (answered(patch=[{}]), GO.format("object", "AdmissionResponse.response.patch", "uint8")),
         (answered(patch="YQ!="), "illegal base64 data at input byte 2"),
         (orjson.dumps({**REVIEW, "response": "x"}), GO.format("string", "AdmissionReview.response", "v1.Admission")),

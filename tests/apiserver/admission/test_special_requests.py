@@ -154,6 +154,22 @@ def test_what_is_posted_is_shown_with_its_defaults_and_who_wrote_it(tmp_path: Pa
     with_server(tmp_path, scenario)
 
 
+def test_a_mutation_cannot_move_a_new_object_but_may_rename_it(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        maps = "/api/v1/namespaces/default/configmaps"
+        await server.forbid("first", "CREATE", ":configmaps", "request.name == 'old'")
+        change = "[JSONPatch{op: 'replace', path: '/metadata/name', value: 'new'}]"
+        await server.mutate("rename", "CREATE", ":configmaps", change)
+        assert (await server.ok("POST", maps, {"metadata": {"name": "old"}}))["metadata"]["name"] == "new"
+        change = "[JSONPatch{op: 'replace', path: '/metadata/namespace', value: 'other'}]"
+        await server.mutate("move", "CREATE", ":configmaps", change)
+        status, answer = await server.ask("POST", maps, {"metadata": {"name": "old"}})
+        why = "the namespace of the provided object does not match the namespace sent on the request"
+        assert (status, answer["message"]) == (400, why)
+
+    with_server(tmp_path, scenario)
+
+
 def test_a_deletion_of_a_collection_names_no_object(tmp_path: Path) -> None:
     async def scenario(server: Server) -> None:
         maps = "/api/v1/namespaces/default/configmaps"

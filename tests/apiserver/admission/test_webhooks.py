@@ -120,6 +120,16 @@ def test_a_denial_carries_the_webhooks_words_and_code() -> None:
     assert refused.value.status_code == 400
 
 
+def test_a_denial_may_have_details_and_metadata() -> None:
+    world = World()
+    status = {"metadata": {"continue": "c", "odd": 1}, "details": {"name": "n", "odd": 1, "causes": [{"field": "f"}]}}
+    world.webhook("no.example.com", lambda _: {"allowed": False, "status": status})
+    with pytest.raises(StatusError) as refused:
+        world.admit()
+    assert refused.value.status()["metadata"] == {"continue": "c"}
+    assert refused.value.status()["details"] == {"name": "n", "causes": [{"field": "f"}]}
+
+
 def test_what_it_is_asked_and_what_it_warns_of() -> None:
     world = World()
     seen: list[dict[str, Any]] = []
@@ -237,7 +247,7 @@ def test_the_first_review_version_that_both_know_is_spoken() -> None:
         ({"patch": "W10="}, True, "webhook returned response.patch but not response.patchType"),
         ({"patchType": "JSONPatch"}, True, "webhook returned response.patchType but not response.patch"),
         ({"patchType": "", "patch": "W10="}, True, 'webhook returned invalid response.patchType of ""'),
-        ({"patchType": "Merge", "patch": "W10="}, True, 'unsupported patch type "Merge"'),
+        ({"patchType": "Merge", "patch": "W3sib3AiOiJhZGQifV0="}, True, 'unsupported patch type "Merge"'),
         ({"patch": "W10="}, False, "validating webhook may not return response.patch"),
         ({"patchType": "JSONPatch"}, False, "validating webhook may not return response.patchType"),
     ],

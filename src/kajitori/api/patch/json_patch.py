@@ -1,7 +1,8 @@
 """JSON patch (RFC 6902): a list of operations, all of which happen or none.
 
 Where upstream's library is laxer than the RFC this is too: replacing a missing member adds it, copying a missing one
-copies null, a missing one equals null in a test, and negative indices count from the end.
+copies null, a missing one equals null in a test, negative indices count from the end, and what stands before the first
+slash of a path says nothing. The whole document can be replaced and tested, by the empty path, and nothing else.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,18 +56,36 @@ def apply(obj: Object, operations: Any) -> Object:
     document: Object = orjson.loads(orjson.dumps(obj))
     copied_bytes = 0
     for operation in operations:
-        if operation.get("op") == "copy":
+        kind = operation.get("op")
+        if kind == "copy":
             copied_bytes = _copy(document, operation, copied_bytes)
         else:
-            _OPERATIONS.get(str(operation.get("op")), _unknown)(document, operation)
+            _OPERATIONS.get(str(kind), _unknown)(document, operation)
     return document
 
 
-def _parent(document: Object, pointer: Any, missing: str) -> tuple[Any, str]:
+def _path(operation: Object) -> str:
+    """Raises Inapplicable for an operation without one."""
+    path = operation.get("path")
+    if not isinstance(path, str):
+        raise Inapplicable(f"{operation.get('op')} operation failed to decode path: {_MISSING}")
+    return path
+
+
+def _source(operation: Object) -> str:
+    source = operation.get("from")
+    if not isinstance(source, str):
+        why = f"operation, missing from field: {_MISSING}"
+        raise Inapplicable(f"{operation.get('op')} operation failed to decode from: {why}")
+    return source
+
+
+def _parent(document: Object, pointer: str, missing: str) -> tuple[Any, str]:
     """The map or list that holds the place, and the last part of the pointer. `missing` says of what it is missed,
     with the place for `{}`."""
-    if isinstance(pointer, str) and pointer.startswith("/"):
-        *parts, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
+    _, slash, places = pointer.partition("/")
+    if slash:
+        *parts, last = [part.replace("~1", "/").replace("~0", "~") for part in places.split("/")]
         holder: Any = document
         for part in parts:
             try:
@@ -121,21 +140,24 @@ def _saying(where: str) -> Iterator[None]:
 
 
 def _add(document: Object, operation: Object) -> None:
-    path = operation.get("path")
+    path = _path(operation)
     holder, key = _parent(document, path, 'add operation does not apply: doc is missing path: "{}"')
     with _saying(f"error in add for path: '{path}'"):
         _put(holder, key, operation.get("value"))
 
 
 def _remove(document: Object, operation: Object) -> None:
-    path = operation.get("path")
+    path = _path(operation)
     holder, key = _parent(document, path, 'remove operation does not apply: doc is missing path: "{}"')
     with _saying(f"error in remove for path: '{path}'"):
         _take(holder, key)
 
 
 def _replace(document: Object, operation: Object) -> None:
-    path = operation.get("path")
+    path = _path(operation)
+    if not path:
+        _replace_all(document, operation.get("value"))
+        return
     holder, key = _parent(document, path, "replace operation does not apply: doc is missing path: {}")
     if isinstance(holder, dict):
         holder[key] = operation.get("value")
@@ -146,13 +168,18 @@ def _replace(document: Object, operation: Object) -> None:
         raise Inapplicable(f"replace operation does not apply: doc is missing key: {path}: {_MISSING}") from None
 
 
+def _replace_all(document: Object, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise Inapplicable("replace operation hit impossible case: invalid state detected")
+    document.clear()
+    document.update(orjson.loads(orjson.dumps(value)))
+
+
 def _move(document: Object, operation: Object) -> None:
-    holder, key = _parent(
-        document, operation.get("from"), "move operation does not apply: doc is missing from path: {}"
-    )
+    holder, key = _parent(document, _source(operation), "move operation does not apply: doc is missing from path: {}")
     with _saying(f"error in move for path: '{key}'"):
         value = _take(holder, key)
-    path = operation.get("path")
+    path = _path(operation)
     holder, key = _parent(document, path, "move operation does not apply: doc is missing destination path: {}")
     with _saying(f"error in move for path: '{path}'"):
         _put(holder, key, value)
@@ -160,10 +187,11 @@ def _move(document: Object, operation: Object) -> None:
 
 def _copy(document: Object, operation: Object, copied_bytes: int) -> int:
     """Takes and returns how much has been copied so far."""
-    source, path = operation.get("from"), operation.get("path")
+    source = _source(operation)
     holder, key = _parent(document, source, "copy operation does not apply: doc is missing from path: {}")
     with _saying(f"error in copy for from: '{source}'"):
         value = orjson.dumps(_get(holder, key))
+    path = _path(operation)
     holder, key = _parent(document, path, "copy operation does not apply: doc is missing destination path: {}")
     copied_bytes += len(value)
     if copied_bytes > COPIED_BYTES_MAX:
@@ -177,17 +205,19 @@ def _copy(document: Object, operation: Object, copied_bytes: int) -> int:
 
 
 def _test(document: Object, operation: Object) -> None:
-    path, wanted = operation.get("path"), operation.get("value")
-    holder, key = _parent(document, path, "test operation does not apply: is missing path: {}")
-    with _saying(f"error in test for path: '{path}'"):
-        found = _get(holder, key)
+    path, wanted = _path(operation), operation.get("value")
+    found: Any = document
+    if path:
+        holder, key = _parent(document, path, "test operation does not apply: is missing path: {}")
+        with _saying(f"error in test for path: '{path}'"):
+            found = _get(holder, key)
     # Compared as text: to JSON, 1 and true differ.
     if orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS):
         raise TestFailed(f"testing value {path} failed: test failed")
 
 
 def _unknown(document: Object, operation: Object) -> None:
-    raise Inapplicable(f"Unexpected kind: {operation.get('op')}")
+    raise Inapplicable(f"Unexpected kind: {operation.get('op') or 'unknown'}")
 
 
 _OPERATIONS: dict[str, Callable[[Object, Object], None]] = {

@@ -6,6 +6,7 @@ Messages are that decoder's, because people look for them.
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 
 from kajitori.api.meta import Object
 from kajitori.api.patch.refusals import not_registered
+from kajitori.api.schema import Undecodable, conform_definition
 from kajitori.kit.syntax_errors import json_error, literal, not_an_object
 
 _GROUP, _KIND = "admission.k8s.io", "AdmissionReview"
@@ -120,19 +122,18 @@ def _first_illegal(text: str) -> int:
     return next((at for at, letter in enumerate(text) if letter not in _ALPHABET), len(text))
 
 
-_STATUS_STRINGS = ("status", "message", "reason")
+_STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status"
+_STRUCT_FIELD = re.compile(r"(Go struct field \w+)\.")
 
 
 def _status(value: Any, field: str) -> None:
+    """Drops what is no part of a Status."""
     if not isinstance(value, dict):
         raise Unreadable(_wrong(value, f"AdmissionResponse.response.{field}", "v1.Status"))
-    for name in _STATUS_STRINGS:
-        if value.get(name) is not None and not isinstance(value[name], str):
-            go_type = "v1.StatusReason" if name == "reason" else "string"
-            raise Unreadable(_wrong(value[name], f"Status.response.{field}.{name}", go_type))
-    code = value.get("code")
-    if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
-        raise Unreadable(_wrong(code, f"Status.response.{field}.code", "int32"))
+    try:
+        conform_definition(_STATUS, value)
+    except Undecodable as error:
+        raise Unreadable(_STRUCT_FIELD.sub(rf"\1.response.{field}.", error.why, count=1)) from None
 
 
 _FIELDS: dict[str, Callable[[Any, str], None]] = {

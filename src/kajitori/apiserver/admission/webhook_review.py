@@ -112,8 +112,6 @@ def patch_of(response: Object, version: str) -> list[Any]:
     """The JSON patch that a mutating webhook wants applied. Raises BadAnswer."""
     if not response.get("patch"):
         return []
-    if version == V1 and response.get("patchType") != _JSON_PATCH:
-        raise BadAnswer(f'unsupported patch type "{response.get("patchType", "")}"')
     try:
         patch = orjson.loads(base64.b64decode(response["patch"]))
     except orjson.JSONDecodeError as error:
@@ -126,6 +124,8 @@ def patch_of(response: Object, version: str) -> list[Any]:
     for operation in patch:
         if not isinstance(operation, dict):
             raise BadAnswer(_UNDECODABLE.format(literal(operation), "Operation"))
+    if patch and version == V1 and response.get("patchType") != _JSON_PATCH:
+        raise BadAnswer(f'unsupported patch type "{response.get("patchType", "")}"')
     return patch
 
 

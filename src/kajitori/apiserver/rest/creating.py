@@ -56,7 +56,6 @@ async def create_object(
     _check_place(resource, obj["metadata"], namespace)
     if namespace:  # admission sees it, whether the client wrote it or not
         obj["metadata"]["namespace"] = namespace
-    revision = obj["metadata"].pop("resourceVersion", None) or "0"
     size, aside = len(context.body) + resource.weight_bytes, backend.aside
     if resource.default is not None:
         await aside.run(size, resource.default, obj)
@@ -78,6 +77,8 @@ async def create_object(
     await admit_mutating(backend, request)
     assert request.object is not None
     obj = request.object
+    _check_place(resource, obj["metadata"], namespace)  # admission may have moved it
+    revision = obj["metadata"].pop("resourceVersion", None) or "0"
     owned = obj["metadata"].get("managedFields")
     prepare(backend, resource, obj, namespace)
     if owned:
@@ -90,7 +91,7 @@ async def create_object(
             await aside.attempt(size, check, resource, obj, context)
             if resource.warnings is not None:
                 context.warnings += resource.warnings(obj, None)
-            request.object, request.name = obj, obj["metadata"]["name"]
+            request.object, request.name = obj, request.name or obj["metadata"]["name"]
             await admit_validating(backend, request)
             if unsigned(revision):  # the store refuses it upstream, so everything else comes first
                 raise StatusError("resourceVersion should not be set on objects to be created")
