@@ -283,7 +283,7 @@ def test_a_server_that_fails_or_is_not_trusted_fails_the_discovery_check(tmp_pat
         await w.condition(NAME, "Passed")
         other = base64.b64encode(pki.create_authority("other", time.time()).certificate).decode()
         await w.client.patch(API_SERVICE, NAME, {"spec": {"caBundle": other}})
-        assert "not trusted" in (await w.condition(NAME, "FailedDiscoveryCheck"))["message"]
+        assert "signed by unknown authority" in (await w.condition(NAME, "FailedDiscoveryCheck"))["message"]
         await w.client.patch(API_SERVICE, NAME, {"spec": {"caBundle": None, "insecureSkipTLSVerify": True}})
         await w.condition(NAME, "Passed")
 

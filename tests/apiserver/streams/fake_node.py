@@ -16,7 +16,7 @@ from kajitori.apiserver.http_types import CONNECTION_TAKEN, Query, Request, Requ
 from kajitori.apiserver.interfaces import Attributes
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.pods import PodStreams
-from kajitori.apiserver.streams.proxies import Proxies
+from kajitori.apiserver.streams.proxies import Proxies, is_global_unicast
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.testing.objects import FakeObjects
 from kajitori.testing.requests import ADMIN
@@ -41,7 +41,8 @@ WEBSOCKET = {
 class World:
     """A kubelet on a free port of loopback, and the handlers that reach it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, checked: bool = False) -> None:
+        """`checked`: as it runs, so that no client is led to loopback through a proxy."""
         keys = pki.ensure(directory, ["127.0.0.1"], time.time())
         pki.ensure_pair(
             directory / "kubelet",
@@ -54,10 +55,11 @@ class World:
         self.objects = FakeObjects()
         self.objects.put(core.POD, POD)
         self.heads: list[str] = []
-        kubelets = Kubelets(self.objects, directory)
+        kubelets, endpoints = Kubelets(self.objects, directory), ServiceEndpoints(self.objects, random.Random(1))
+        allowed = is_global_unicast if checked else lambda _: True
         self.handlers = {
             **PodStreams(self.objects, kubelets, PrivilegedGroup()).handlers(),
-            **Proxies(self.objects, kubelets, ServiceEndpoints(self.objects, random.Random(1))).handlers(),
+            **Proxies(self.objects, kubelets, endpoints, allowed).handlers(),
         }
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 from fake_node import POD, WEBSOCKET, World, answering, body_of, upgrade_to
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, Forbidden, ServiceUnavailable
+from kajitori.api.errors import BadRequest, Forbidden, StatusError
 from kajitori.apiserver.http_types import Request, RequestContext, Response
 from kajitori.apiserver.interfaces import Attributes, User
 from kajitori.apiserver.streams.kubelets import Kubelets
@@ -164,7 +164,7 @@ def test_a_refusal_that_cannot_be_read_is_a_status_too(tmp_path: Path, answer: b
 
     async def scenario() -> None:
         async with world.kubelet(answering(answer)):
-            with pytest.raises(ServiceUnavailable, match="error dialing backend"):
+            with pytest.raises(StatusError, match="error dialing backend"):
                 await world.ask("portforward", "ports=80", headers=WEBSOCKET)
 
     asyncio.run(scenario())
@@ -178,10 +178,14 @@ def test_what_cannot_be_reached_says_so(tmp_path: Path) -> None:
     }
     world.objects.put(core.NODE, {"metadata": {"name": "n1"}, "status": status})
     headers = {"connection": "Upgrade", "upgrade": "websocket"}
-    with pytest.raises(ServiceUnavailable, match=r"error dialing backend: 127\.0\.0\.1:1"):
-        asyncio.run(world.ask("exec", "command=ls&stdout=1", headers=headers))
-    with pytest.raises(ServiceUnavailable, match="error trying to reach service"):
-        asyncio.run(world.ask("log"))
+    refused = "dial tcp 127.0.0.1:1: connect: connection refused"
+    for subresource, query, said in (
+        ("exec", "command=ls&stdout=1", f"error dialing backend: {refused}"),
+        ("log", "tailLines=1", f'Get "https://127.0.0.1:1/containerLogs/default/web/app?tailLines=1": {refused}'),
+    ):
+        with pytest.raises(StatusError) as failed:
+            asyncio.run(world.ask(subresource, query, headers=headers if subresource == "exec" else {}))
+        assert (failed.value.message, failed.value.code, failed.value.reason) == (said, 500, "")
 
 
 def test_who_may_only_read_may_not_run(tmp_path: Path) -> None:

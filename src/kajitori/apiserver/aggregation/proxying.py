@@ -4,7 +4,7 @@ comes: watches stream, upgrades are passed through."""
 from urllib.parse import quote
 
 from kajitori.api.apiregistration import API_SERVICE
-from kajitori.api.errors import ServiceUnavailable
+from kajitori.api.errors import ServiceUnavailable, StatusError
 from kajitori.api.meta import Object, condition_is
 from kajitori.apiserver.aggregation.identity import AGGREGATOR, identity_headers, without_identity
 from kajitori.apiserver.http_types import RequestContext, Response
@@ -48,7 +48,10 @@ class Proxy:
         kept = without_identity(forwarded_headers(request.headers, address.server_name))
         headers = {**kept, **identity_headers(context.user)}
         if wants_upgrade(context):
-            return await pass_through(context, address, target, headers)
+            try:
+                return await pass_through(context, address, target, headers)
+            except StatusError as error:
+                return _refusal(error.message)
         headers.pop("connection", None)
         headers.pop("upgrade", None)
         try:

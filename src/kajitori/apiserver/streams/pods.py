@@ -13,6 +13,7 @@ from kajitori.apiserver.interfaces import Authorizer, Objects, Verdict, decided
 from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.special.bodies import only
 from kajitori.apiserver.streams import messages
+from kajitori.apiserver.streams.dial_words import dial_words
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.relay import relay
 from kajitori.apiserver.streams.translating import translate
@@ -67,7 +68,13 @@ class PodStreams:
         check_log_options(options)
         target = f"/containerLogs/{_where(pod)}/{container}"
         query = f"?{urlencode(options)}" if options else ""
-        return await _or_refusal(await relay(self._address(pod), "GET", target + query, {"accept": "*/*"}))
+        address = self._address(pod)
+        try:
+            answer = await relay(address, "GET", target + query, {"accept": "*/*"})
+        except ServiceUnavailable as error:
+            why = dial_words(address, error.__cause__ or error)
+            raise StatusError(f'Get "https://{address}{target}{query}": {why}') from error
+        return await _or_refusal(answer)
 
     async def _exec(self, context: RequestContext) -> Response:
         pod = await self._pod(context)

@@ -3,17 +3,19 @@
 A name may be `[scheme:]name[:port]` (API reference, "proxy subresource"); port is a number or a name.
 """
 
+import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import quote
 
 from kajitori.api import core
-from kajitori.api.errors import BadRequest, NotFound
+from kajitori.api.errors import BadRequest, NotFound, ServiceUnavailable
 from kajitori.api.meta import Object
 from kajitori.apiserver.http_types import Handler, HandlerKey, RequestContext, Response
 from kajitori.apiserver.interfaces import Objects
-from kajitori.apiserver.streams.kubelets import KUBELET_PORT, Kubelets, node_host
+from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.links import Links
 from kajitori.apiserver.streams.relay import relay
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
@@ -30,7 +32,7 @@ class ProxyName(NamedTuple):
     port: str
 
 
-def parse_proxy_name(text: str) -> ProxyName:
+def parse_proxy_name(text: str, kind: str) -> ProxyName:
     """Raises BadRequest."""
     parts = text.split(":")
     if len(parts) == 1:
@@ -39,12 +41,30 @@ def parse_proxy_name(text: str) -> ProxyName:
         return ProxyName("", parts[0], parts[1])
     if len(parts) == 3 and parts[0] in ("", "http", "https"):
         return ProxyName(parts[0], parts[1], parts[2])
-    raise BadRequest(f'invalid request name "{text}": it must be [scheme:]name[:port]')
+    raise BadRequest(f'invalid {kind} request "{text}"')
+
+
+def is_global_unicast(address: str) -> bool:
+    """As Go has it: private addresses are, this host's own, its link's and those of many are not."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    none = ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_link_local
+    return not none and str(ip) != "255.255.255.255"
 
 
 class Proxies:
-    def __init__(self, objects: Objects, kubelets: Kubelets, endpoints: ServiceEndpoints) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        kubelets: Kubelets,
+        endpoints: ServiceEndpoints,
+        allowed: Callable[[str], bool] = is_global_unicast,
+    ) -> None:
+        """`allowed`: the addresses to which a client may be led, who could write any into a status."""
         self._objects = objects
+        self._allowed = allowed
         self._kubelets = kubelets
         self._endpoints = endpoints
 
@@ -56,25 +76,34 @@ class Proxies:
         }
 
     async def _node(self, context: RequestContext) -> Response:
-        asked = parse_proxy_name(context.name)
+        asked = parse_proxy_name(context.name, "node")
         address = self._kubelets.address_of(asked.name)
-        if asked.port and asked.port != str(KUBELET_PORT):
-            node = await self._objects.get(core.NODE, asked.name)
-            address = _address(node_host(node), asked.port, asked.scheme)
+        await self._check_host(address.host)
+        if asked.port and asked.port != str(address.port):
+            address = _address(address.host, asked.port, asked.scheme)
         return await self._forward(context, address)
 
+    async def _check_host(self, host: str) -> None:
+        """Raises BadRequest."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, None)
+        except OSError:
+            raise BadRequest(f"lookup {host}: no such host") from None
+        if not all(self._allowed(str(address[0])) for *_, address in found):
+            raise BadRequest("address not allowed")
+
     async def _pod(self, context: RequestContext) -> Response:
-        asked = parse_proxy_name(context.name)
+        asked = parse_proxy_name(context.name, "pod")
         pod = await self._objects.get(core.POD, asked.name, context.namespace)
         ip = (pod.get("status") or {}).get("podIP")
-        if not ip:
+        if not ip or not self._allowed(ip):
             raise BadRequest("address not allowed")
         return await self._forward(context, _address(ip, _pod_port(pod, asked.port), asked.scheme))
 
     async def _service(self, context: RequestContext) -> Response:
-        asked = parse_proxy_name(context.name)
+        asked = parse_proxy_name(context.name, "service")
         service = await self._objects.get(core.SERVICE, asked.name, context.namespace)
-        ip, port = self._endpoints.choose(service, asked.port)
+        ip, port = self._endpoints.choose_pod(service, asked.port, context.name)
         return await self._forward(context, _address(ip, port, asked.scheme))
 
     async def _forward(self, context: RequestContext, address: Address) -> Response:
@@ -111,7 +140,7 @@ def _pod_port(pod: Object, port: str) -> str:
 
 def _address(host: str, port: str, scheme: str) -> Address:
     if not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65536:
-        raise BadRequest(f'invalid port "{port}"')
+        raise ServiceUnavailable(f"error trying to reach service: dial tcp: address {port}: invalid port")
     tls = None
     if scheme == "https":
         # As upstream: what a pod serves with is its own affair, nobody could verify it.

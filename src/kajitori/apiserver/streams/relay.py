@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from kajitori.api.errors import InternalError, ServiceUnavailable
 from kajitori.apiserver.http_types import Response
+from kajitori.apiserver.streams.dial_words import dial_words
 from kajitori.client.connection import Address, Connection, encode_head
 from kajitori.client.idle_connections import IdleConnections
 from kajitori.client.interface import Disconnected
@@ -44,7 +45,7 @@ async def relay(
         head = encode_head(method, target, sent)
         connection, status, answered = await idle.request(address, head, body, again=True)
     except Disconnected as error:
-        raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+        raise ServiceUnavailable(f"error trying to reach service: {dial_words(address, error)}") from error
     kept = handed_on(answered)
     content_type = answered.get("content-type", "")
     if method == "HEAD":

@@ -35,7 +35,7 @@ class ServiceAddresses:
         server_name = f"{name}.{namespace}.svc"
         if (service["spec"].get("type") or "ClusterIP") == "ExternalName":
             return Address(service["spec"]["externalName"], port, context, server_name=server_name)
-        ip, target = self._endpoints.choose(service, str(port))
+        ip, target = self._endpoints.choose(service, port)
         return Address(ip, int(target), context, server_name=server_name)
 
     def context(self, bundle: str, *, insecure: bool = False) -> ssl.SSLContext:

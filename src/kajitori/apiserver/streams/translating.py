@@ -8,9 +8,9 @@ that makes us owe more than `OWED_BYTES_MAX` without reading is hung up on.
 import asyncio
 import contextlib
 
-from kajitori.api.errors import BadRequest, ServiceUnavailable
+from kajitori.api.errors import BadRequest
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, RequestContext, Response
-from kajitori.apiserver.streams.tunnel import Ends, upgraded
+from kajitori.apiserver.streams.tunnel import Ends, not_dialled, upgraded
 from kajitori.apiserver.streams.websocket import WebSocketError, handshake
 from kajitori.apiserver.streams.wires import TUNNELLED, V4, Wire
 from kajitori.client.connection import Address
@@ -48,7 +48,7 @@ async def translate(context: RequestContext, address: Address, target: str, prot
             backend[1].close()
         return CONNECTION_TAKEN
     except (OSError, EOFError, Disconnected) as error:
-        raise ServiceUnavailable(f"error dialing backend: {address}: {error}") from error
+        raise not_dialled(address, error) from error
 
 
 async def _carry(client: Ends, backend: Ends, wire: Wire) -> None:

@@ -8,8 +8,9 @@ import contextlib
 import socket
 from collections.abc import Mapping
 
-from kajitori.api.errors import ServiceUnavailable
+from kajitori.api.errors import StatusError
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, RequestContext, Response
+from kajitori.apiserver.streams.dial_words import dial_words
 from kajitori.apiserver.streams.relay import handed_on
 from kajitori.client.connection import KEEPALIVE, Address, encode_head
 from kajitori.client.interface import Disconnected
@@ -74,14 +75,19 @@ async def pass_through(
             backend[1].close()
         return CONNECTION_TAKEN
     except (OSError, EOFError, Disconnected) as error:
-        raise ServiceUnavailable(f"error dialing backend: {address}: {error}") from error
+        raise not_dialled(address, error) from error
+
+
+def not_dialled(address: Address, error: BaseException) -> StatusError:
+    """Upstream answers 500 without a reason."""
+    return StatusError(f"error dialing backend: {dial_words(address, error)}")
 
 
 async def upgraded(
     address: Address, method: str, target: str, headers: Mapping[str, str | tuple[str, ...]]
 ) -> tuple[Ends, bytes] | Response:
     """The backend's upgraded connection and the head of its answer; its answer alone when it declines. Raises
-    ServiceUnavailable, OSError, EOFError, Disconnected."""
+    StatusError, OSError, EOFError, Disconnected."""
     reader, writer = await _open(address)
     try:
         writer.write(encode_head(method, target, headers))
@@ -105,7 +111,7 @@ async def _open(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamW
     try:
         reader, writer = await within(SystemClock(), DIAL_TIMEOUT_S, dial)
     except OSError as error:
-        raise ServiceUnavailable(f"error dialing backend: {address}: {error.strerror or error}") from error
+        raise not_dialled(address, error) from error
     if (raw := writer.get_extra_info("socket")) is not None:
         # A node that vanished is noticed on a session in which nothing is said, too.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -6,7 +6,6 @@
 | connections kept for later | `IDLE_MAX` | the one that lay longest is closed |
 """
 
-import ssl
 import zlib
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from kajitori.api.errors import StatusError
 from kajitori.api.meta import Object
 from kajitori.apiserver.admission.webhook_calls import CallFailed
 from kajitori.apiserver.interfaces import Objects
+from kajitori.apiserver.streams.dial_words import dial_words
 from kajitori.apiserver.streams.service_addresses import ServiceAddresses
 from kajitori.apiserver.streams.service_endpoints import ServiceEndpoints
 from kajitori.apiserver.streams.webhook_refusals import refusal
@@ -33,9 +33,6 @@ _HEADERS = {
     "accept": "application/json, */*",
     "accept-encoding": "gzip",
 }
-_UNTRUSTED = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
-_CERTIFICATES = {18: _UNTRUSTED, 19: _UNTRUSTED, 20: _UNTRUSTED, 21: _UNTRUSTED}
-"""OpenSSL's numbers: self-signed, self-signed in the chain, no issuer at hand, no signature to verify."""
 
 
 class WebhookCaller:
@@ -55,7 +52,7 @@ class WebhookCaller:
         except TimeoutError:
             raise CallFailed(f'Post "{shown}{query}": context deadline exceeded') from None
         except Disconnected as error:
-            raise CallFailed(f'Post "{shown}{query}": {_reason(error)}') from error
+            raise CallFailed(f'Post "{shown}{query}": {_reason(address, error)}') from error
         except (StatusError, ValueError, OSError) as error:
             raise CallFailed(f'Post "{shown}{query}": {error}') from error
 
@@ -144,11 +141,6 @@ def _pause_s(status: int, headers: dict[str, str]) -> int:
     return int(told) if (status == _BUSY or status >= 500) and told.isdecimal() and len(told) < 10 else 0
 
 
-def _reason(error: Disconnected) -> str:
+def _reason(address: Address, error: Disconnected) -> str:
     """In Go's words where there are some: people look for them."""
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return _CERTIFICATES.get(cause.verify_code, f"tls: failed to verify certificate: x509: {cause.verify_message}")
-    if isinstance(cause, ConnectionRefusedError):
-        return f"dial tcp {str(error).partition(': ')[0]}: connect: connection refused"
-    return "EOF" if str(error).endswith(": the server closed the connection") else str(error)
+    return "EOF" if str(error).endswith(": the server closed the connection") else dial_words(address, error)
