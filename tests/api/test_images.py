@@ -21,7 +21,7 @@ def test_parts(name, repository, tag, digest):
     assert parse_image(name) == (repository, tag, digest)
 
 
-@pytest.mark.parametrize("name", ["", "UPPER", "a:", "a b", "a@sha256:x"])
+@pytest.mark.parametrize("name", ["", "UPPER", "a:", "a b", "a@sha256:x", "a" * 64, "b" * 240])
 def test_what_is_not_a_name(name):
     assert parse_image(name) is None
 

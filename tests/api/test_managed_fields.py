@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kajitori.api.apps import DEPLOYMENT
+from kajitori.api.apps import CONTROLLER_REVISION, DEPLOYMENT
 from kajitori.api.core import CONFIG_MAP, POD
 from kajitori.api.meta import Object
 from kajitori.api.patch.field_sets import from_fields_v1, shown, to_fields_v1
@@ -109,6 +109,16 @@ def test_a_create_owns_what_it_set() -> None:
 def test_a_custom_resource_owns_its_spec_itself() -> None:
     widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}}
     assert fields(write(widget, None, "m", T1, WIDGET), "m") == {"f:spec": {".": {}, "f:size": {}}}
+
+
+def test_data_of_any_shape_is_owned_as_a_whole() -> None:
+    revision = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "r"},
+        "data": {"a": {"b": 1}},
+    }
+    assert fields(write(revision, None, "m", T1, CONTROLLER_REVISION), "m") == {"f:data": {}}
 
 
 def test_a_change_passes_from_one_manager_to_another() -> None:

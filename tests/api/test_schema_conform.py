@@ -125,6 +125,16 @@ def test_unknown_fields_are_pruned_and_told() -> None:
         ),
         (
             SECRET,
+            {"metadata": {"name": "s"}, "data": {"a": [1, "x"]}},
+            "json: cannot unmarshal string into Go struct field Secret.data of type uint8",
+        ),
+        (
+            DEPLOYMENT,
+            deployment(replicas="3", template={"spec": {"containers": [{"resources": {"limits": {"cpu": "x"}}}]}}),
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        ),
+        (
+            SECRET,
             {"metadata": {"name": "s", "labels": {"a": True}}},
             "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type string",
         ),
@@ -179,6 +189,12 @@ def test_canonical_scalars() -> None:
     secret = {"metadata": {"name": "s"}, "data": {"a": "YWJj\n"}}
     conform(SECRET, secret)
     assert secret["data"] == {"a": "YWJj"}
+
+
+def test_bytes_one_by_one() -> None:
+    secret = {"metadata": {"name": "s"}, "data": {"a": [104, 105, None]}}
+    conform(SECRET, secret)
+    assert secret["data"] == {"a": "aGkA"}
 
 
 def test_conforming_twice_changes_nothing() -> None:

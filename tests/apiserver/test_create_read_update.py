@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from kajitori.api.apps import DEPLOYMENT
-from kajitori.api.core import CONFIG_MAP, EVENT, LIMIT_RANGE, NAMESPACE, NODE, PERSISTENT_VOLUME, POD
+from kajitori.api.core import CONFIG_MAP, EVENT, LIMIT_RANGE, NAMESPACE, NODE, PERSISTENT_VOLUME, POD, SERVICE
 from kajitori.api.errors import AlreadyExists, BadRequest, Conflict, Invalid, NotFound, StatusError
 from kajitori.api.field_errors import invalid
 from kajitori.api.registry import BUILTIN
@@ -87,6 +87,12 @@ def test_a_name_is_needed_and_must_be_a_name(in_cluster):
             await plane.client.create(CONFIG_MAP, config_map("A_b"))
         with pytest.raises(Invalid, match="must not contain dots"):
             await plane.client.create(NAMESPACE, {"metadata": {"name": "a.b"}})
+        for kind, body, first in (
+            (SERVICE, {"metadata": {}, "spec": {"clusterIP": "x"}}, "spec.clusterIPs"),
+            (EVENT, {"metadata": {}, "involvedObject": {"namespace": "other"}}, "involvedObject"),
+        ):
+            with pytest.raises(Invalid, match=f'^{kind.kind} "" is invalid: {first}'):
+                await plane.client.create(kind, body, "default")
 
     in_cluster(scenario)
 

@@ -16,7 +16,7 @@ CONTROLLER_REVISION = Resource(
     definition="io.k8s.api.apps.v1.ControllerRevision",
     columns=workloads_columns.CONTROLLER_REVISION,
     validate=workloads_validation.validate_controller_revision,
-    validate_update=workloads_validation.validate_controller_revision_update,
+    revalidate=workloads_validation.revalidate_controller_revision,
 )
 
 DAEMON_SET = Resource(

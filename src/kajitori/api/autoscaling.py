@@ -24,6 +24,7 @@ HORIZONTAL_POD_AUTOSCALER = Resource(
     columns=workloads_columns.AUTOSCALER,
     default=scaling.default_autoscaler,
     validate=scaling_validation.validate_autoscaler,
+    revalidate=scaling_validation.revalidate_autoscaler,
     prepare_create=scaling.prepare_autoscaler,
     prepare_update=keep_status,
 )
@@ -40,6 +41,7 @@ HORIZONTAL_POD_AUTOSCALER_V1 = Resource(
     columns=workloads_columns.AUTOSCALER_V1,
     default=scaling.default_autoscaler_v1,
     validate=scaling_validation.validate_autoscaler,
+    revalidate=scaling_validation.revalidate_autoscaler,
     prepare_create=scaling.prepare_autoscaler_v1,
     prepare_update=keep_status,
     stored_as=HORIZONTAL_POD_AUTOSCALER,

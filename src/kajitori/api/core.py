@@ -83,6 +83,7 @@ EVENT = Resource(
     selectable_fields=selectable.EVENT,
     default=cluster.default_event,
     validate=events_validation.validate_event,
+    prepare_create=events_validation.prepare_event,
 )
 
 LIMIT_RANGE = Resource(

@@ -13,6 +13,9 @@ _REFERENCE = re.compile(
     re.ASCII,
 )
 
+_IDENTIFIER = re.compile("[a-f0-9]{64}")
+"""Of an image itself; nobody may be called like that."""
+
 
 class ImageName(NamedTuple):
     """`tag` and `digest` are "" when not given."""
@@ -25,9 +28,17 @@ class ImageName(NamedTuple):
 def parse_image(name: str) -> ImageName | None:
     """None for what is not the name of an image."""
     match = _REFERENCE.fullmatch(name)
-    if match is None or len(match["name"]) > _NAME_CHARACTERS_MAX:
+    if match is None or _IDENTIFIER.fullmatch(name) or len(_full_name(match["name"])) > _NAME_CHARACTERS_MAX:
         return None
     return ImageName(match["name"], match["tag"] or "", match["digest"] or "")
+
+
+def _full_name(name: str) -> str:
+    """With the registry and the repository that a short name leaves out."""
+    first, slash, _ = name.partition("/")
+    if slash and (first == "localhost" or any(mark in first for mark in ".:[") or first != first.lower()):
+        return name
+    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"
 
 
 def default_pull_policy(name: str) -> str:

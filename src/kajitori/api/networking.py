@@ -77,7 +77,7 @@ SERVICE_CIDR = Resource(
     definition="io.k8s.api.networking.v1.ServiceCIDR",
     columns=networks_columns.SERVICE_CIDR,
     validate=networks_validation.validate_service_cidr,
-    validate_update=networks_validation.validate_service_cidr_update,
+    revalidate=networks_validation.revalidate_service_cidr,
     prepare_create=begin_with({}),
     prepare_update=keep_status,
 )

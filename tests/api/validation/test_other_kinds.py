@@ -8,6 +8,7 @@ from kajitori.api import (
     admissionregistration,
     apiextensions,
     apiregistration,
+    apps,
     autoscaling,
     certificates,
     coordination,
@@ -25,6 +26,7 @@ from kajitori.api import (
 )
 
 _LABEL = "a lowercase RFC 1123 label must consist of"
+CIDR = "10.97.0.0/24"
 _IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 
@@ -217,9 +219,14 @@ def webhooks(**changes):
         ),
         (core.EVENT, {"involvedObject": {"namespace": "default"}}, []),
         (
-            core.EVENT,
-            {"involvedObject": {"namespace": "other"}},
-            ['involvedObject.namespace: Invalid value: "other": does not match event.namespace'],
+            networking.IP_ADDRESS,
+            {"spec": {"parentRef": {"group": "A", "resource": "a/b", "namespace": "..", "name": "a%"}}},
+            [
+                'spec.parentRef.group: Invalid value: "A"',
+                "spec.parentRef.resource: Invalid value: \"a/b\": may not contain '/'",
+                "spec.parentRef.name: Invalid value: \"a%\": may not contain '%'",
+                "spec.parentRef.namespace: Invalid value: \"..\": may not be '..'",
+            ],
         ),
         (events.EVENT, NEW_EVENT, []),
         (events.EVENT, NEW_EVENT | {"action": ""}, ["action: Required value"]),
@@ -405,6 +412,49 @@ def test_new_object(resource, fields, expected):
         ),
         (core.CONFIG_MAP, {"data": {"a": "b"}}, {"immutable": True, "data": {"a": "c"}}, []),
         (core.SECRET, {}, {"type": "other"}, ['type: Invalid value: "other": field is immutable']),
+        (
+            networking.IP_ADDRESS,
+            {"spec": {"parentRef": {"resource": "services", "name": "a"}}},
+            {"spec": {"parentRef": {"resource": "services", "name": "b"}}},
+            [
+                'spec.parentRef: Invalid value: {"Group":"","Resource":"services","Namespace":"","Name":"b"}: '
+                "field is immutable"
+            ],
+        ),
+        (networking.SERVICE_CIDR, {"spec": {"cidrs": [CIDR]}}, {"spec": {"cidrs": [CIDR, "fd00::/64"]}}, []),
+        (
+            networking.SERVICE_CIDR,
+            {"spec": {"cidrs": [CIDR]}},
+            {"spec": {"cidrs": ["x"]}},
+            ['spec.cidrs[0]: Invalid value: "x": field is immutable'],
+        ),
+        (
+            networking.SERVICE_CIDR,
+            {"spec": {"cidrs": [CIDR]}},
+            {"spec": {}},
+            ["spec.cidrs: Invalid value: null: field is immutable"],
+        ),
+        (
+            apps.CONTROLLER_REVISION,
+            {"data": {}, "revision": 1},
+            {"data": "x", "revision": -1},
+            [
+                "revision: Invalid value: -1: must be greater than or equal to 0",
+                'data: Invalid value: "x": field is immutable',
+            ],
+        ),
+        (
+            autoscaling.HORIZONTAL_POD_AUTOSCALER,
+            {"spec": {"scaleTargetRef": TARGET | {"apiVersion": "/"}, "maxReplicas": 1}},
+            {"spec": {"scaleTargetRef": TARGET | {"apiVersion": "/"}, "maxReplicas": 2}},
+            [],
+        ),
+        (
+            autoscaling.HORIZONTAL_POD_AUTOSCALER,
+            {"spec": {"scaleTargetRef": TARGET, "maxReplicas": 1}},
+            {"spec": {"scaleTargetRef": TARGET | {"apiVersion": "a/b/c"}, "maxReplicas": 1}},
+            ['spec.scaleTargetRef.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c'],
+        ),
         (
             core.SERVICE,
             {"spec": {"clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5"]}},

@@ -65,6 +65,13 @@ SPREAD = {"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"
             ['spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Unsupported value: "status.phase"'],
         ),
         (
+            {"env": [{"name": "A", "valueFrom": {"fieldRef": {"apiVersion": "v2", "fieldPath": "metadata.name"}}}]},
+            [
+                'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: "metadata.name": '
+                "error converting fieldPath: unsupported pod version: v2"
+            ],
+        ),
+        (
             {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['a']"}}}]},
             [],
         ),

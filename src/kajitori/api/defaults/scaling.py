@@ -1,7 +1,7 @@
 """Defaults of the horizontal pod autoscaler."""
 
 from kajitori.api.conversions.autoscaling import objects_in
-from kajitori.api.defaults.filling import fill, fill_zero, part
+from kajitori.api.defaults.filling import fill, part
 from kajitori.api.meta import Object
 
 CPU_UTILIZATION_PERCENT = 80
@@ -41,8 +41,7 @@ def prepare_disruption_budget(budget: Object) -> None:
 
 
 def _default_rules(rules: Object, policies: list[Object]) -> None:
-    fill(rules, selectPolicy="Max")
-    fill_zero(rules, policies=policies)
+    fill(rules, selectPolicy="Max", policies=policies)
 
 
 def _up_policies() -> list[Object]:

@@ -106,7 +106,7 @@ def default_stateful_set(stateful_set: Object) -> None:
     fill_zero(part(spec, "persistentVolumeClaimRetentionPolicy"), whenDeleted="Retain", whenScaled="Retain")
     default_pod_template(part(spec, "template"))
     for claim in each(spec, "volumeClaimTemplates"):
-        fill_zero(claim, kind="PersistentVolumeClaim", apiVersion="v1")
+        claim |= {"kind": "PersistentVolumeClaim", "apiVersion": "v1"}  # whatever it is called
         part(claim, "metadata")
         default_claim(claim)
 

@@ -125,10 +125,15 @@ def _undeclared(node: Node, value: Any, path: str) -> Iterator[str]:
     elif node.kind == BOOL:
         if not isinstance(value, bool):
             yield f"{path}: expected boolean, got &{{{go_map(value)}}}"
-    elif node.kind in (TIME, MICRO_TIME, QUANTITY, INT_OR_STRING) and isinstance(value, dict | list):
+    elif _is_scalar(node) and isinstance(value, dict | list):
         yield f"{path}: expected any scalar, got &{{{go_map(value)}}}"
     elif node.kind in (INT32, INT64, FLOAT) and (isinstance(value, bool) or not isinstance(value, int | float)):
         yield f"{path}: expected numeric (int or float), got {_GO_TYPES[type(value)]}"
+
+
+def _is_scalar(node: Node) -> bool:
+    """Of any type. Of what is an int or a string, only custom resources say that it is a scalar."""
+    return node.kind in (TIME, MICRO_TIME, QUANTITY) or (node.kind == INT_OR_STRING and not node.definition)
 
 
 def _bad_fields(node: Node, value: Any, path: str) -> Iterator[str]:

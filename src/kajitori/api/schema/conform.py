@@ -5,6 +5,7 @@ quantities and times put in canonical form, and the first value of a wrong type 
 """
 
 import re
+from base64 import b64encode
 from copy import deepcopy
 from typing import Any
 
@@ -38,7 +39,7 @@ from kajitori.api.schema.nodes import (
 )
 
 _ZERO = {STRING: "", BOOL: False, INT32: 0, INT64: 0, FLOAT: 0, INT_OR_STRING: 0, QUANTITY: "0", BYTES: ""}
-_TEXTS = {TIME: scalars.timestamp, MICRO_TIME: scalars.micro_timestamp, BYTES: scalars.base64_bytes}
+_TEXTS = {TIME: scalars.timestamp, MICRO_TIME: scalars.micro_timestamp}
 
 
 class _Mismatch(Exception):
@@ -106,6 +107,7 @@ def conform_definition(definition: str, obj: Object, *, kind: str = "", version:
 
 
 _CHOICES = frozenset((SCHEMA_OR_ARRAY, SCHEMA_OR_BOOL, SCHEMA_OR_STRINGS))
+_OWN_DECODERS = frozenset((TIME, MICRO_TIME, INT_OR_STRING, QUANTITY))
 _STRUCT_NAME = re.compile(r"(?<=Go struct field )\w+")
 
 
@@ -119,6 +121,11 @@ def _at_once(node: Node | None, value: Any, at: Place | None) -> _Mismatch | Non
             field = node.fields.get(key)
             if field is not None and (found := _at_once(field.node, item, (at, key, node.definition))) is not None:
                 return found
+    elif at is not None and node.kind in _OWN_DECODERS and value is not None:
+        try:
+            _SCALARS[node.kind](node, value, at)
+        except _Mismatch as error:
+            return error
     elif at is not None and node.kind in _CHOICES:
         schema = node.element
         for key, item in enumerate(value) if type(value) is list else ((None, value),):
@@ -303,8 +310,28 @@ def _text(node: Node, value: Any, at: Place) -> Any:
     try:
         return _TEXTS[node.kind](value)
     except ValueError as error:
-        conversion = f"error decoding from json: {error}" if node.kind == BYTES else ""
-        raise _Mismatch(str(error), conversion) from None
+        raise _Mismatch(str(error)) from None
+
+
+def _bytes(node: Node, value: Any, at: Place) -> Any:
+    """Base64, or the numbers of the bytes one by one."""
+    if type(value) is list:
+        return b64encode(bytes(_byte(node, item, at) for item in value)).decode()
+    if type(value) is not str:
+        raise _mismatch(at, value, node)
+    try:
+        return scalars.base64_bytes(value)
+    except ValueError as error:
+        raise _Mismatch(str(error), f"error decoding from json: {error}") from None
+
+
+def _byte(node: Node, value: Any, at: Place) -> int:
+    if value is None:
+        return 0
+    if type(value) is not int or not 0 <= value <= 255:
+        error = _mismatch(at, value, node)
+        raise _Mismatch(error.why.replace("type []", "type "), error.conversion)
+    return value
 
 
 def _quantity(node: Node, value: Any, at: Place) -> Any:
@@ -323,7 +350,7 @@ _SCALARS = {
     INT_OR_STRING: _int_or_string,
     TIME: _text,
     MICRO_TIME: _text,
-    BYTES: _text,
+    BYTES: _bytes,
     QUANTITY: _quantity,
 }
 

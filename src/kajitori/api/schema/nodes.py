@@ -29,10 +29,11 @@ _SCALARS = {
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 JSON_SCHEMA = f"{_EXTENSIONS}JSONSchemaProps"
+_RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 _SPECIAL = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": QUANTITY,
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
-    "io.k8s.apimachinery.pkg.runtime.RawExtension": ANY,
+    _RAW_EXTENSION: ANY,
     f"{_META}Time": TIME,
     f"{_META}MicroTime": MICRO_TIME,
     f"{_META}FieldsV1": ANY,
@@ -104,7 +105,7 @@ class _Compiler:
             kind = _SPECIAL.get(name, STRUCT)
             schema = definitions()[name] if kind == STRUCT else {}
             # Known before it is filled: types refer to themselves.
-            node = self._known[name] = Node(kind, definition=name)
+            node = self._known[name] = Node(kind, definition=name, atomic=name == _RAW_EXTENSION)
             if node.kind == STRUCT:
                 self._fill(node, name, schema)
             elif node.kind.startswith("schema_or"):

@@ -62,6 +62,10 @@ def _field_reference(path: str, reference: Object, allowed: Sequence[str]) -> Er
     if not field:
         yield required(f"{path}.fieldPath")
         return
+    if reference["apiVersion"] != "v1":
+        detail = f"error converting fieldPath: unsupported pod version: {reference['apiVersion']}"
+        yield invalid(f"{path}.fieldPath", field, detail)
+        return
     subscript = _SUBSCRIPT.fullmatch(field)
     known = subscript["path"] in ("metadata.annotations", "metadata.labels") if subscript else field in _CONVERTIBLE
     if not known:

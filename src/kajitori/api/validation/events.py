@@ -5,6 +5,7 @@ namespace. Those of events.k8s.io have one. Fields are named as core/v1 does.
 """
 
 from kajitori.api.conversions.events import to_core
+from kajitori.api.errors import Invalid
 from kajitori.api.field_errors import FieldError, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors
@@ -18,6 +19,12 @@ _OLD_FIELDS = ("firstTimestamp", "lastTimestamp", "count")
 
 def validate_event(event: Object) -> list[FieldError]:
     return list(_event(event, "reportingComponent"))
+
+
+def prepare_event(event: Object) -> None:
+    """Raises Invalid: of an event in core/v1 the name is looked at when all else is right."""
+    if errors := validate_event(event):
+        raise Invalid.of("", "Event", event["metadata"].get("name") or "", errors)
 
 
 def validate_new_event(event: Object) -> list[FieldError]:

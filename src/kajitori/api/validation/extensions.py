@@ -5,7 +5,7 @@ import base64
 from kajitori.api.field_errors import FieldError, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.validation.checks import Errors, must
-from kajitori.api.validation.formats import dns_1035_errors, subdomain_errors
+from kajitori.api.validation.formats import dns_1035_errors, path_segment_errors, subdomain_errors
 
 
 def validate_api_service(service: Object) -> list[FieldError]:
@@ -16,7 +16,7 @@ def _api_service(service: Object) -> Errors:
     spec, name = service.get("spec") or {}, service["metadata"].get("name") or ""
     group, version = spec.get("group") or "", spec.get("version") or ""
     wanted = f"{version}.{group}" if group else f"{version}."
-    if name and name != wanted:
+    if name and name != wanted and not path_segment_errors(name):
         yield invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
     if group:
         yield from must("spec.group", group, subdomain_errors(group))

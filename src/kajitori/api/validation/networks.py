@@ -3,9 +3,10 @@
 import contextlib
 import ipaddress
 
-from kajitori.api.field_errors import FieldError, forbidden, invalid, required, too_long
+from kajitori.api.field_errors import FieldError, InOrder, forbidden, invalid, required, too_long
 from kajitori.api.meta import Object
 from kajitori.api.validation.checks import (
+    IMMUTABLE,
     Errors,
     each,
     label_selector,
@@ -23,6 +24,7 @@ from kajitori.api.validation.formats import (
     is_domain_prefixed_path,
     is_ip,
     label_errors,
+    path_segment_errors,
     port_name_errors,
     subdomain_errors,
     wildcard_errors,
@@ -224,12 +226,19 @@ def _ip_address(spec: Object) -> Errors:
     if parent is None:
         yield required("spec.parentRef")
         return
-    yield from must_be_given("spec.parentRef.resource", parent.get("resource"))
-    yield from must_be_given("spec.parentRef.name", parent.get("name"))
+    yield from when_given("spec.parentRef.group", parent.get("group"), subdomain_errors)
+    yield from must_be_given("spec.parentRef.resource", parent.get("resource"), path_segment_errors)
+    yield from must_be_given("spec.parentRef.name", parent.get("name"), path_segment_errors)
+    yield from when_given("spec.parentRef.namespace", parent.get("namespace"), path_segment_errors)
 
 
 def validate_ip_address_update(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("spec.parentRef", new["spec"].get("parentRef"), old["spec"].get("parentRef")))
+    def parent(address: Object) -> InOrder | None:
+        named = address["spec"].get("parentRef")
+        fields = ("group", "resource", "namespace", "name")
+        return None if named is None else InOrder({field.title(): named.get(field) or "" for field in fields})
+
+    return list(same_as_before("spec.parentRef", parent(new), parent(old)))
 
 
 def validate_service_cidr(service_cidr: Object) -> list[FieldError]:
@@ -258,5 +267,10 @@ def _service_cidr(cidrs: list[str]) -> Errors:
         yield invalid("spec.cidrs", cidrs, rule)
 
 
-def validate_service_cidr_update(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("spec.cidrs", new["spec"].get("cidrs"), old["spec"].get("cidrs")))
+def revalidate_service_cidr(new: Object, old: Object) -> list[FieldError]:
+    """A range of the other family may be added, no other change be made."""
+    has, had = new["spec"].get("cidrs") or [], old["spec"].get("cidrs") or []
+    if len(has) != len(had) and (len(had), len(has)) != (1, 2):
+        return [invalid("spec.cidrs", new["spec"].get("cidrs"), IMMUTABLE)]
+    errors = [invalid(f"spec.cidrs[{i}]", has[i], IMMUTABLE) for i in range(len(had)) if has[i] != had[i]]
+    return errors + (list(_service_cidr(has)) if len(has) > len(had) else [])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kajitori.api.field_errors import FieldError, Verbatim, duplicate, forbidden, invalid, required
+from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.pods import needed_together
 from kajitori.api.quantity import compare, parse
@@ -89,7 +89,7 @@ def quota_resource_name(path: str, name: str) -> Errors:
 def resource_amount(path: str, name: str, quantity: str) -> Errors:
     yield from amount_not_negative(path, quantity)
     if is_whole(name) and parse(quantity).nanos % 10**9:
-        yield invalid(path, Verbatim(quantity), "must be an integer")
+        yield invalid(path, quantity, "must be an integer")
 
 
 def amount_not_negative(path: str, quantity: str) -> Errors:

@@ -37,7 +37,17 @@ def validate_autoscaler(autoscaler: Object) -> list[FieldError]:
     return list(_autoscaler(autoscaler.get("spec") or {}))
 
 
-def _autoscaler(spec: Object) -> Errors:
+def revalidate_autoscaler(new: Object, old: Object) -> list[FieldError]:
+    """The version of a target that stays the same is not looked at again."""
+
+    def target(autoscaler: Object) -> tuple[str, str]:
+        reference = autoscaler["spec"].get("scaleTargetRef") or {}
+        return reference.get("kind") or "", reference.get("apiVersion") or ""
+
+    return list(_autoscaler(new["spec"], same_target=target(new) == target(old)))
+
+
+def _autoscaler(spec: Object, *, same_target: bool = False) -> Errors:
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
     if least is not None and least < 1:
         yield invalid("spec.minReplicas", least, "must be greater than or equal to 1")
@@ -47,7 +57,7 @@ def _autoscaler(spec: Object) -> Errors:
         yield invalid("spec.maxReplicas", most, "must be greater than or equal to 1")
     if least is not None and most < least:
         yield invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
-    yield from _target_reference("spec.scaleTargetRef", spec.get("scaleTargetRef") or {})
+    yield from _target_reference("spec.scaleTargetRef", spec.get("scaleTargetRef") or {}, known=same_target)
     for metric, at in each(spec, "metrics", "spec"):
         yield from _metric(at, metric)
     percent = spec.get("targetCPUUtilizationPercentage")
@@ -59,11 +69,15 @@ def _autoscaler(spec: Object) -> Errors:
             yield from _rules(f"spec.behavior.{direction}", rules)
 
 
-def _target_reference(path: str, reference: Object) -> Errors:
+def _target_reference(path: str, reference: Object, *, known: bool) -> Errors:
     yield from must_be_given(f"{path}.kind", reference.get("kind"), path_segment_errors)
     yield from must_be_given(f"{path}.name", reference.get("name"), path_segment_errors)
     version = reference.get("apiVersion") or ""
-    if "/" not in version and not (version and reference.get("kind") == "ReplicationController"):
+    if known:
+        return
+    if version.count("/") > 1:
+        yield invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}")
+    elif not version.rpartition("/")[0] and reference.get("kind") != "ReplicationController":
         yield invalid(f"{path}.apiVersion", version, "apiVersion must specify API group")
 
 
@@ -135,6 +149,9 @@ def _container_resource(path: str, source: Object) -> Errors:
 def _described_object(path: str, reference: Object) -> Errors:
     yield from must_be_given(f"{path}.kind", reference.get("kind"), path_segment_errors)
     yield from must_be_given(f"{path}.name", reference.get("name"), path_segment_errors)
+    version = reference.get("apiVersion") or ""
+    if version.count("/") > 1:
+        yield invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}")
 
 
 def _target(path: str, target: Object) -> Errors:

@@ -307,7 +307,7 @@ def validate_stateful_set_update(new: Object, old: Object) -> list[FieldError]:
 
 
 def validate_controller_revision(revision: Object) -> list[FieldError]:
-    errors = list(not_negative("revision", revision.get("revision")))
+    errors = _revision_number(revision)
     data = revision.get("data")
     if data is None:
         errors.append(required("data", "data is mandatory"))
@@ -316,5 +316,9 @@ def validate_controller_revision(revision: Object) -> list[FieldError]:
     return errors
 
 
-def validate_controller_revision_update(new: Object, old: Object) -> list[FieldError]:
-    return list(same_as_before("data", new.get("data"), old.get("data")))
+def revalidate_controller_revision(new: Object, old: Object) -> list[FieldError]:
+    return [*_revision_number(new), *same_as_before("data", new.get("data"), old.get("data"))]
+
+
+def _revision_number(revision: Object) -> list[FieldError]:
+    return list(not_negative("revision", revision.get("revision")))
