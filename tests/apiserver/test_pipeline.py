@@ -134,6 +134,18 @@ def test_who_brings_nothing_is_anonymous(in_cluster):
     in_cluster(scenario)
 
 
+def test_every_request_has_a_name_that_its_client_may_choose(in_cluster):
+    async def scenario(plane):
+        secured(plane, "get /version")
+        pipeline = plane.server._pipeline
+        chosen = await pipeline.answer(Request("GET", "/version", headers={"audit-id": "mine"}), None)
+        assert b"Audit-Id: mine\r\n" in chosen.lines
+        given = [(await pipeline.answer(Request("GET", path), None)).lines for path in ("/version", "/api", "/version")]
+        assert len({line for line in given if b"Audit-Id: " in line}) == 3
+
+    in_cluster(scenario)
+
+
 def test_acting_as_somebody_else(in_cluster):
     async def scenario(plane):
         rules = secured(plane, "list pods")

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -114,6 +115,8 @@ class Pipeline:
         if response is CONNECTION_TAKEN:
             return response
         response.lines = request.answer_lines
+        if request.trail is None and user is None:
+            response.lines += _name_of(request)
         if warnings:
             response = with_warnings(response, warnings)
         if info.subresource != "proxy" and read_by_people(request):
@@ -174,6 +177,12 @@ class Pipeline:
             return await self._dispatch(info, context)
         finally:
             self._flow.leave(flow, width, mutating, waited)
+
+
+def _name_of(request: Request) -> bytes:
+    """Every request has a name that its client may choose, also where nothing is written down."""
+    name = request.headers.get("audit-id", "") or str(uuid.uuid4())
+    return f"Audit-Id: {name}\r\n".encode("latin-1", "replace")
 
 
 def _too_deep(error: Exception) -> bool:

@@ -104,6 +104,19 @@ def test_enforce_refuses_and_warn_warns() -> None:
     assert ask({}, core.POD, pod) == []
 
 
+@pytest.mark.parametrize(
+    ("labels", "policy"),
+    [({}, "privileged:latest"), ({"pod-security.kubernetes.io/enforce": "baseline"}, "baseline:latest")],
+)
+def test_the_audit_log_is_told_what_pods_are_held_to(labels: dict[str, str], policy: str) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}
+    objects = FakeObjects()
+    objects.put(core.NAMESPACE, {"metadata": {"name": "default", "labels": labels}})
+    request = AdmissionRequest(ADMIN, Operation.CREATE, core.POD, "default", "p", pod)
+    asyncio.run(PodSecurity(objects).validate(request))
+    assert request.annotations == {"pod-security.kubernetes.io/enforce-policy": policy}
+
+
 def test_a_mistyped_level_is_the_strictest() -> None:
     assert policy_of({"pod-security.kubernetes.io/enforce": "basline"}) == {"enforce": ("restricted", "latest")}
 

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import jwt
 import orjson
 
 from kajitori.api.meta import Object
@@ -150,6 +152,19 @@ def test_what_is_posted_is_shown_with_its_defaults_and_who_wrote_it(tmp_path: Pa
         token = "/api/v1/namespaces/default/serviceaccounts/default/token"
         assert (await server.ask("POST", token, {}))[0] == 422
         await server.ok("POST", f"{token}?fieldManager=me", {"spec": {"expirationSeconds": 4000}})
+
+    with_server(tmp_path, scenario)
+
+
+def test_the_audit_log_is_told_which_token_was_issued(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        trail = Mock(annotations={}, ended=lambda response, _: response)
+        path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        headers = {"content-type": "application/json"}
+        request = Request("POST", path, Query(""), headers, b'{"spec": {}}', trail=trail)
+        answer = orjson.loads((await server.plane.server.answer(request, ADMIN)).body)
+        claims = jwt.decode(answer["status"]["token"], options={"verify_signature": False})
+        assert trail.annotations["authentication.kubernetes.io/issued-credential-id"] == f"JTI={claims['jti']}"
 
     with_server(tmp_path, scenario)
 

@@ -14,6 +14,7 @@ from kajitori.apiserver.audit.sinks import Entry, Losses
 from kajitori.apiserver.extension import ADMIN, Extension
 from kajitori.apiserver.http_types import Query, Request, RequestContext, Response, Sink
 from kajitori.apiserver.interfaces import AdmissionRequest, Attributes, Credentials, User, Verdict
+from kajitori.apiserver.request_info import request_info
 from kajitori.kit.clock import VirtualClock
 from kajitori.testing.cluster import ControlPlane
 
@@ -223,8 +224,23 @@ def test_the_policy_judges_the_real_user_and_the_event_names_both() -> None:
         assert document["user"]["username"] == "kubernetes-admin"
         assert document["impersonatedUser"] == {"username": "jim", "groups": ["system:authenticated"]}
 
+        assert "impersonatedUser" not in kept.documents[0], "what was received came before anybody was impersonated"
+
     jim = Rule(decision=Decision(Level.NONE), users=frozenset({"jim"}))
     audited(scenario, Level.METADATA, jim)
+
+
+def test_what_waits_to_be_written_weighs_what_it_weighed_and_the_first_understanding_counts() -> None:
+    kept = Kept()
+    trail = Auditor(Policy([Rule(decision=Decision(Level.REQUEST))]), [kept], VirtualClock()).begin(
+        Request("POST", CONFIG_MAPS, body=CREATED)
+    )
+    trail.received(ADMIN, request_info("POST", CONFIG_MAPS, Query("")))
+    trail.understood({"kind": "ConfigMap", "data": {"as": "sent"}})
+    trail.understood({"kind": "ConfigMap", "data": {"as": "changed"}})
+    trail.ended(Response(201), request_info("POST", CONFIG_MAPS, Query("")))
+    received, complete = kept.entries
+    assert (received.size, complete.document()["requestObject"]["data"]) == (0, {"as": "sent"})
 
 
 class Chunks(Sink):
@@ -307,7 +323,7 @@ def test_what_was_sent_is_shown_as_it_was_understood() -> None:
         await ask(plane, "DELETE", f"{services}/s", b'{"gracePeriodSeconds":0,"nobody":"knows"}')
         assert kept.documents[-1]["requestObject"] == {
             "kind": "DeleteOptions",
-            "apiVersion": "meta.k8s.io/v1",
+            "apiVersion": "meta.k8s.io/__internal",
             "gracePeriodSeconds": 0,
         }
 

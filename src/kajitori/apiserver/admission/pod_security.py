@@ -47,6 +47,7 @@ class PodSecurity(Plugin):
         if request.old is not None and not _matters(pod, request.old):
             return
         policy = self._policy(request.namespace)
+        request.annotations[f"{_LABEL}enforce-policy"] = ":".join(policy.get("enforce", _ALLOWED["enforce"]))
         for mode, (level, version) in (policy or _ALLOWED).items():
             found = violations(level, pod["metadata"], pod["spec"], minor_of(version)) if policy else ()
             if self._figures is not None and (found or mode == "enforce"):
@@ -80,7 +81,7 @@ class PodSecurity(Plugin):
         if mode == "warn":
             request.warnings.append(text)
         else:
-            request.annotations["pod-security.kubernetes.io/audit-violations"] = text
+            request.annotations[f"{_LABEL}audit-violations"] = text
 
     def _policy(self, namespace: str) -> dict[str, tuple[str, str]]:
         """Mode -> level and version, for the modes that a namespace has set to more than privileged."""

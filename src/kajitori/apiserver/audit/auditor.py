@@ -73,6 +73,7 @@ class RequestTrail:
         self._facts: Facts | None = None
         self._started = False
         self._over = False
+        self._understood = False
         # A client may name its request.
         self.audit_id = request.headers.get(_HEADER, "") or str(uuid.uuid4())
         self.annotations: dict[str, str] = {}
@@ -85,15 +86,17 @@ class RequestTrail:
             raise InternalError("failed to store audit event")
 
     def impersonated(self, user: User, constraint: str) -> None:
-        if self._facts is not None:
-            self._facts.impersonated = user
-            self._facts.constraint = constraint
+        if self._facts is not None:  # events that wait to be written keep what was known then
+            self._facts = replace(self._facts, impersonated=user, constraint=constraint)
 
     def understood(self, document: Object) -> None:
-        """What the request's body says, with its defaults: what the log shows of it."""
+        """What the request's body says, with its defaults: what the log shows of it. What admission makes of it, and
+        is read again, is not what was sent."""
         facts = self._facts
-        if facts is not None and facts.decision.level >= Level.METADATA and facts.asked.is_resource:
-            facts.request_body, facts.content_type = orjson.dumps(document), ""
+        if facts is None or self._understood or facts.decision.level < Level.METADATA or not facts.asked.is_resource:
+            return
+        self._understood = True
+        self._facts = replace(facts, request_body=orjson.dumps(document), content_type="")
 
     def authorized(self, verdict: Verdict, reason: str) -> None:
         self.annotations["authorization.k8s.io/decision"] = "allow" if verdict is Verdict.ALLOW else "forbid"

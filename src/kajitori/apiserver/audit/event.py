@@ -20,7 +20,7 @@ _OF_CONTENT = "patch.webhook.admission.k8s.io/"
 """Annotations that tell what a request says, and so are only for levels that may."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a request when a stage is written. Bodies are the bytes that travelled, parsed only here."""
 

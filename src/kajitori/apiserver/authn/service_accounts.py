@@ -67,8 +67,10 @@ class TokenIssuer:
         bound: Object | None = None,
         node: Object | None = None,
         warn_after_s: int | None = None,
+        token_id: str = "",
     ) -> str:
-        """A token for `account`, bound to `bound` (a Pod, Secret or Node) and, through a pod, to its node."""
+        """A token for `account`, bound to `bound` (a Pod, Secret or Node) and, through a pod, to its node. `token_id`
+        names it; one is made up where none is given."""
         meta = account["metadata"]
         claims: dict[str, Any] = {
             "namespace": meta["namespace"],
@@ -86,7 +88,7 @@ class TokenIssuer:
             "exp": now + lifetime_s,
             "iat": now,
             "iss": self.issuer,
-            "jti": str(uuid.uuid4()),
+            "jti": token_id or str(uuid.uuid4()),
             "kubernetes.io": claims,
             "nbf": now,
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",

@@ -13,7 +13,7 @@ from kajitori.apiserver.negotiate import decode_body
 from kajitori.apiserver.rest.options import dry_run_errors, integer_of
 from kajitori.kit.syntax_errors import literal, not_an_object
 
-_KIND, _API_VERSION = "DeleteOptions", "meta.k8s.io/v1"
+_KIND, _API_VERSION, _INTERNAL = "DeleteOptions", "meta.k8s.io/v1", "meta.k8s.io/__internal"
 _DEFINITION = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 _SCHEME = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
 _POLICIES = ("Foreground", "Background", "Orphan")
@@ -40,7 +40,7 @@ class DeleteOptions:
     dry_run: bool = False
     orphan_asked: bool | None = None
     sent: Object | None = None
-    """The body as it was understood."""
+    """The body as it was understood, which is how the audit log shows it upstream."""
 
     def document(self) -> Object:
         options: Object = {"kind": _KIND, "apiVersion": _API_VERSION}
@@ -88,7 +88,7 @@ def delete_options(query: Query, body: bytes, content_type: str) -> DeleteOption
         resource_version=preconditions.get("resourceVersion"),
         dry_run=bool(dry_run),
         orphan_asked=orphan,
-        sent={"kind": _KIND, "apiVersion": _API_VERSION, **document} if body else None,
+        sent={**document, "kind": _KIND, "apiVersion": _INTERNAL} if body else None,
     )
 
 

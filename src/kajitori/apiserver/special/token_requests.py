@@ -1,5 +1,6 @@
 """serviceaccounts/token: a token with an audience, an end, and an object it dies with (KEP-1205)."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 
 from kajitori.api import core
@@ -24,6 +25,8 @@ TOKEN_REQUEST = Resource(
     plural="tokenrequests",
     definition="io.k8s.api.authentication.v1.TokenRequest",
 )
+_ISSUED = "authentication.kubernetes.io/issued-credential-id"
+"""What the audit log tells of a token, so that what is done with it can be traced back to this request."""
 _LIFETIME_S, _LIFETIME_MIN_S, _LIFETIME_MAX_S = 3600, 600, 1 << 32
 # What projected volumes ask for: such a token is good for a year, so that old clients that never reread it go on
 # working, and is reported as stale after the hour (KEP-1205, "safe rollout").
@@ -95,6 +98,8 @@ class TokenRequests:
             shortened = f"requested expiration of {lifetime_s} seconds shortened to {longest_s} seconds"
             context.warnings.append(shortened)
             lifetime_s = spec["expirationSeconds"] = longest_s
+        token_id = str(uuid.uuid4())
+        context.annotations[_ISSUED] = f"JTI={token_id}"
         own = set(spec["audiences"]) <= set(self._audiences)
         extend = lifetime_s == _PROJECTED_S and own and bound is not None and bound["kind"] == "Pod"
         return self._issuer.issue(
@@ -105,6 +110,7 @@ class TokenRequests:
             bound,
             node,
             warn_after_s=lifetime_s if extend else None,
+            token_id=token_id,
         )
 
     async def _bound(self, reference: Object | None, account: Object) -> tuple[Object | None, Object | None]:
