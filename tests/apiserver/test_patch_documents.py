@@ -3,7 +3,7 @@
 import pytest
 
 from kajitori.api.errors import BadRequest
-from kajitori.apiserver.rest.patch_documents import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, decode_patch
+from kajitori.apiserver.rest.patch_documents import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, decode_patch
 
 _MAP = "Go value of type map[string]interface {}"
 _OPERATION = "handlers.jsonPatchOp"
@@ -41,3 +41,10 @@ def test_nothing_at_all_changes_nothing() -> None:
     assert decode_patch(STRATEGIC_PATCH, b"null") == {}
     assert decode_patch(JSON_PATCH, b"null") == []
     assert decode_patch(JSON_PATCH, b"[null]") == [{}]
+
+
+def test_integers_beyond_64_bits_are_floats_where_nothing_says_their_type() -> None:
+    body = b'{"a":[9223372036854775807,9223372036854775808,true]}'
+    for media in (STRATEGIC_PATCH, APPLY_PATCH):
+        assert repr(decode_patch(media, body)) == "{'a': [9223372036854775807, 9.223372036854776e+18, True]}"
+    assert repr(decode_patch(MERGE_PATCH, body)["a"][1]) == "9223372036854775808"

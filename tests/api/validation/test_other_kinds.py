@@ -219,6 +219,19 @@ def webhooks(**changes):
         ),
         (core.EVENT, {"involvedObject": {"namespace": "default"}}, []),
         (
+            autoscaling.HORIZONTAL_POD_AUTOSCALER,
+            {"spec": {"scaleTargetRef": TARGET, "minReplicas": 0, "maxReplicas": 1}},
+            [
+                "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
+                "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to",
+            ],
+        ),
+        (
+            autoscaling.HORIZONTAL_POD_AUTOSCALER_V1,
+            {"spec": {"scaleTargetRef": TARGET, "maxReplicas": 1, "targetCPUUtilizationPercentage": -1}},
+            ["spec.metrics[0].resource.target.averageUtilization: Invalid value: -1: must be greater than 0"],
+        ),
+        (
             networking.IP_ADDRESS,
             {"spec": {"parentRef": {"group": "A", "resource": "a/b", "namespace": "..", "name": "a%"}}},
             [

@@ -1,5 +1,6 @@
 """Autoscalers, disruption budgets, priority and runtime classes."""
 
+from kajitori.api.conversions.autoscaling import to_v2
 from kajitori.api.field_errors import FieldError, InOrder, duplicate, forbidden, invalid, required
 from kajitori.api.meta import Object
 from kajitori.api.quantity import parse
@@ -47,6 +48,15 @@ def revalidate_autoscaler(new: Object, old: Object) -> list[FieldError]:
     return list(_autoscaler(new["spec"], same_target=target(new) == target(old)))
 
 
+def validate_autoscaler_v1(autoscaler: Object) -> list[FieldError]:
+    """In the words of v2, as which it is kept."""
+    return validate_autoscaler(to_v2(autoscaler))
+
+
+def revalidate_autoscaler_v1(new: Object, old: Object) -> list[FieldError]:
+    return revalidate_autoscaler(to_v2(new), to_v2(old))
+
+
 def _autoscaler(spec: Object, *, same_target: bool = False) -> Errors:
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
     if least is not None and least < 1:
@@ -60,9 +70,9 @@ def _autoscaler(spec: Object, *, same_target: bool = False) -> Errors:
     yield from _target_reference("spec.scaleTargetRef", spec.get("scaleTargetRef") or {}, known=same_target)
     for metric, at in each(spec, "metrics", "spec"):
         yield from _metric(at, metric)
-    percent = spec.get("targetCPUUtilizationPercentage")
-    if percent is not None and percent < 1:
-        yield invalid("spec.targetCPUUtilizationPercentage", percent, "must be greater than 0")
+    if least == 0 and not any(metric.get("type") in ("Object", "External") for metric in spec.get("metrics") or ()):
+        detail = "must specify at least one Object or External metric to support scaling to zero replicas"
+        yield forbidden("spec.metrics", detail)
     for direction in ("scaleUp", "scaleDown"):
         rules = (spec.get("behavior") or {}).get(direction)
         if rules is not None:

@@ -1,5 +1,6 @@
 """The body of a PATCH as a document of its kind of patch; what is none is refused in the words of Go's decoder."""
 
+import re
 from typing import Any
 
 import orjson
@@ -34,14 +35,33 @@ def decode_patch(media: str, body: bytes) -> Any:
     """Raises BadRequest."""
     if media == APPLY_PATCH:
         try:
-            return decode_body(body, YAML_APPLY)
+            return _untyped(decode_body(body, YAML_APPLY), body)
         except Malformed as error:
             raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from None
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _undecodable(media, json_error(body) or str(error)) from None
+    if media == STRATEGIC_PATCH:
+        document = _untyped(document, body)
     return _operations(document) if media == JSON_PATCH else _merged(media, document)
+
+
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_INT64_MAX = 2**63 - 1
+
+
+def _untyped(document: Any, body: bytes) -> Any:
+    """As Go reads a document without types: integers beyond 64 bits are floats."""
+    return _floats(document) if _LONG_NUMBER.search(body) else document
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    return float(value) if isinstance(value, int) and abs(value) > _INT64_MAX else value
 
 
 def _undecodable(media: str, why: str) -> BadRequest:

@@ -140,14 +140,14 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
 
 def check_url(resource: Resource, metadata: Object, context: RequestContext) -> None:
     name, namespace = metadata.get("name") or "", metadata.get("namespace") or ""
+    if resource.namespaced and namespace and namespace != context.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     if not name:
         raise BadRequest(
             f"the name of the object ({context.name} based on URL) was undeterminable: name must be provided"
         )
     if name != context.name:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({context.name})")
-    if resource.namespaced and namespace and namespace != context.namespace:
-        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
 async def change_object(backend: Backend, resource: Resource, context: RequestContext, change: Change) -> bytes:
