@@ -424,3 +424,61 @@ def test_a_set_has_scalars_only(item, why):
 def test_a_key_that_is_null_is_a_key():
     problems = check_configuration(DEPLOYMENT, deployment([{"name": None, "image": "i"}]))
     assert problems["spec"]["template"]["spec"]["containers"] == [{"name": None, "image": "i"}]
+
+
+def custom(spec: Object) -> Resource:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": spec}}}
+    return Resource(group="g.example", version="v1", kind="Widget", plural="widgets", schema=schema)
+
+
+def problem_of(kind: Resource, spec: Object) -> str:
+    config = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "w"}, "spec": spec}
+    try:
+        check_configuration(kind, config)
+    except StatusError as error:
+        return error.message.partition("): ")[2]
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "problem"),
+    [
+        ({"x-kubernetes-int-or-string": True}, {"a": [1]}, ""),
+        ({"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}, [], ""),
+        ({"type": "string"}, 5, ".spec.f: expected string, got &value.valueUnstructured{Value:5}"),
+        ({"type": "string", "format": "byte"}, 5, ".spec.f: expected string, got &value.valueUnstructured{Value:5}"),
+        ({"type": "string", "format": "date-time"}, 5, ""),
+        ({"type": "string", "format": "date-time"}, {}, ".spec.f: expected any scalar, got &{map[]}"),
+        ({"type": "string", "format": "anything"}, True, ""),
+        ({"type": "string", "format": "anything"}, [], ".spec.f: expected any scalar, got &{[]}"),
+    ],
+)
+def test_what_types_of_custom_schemas_leave_to_its_validation(schema: Object, value: Any, problem: str) -> None:
+    assert problem_of(custom({"f": schema}), {"f": value}) == problem
+
+
+def test_what_is_below_preserved_unknown_fields_may_be_unknown_too() -> None:
+    inner = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    kept = {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "properties": {"c": inner}}
+    kind = custom({"kept": kept, "other": inner})
+    assert problem_of(kind, {"kept": {"c": {"y": 1}}}) == ""
+    assert problem_of(kind, {"kept": {"c": {"x": "1"}}}).startswith(".spec.kept.c.x: expected numeric")
+    assert problem_of(kind, {"other": {"y": 1}}) == ".spec.other.y: field not declared in schema"
+
+
+def test_objects_inside_of_others_have_metadata_of_its_type() -> None:
+    inside = {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {"q": {"type": "integer"}}}
+    kind = custom({"inside": inside})
+    named = {"apiVersion": "v1", "kind": "X"}
+    assert problem_of(kind, {"inside": named | {"q": 1, "metadata": {"labels": {"a": "b"}}}}) == ""
+    assert problem_of(kind, {"inside": named | {"metadata": 5}}) == ".spec.inside.metadata: expected map, got &{5}"
+    assert problem_of(kind, {"inside": named | {"z": 5}}) == ".spec.inside.z: field not declared in schema"
+
+
+def test_an_item_has_one_name_however_its_number_is_written_and_a_wrong_key_is_shown_by_what_is_in_it() -> None:
+    items = {"type": "object", "properties": {"port": {"type": "number"}}}
+    by_port = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"]}
+    kind = custom({"l": {"type": "array", "items": items, **by_port}})
+    assert problem_of(kind, {"l": [{"port": 1}, {"port": 1.0}]}) == ".spec.l: duplicate entries for key [port=1]"
+    assert problem_of(kind, {"l": [{"port": [{}]}]}).startswith(".spec.l[port=[]].port: expected numeric")
+    assert problem_of(kind, {"l": [{"port": {"a": 1}}]}).startswith(".spec.l[port=a=1].port: expected numeric")

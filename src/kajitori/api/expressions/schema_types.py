@@ -9,6 +9,7 @@ from kajitori.api.schema.structural import resource_node
 
 _SCALARS = {
     nodes.STRING: types.STRING,
+    nodes.FORMATTED: types.STRING,
     nodes.BOOL: types.BOOL,
     nodes.INT32: types.INT,
     nodes.INT64: types.INT,

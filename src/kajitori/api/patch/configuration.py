@@ -16,12 +16,13 @@ from kajitori.api.patch.refusals import go_map
 from kajitori.api.patch.typed import InvalidList, element_of
 from kajitori.api.resource import Resource
 from kajitori.api.schema.nodes import (
+    ANY,
     BOOL,
     BYTES,
     FLOAT,
+    FORMATTED,
     INT32,
     INT64,
-    INT_OR_STRING,
     LIST,
     MAP,
     MICRO_TIME,
@@ -112,7 +113,7 @@ def undeclared(node: Node, config: Object) -> list[str]:
 def _undeclared(node: Node, value: Any, path: str) -> Iterator[str]:
     if value is None:
         return
-    if node.kind in (STRUCT, MAP):
+    if node.kind in (STRUCT, MAP) or (node.kind == ANY and isinstance(value, dict)):
         yield from _bad_fields(node, value, path)
     elif node.kind == LIST:
         if not isinstance(value, list):
@@ -132,8 +133,8 @@ def _undeclared(node: Node, value: Any, path: str) -> Iterator[str]:
 
 
 def _is_scalar(node: Node) -> bool:
-    """Of any type. Of what is an int or a string, only custom resources say that it is a scalar."""
-    return node.kind in (TIME, MICRO_TIME, QUANTITY) or (node.kind == INT_OR_STRING and not node.definition)
+    """Of any type. Of what is an int or a string, upstream does not say that it is a scalar."""
+    return node.kind in (TIME, MICRO_TIME, QUANTITY, FORMATTED)
 
 
 def _bad_fields(node: Node, value: Any, path: str) -> Iterator[str]:

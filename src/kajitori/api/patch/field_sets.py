@@ -67,11 +67,20 @@ def field(name: str) -> str:
 
 
 def key_of(keys: Object) -> str:
-    return f"k:{orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()}"
+    return f"k:{_text_of({name: _number(value) for name, value in keys.items()})}"
 
 
 def value_of(item: Any) -> str:
-    return f"v:{orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
+    return f"v:{_text_of(_number(item))}"
+
+
+def _number(value: Any) -> Any:
+    """1.0 is 1: an item has one name, however its number was written."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _text_of(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def shown(path: Path) -> str:
@@ -100,8 +109,17 @@ def _shown_element(element: str) -> str:
         return f"[={text}]"
     if kind == "k":
         keys = orjson.loads(text)
-        return f"[{','.join(f'{name}={orjson.dumps(keys[name]).decode()}' for name in sorted(keys))}]"
+        return f"[{','.join(f'{name}={_shown_value(keys[name])}' for name in sorted(keys))}]"
     return f"[{text}]"
+
+
+def _shown_value(value: Any) -> str:
+    """Of a key that is no scalar, as wrong objects have it, only what is inside is shown."""
+    if isinstance(value, dict):
+        return "".join(f"{name}={_shown_value(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return f"[{','.join(map(_shown_value, value))}]"
+    return _text_of(value)
 
 
 def without_below(paths: FieldSet, prefixes: Iterable[Path]) -> FieldSet:

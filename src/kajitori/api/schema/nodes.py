@@ -14,6 +14,8 @@ STRUCT, MAP, LIST = "struct", "map", "list"
 STRING, BOOL, INT32, INT64, FLOAT = "string", "bool", "int32", "int64", "float"
 BYTES, TIME, MICRO_TIME, QUANTITY, INT_OR_STRING = "bytes", "time", "micro_time", "quantity", "int_or_string"
 ANY = "any"
+FORMATTED = "formatted"
+"""A custom resource's text with a format: to server-side apply it is any scalar, its schema judges it later."""
 SCHEMA_OR_BOOL, SCHEMA_OR_ARRAY, SCHEMA_OR_STRINGS = "schema_or_bool", "schema_or_array", "schema_or_strings"
 
 _SCALARS = {

@@ -13,11 +13,12 @@ from kajitori.api.meta import Object
 from kajitori.api.resource import Resource
 from kajitori.api.schema import nodes
 from kajitori.api.schema.decode_errors import Place, path_of
-from kajitori.api.schema.nodes import ANY, INT_OR_STRING, LIST, MAP, STRUCT, Field, Node, node_of
+from kajitori.api.schema.nodes import ANY, LIST, MAP, STRUCT, Field, Node, node_of
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _PRESERVE, EMBEDDED = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"
-_SCALARS = {"string": nodes.STRING, "boolean": nodes.BOOL, "integer": nodes.INT64, "number": nodes.FLOAT}
+_SCALARS = {"boolean": nodes.BOOL, "integer": nodes.INT64, "number": nodes.FLOAT}
+_TEXTS = {"byte": nodes.BYTES, "date-time": nodes.TIME}
 
 
 def prune(schema: Object, obj: Object, inside: list[Object] | None = None) -> list[str]:
@@ -123,41 +124,54 @@ def compile_schema(schema: Object) -> Node:
     node = _compile(schema)
     if node.kind != STRUCT:
         node = Node(STRUCT, preserve_unknown=True)
-    node.fields |= {
-        "apiVersion": Field(Node(nodes.STRING)),
-        "kind": Field(Node(nodes.STRING)),
-        "metadata": Field(node_of(OBJECT_META)),
-    }
+    node.fields |= _of_objects()
     return node
 
 
-def _compile(schema: Object) -> Node:
-    if schema.get("x-kubernetes-int-or-string"):
-        return Node(INT_OR_STRING)
+def _compile(schema: Object, keeps: bool = False) -> Node:
+    """`keeps`: a schema above preserves unknown fields, which counts for all below when types are checked."""
+    keeps = keeps or bool(schema.get(_PRESERVE))
     kind = schema.get("type", "")
     if kind == "array":
         items = schema.get("items")
         list_type = schema.get("x-kubernetes-list-type", "atomic")
-        element = _compile(items) if isinstance(items, dict) else Node(ANY)
+        element = _compile(items, keeps) if isinstance(items, dict) else Node(ANY)
         keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
         return Node(LIST, element=element, list_type=list_type, list_keys=keys, atomic=list_type == "atomic")
     if kind == "object":
-        return _compile_object(schema)
-    return Node(_SCALARS.get(kind, ANY))
+        return _compile_object(schema, keeps)
+    if kind == "string":
+        form = schema.get("format")
+        return Node(_TEXTS.get(form, nodes.FORMATTED) if form else nodes.STRING)
+    return Node(_SCALARS[kind]) if kind in _SCALARS else Node(ANY, fields=_fields(schema, keeps))
 
 
-def _compile_object(schema: Object) -> Node:
+def _compile_object(schema: Object, keeps: bool) -> Node:
     atomic = schema.get("x-kubernetes-map-type") == "atomic"
-    properties: Object = schema.get("properties") or {}
     values = schema.get("additionalProperties")
-    if isinstance(values, dict) and not properties:
-        return Node(MAP, element=_compile(values), atomic=atomic)
-    if not properties and not schema.get(EMBEDDED):
-        return Node(MAP, element=Node(ANY), atomic=atomic)
-    fields = {key: Field(_compile(child)) for key, child in properties.items()}
+    element = _compile(values, keeps) if isinstance(values, dict) else None
+    fields = _fields(schema, keeps)
+    if schema.get(EMBEDDED):
+        fields |= _of_objects()
+    if not fields:
+        return Node(MAP, element=element or Node(ANY), atomic=atomic)
+    properties: Object = schema.get("properties") or {}
     defaults = {key: child["default"] for key, child in properties.items() if "default" in child}
-    preserve = bool(schema.get(_PRESERVE) or values)
-    return Node(STRUCT, fields=fields, atomic=atomic, key_defaults=defaults, preserve_unknown=preserve)
+    preserve = values is True or (values is None and keeps)
+    return Node(STRUCT, fields=fields, element=element, atomic=atomic, key_defaults=defaults, preserve_unknown=preserve)
+
+
+def _fields(schema: Object, keeps: bool) -> dict[str, Field]:
+    return {key: Field(_compile(child, keeps)) for key, child in (schema.get("properties") or {}).items()}
+
+
+def _of_objects() -> dict[str, Field]:
+    """What every object has, whole ones inside of others too."""
+    return {
+        "apiVersion": Field(Node(nodes.STRING)),
+        "kind": Field(Node(nodes.STRING)),
+        "metadata": Field(node_of(OBJECT_META)),
+    }
 
 
 _COMPILED_MAX = 512
