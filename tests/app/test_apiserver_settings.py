@@ -9,6 +9,8 @@ import pytest
 
 from kajitori.api.registry import Registry
 from kajitori.apiserver import pki, security
+from kajitori.apiserver.audit.sinks import Batches
+from kajitori.apiserver.audit.truncation import NO_LIMITS, Limits
 from kajitori.apiserver.authn.chain import Anonymous
 from kajitori.apiserver.authn.trust import TrustSettings
 from kajitori.apiserver.configuration import BadConfiguration
@@ -102,6 +104,33 @@ def test_what_they_mean(tmp_path: Path) -> None:
     assert settings.plugins_off == {"ServiceAccount", "PodSecurity"}
     assert settings.allow_privileged is False
     assert read_settings(()).allow_privileged is True
+
+
+def test_how_large_audit_events_and_lists_may_be(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}")
+    usual = (f"--audit-policy-file={policy}", "--audit-log-path=-", "--audit-webhook-config-file=/w")
+    audit = read_settings(usual).audit
+    assert audit is not None
+    assert (audit.log_limits, audit.webhook_limits, audit.rotation.compress) == (NO_LIMITS, NO_LIMITS, False)
+    assert audit.batches == Batches(400, 30.0, 10_000)
+    audit = read_settings(
+        (
+            *usual,
+            "--audit-log-compress=true",
+            "--audit-log-truncate-enabled=true",
+            "--audit-log-truncate-max-event-size=7",
+            "--audit-webhook-truncate-enabled=true",
+            "--audit-webhook-truncate-max-batch-size=9",
+            "--audit-webhook-batch-max-size=1",
+            "--audit-webhook-batch-max-wait=2s",
+            "--audit-webhook-batch-buffer-size=3",
+        )
+    ).audit
+    assert audit is not None
+    assert audit.rotation.compress
+    assert (audit.log_limits.event_bytes, audit.webhook_limits) == (7, Limits(102_400, 9))
+    assert audit.batches == Batches(1, 2.0, 3)
 
 
 def test_whose_certificates_count_and_what_is_shown(tmp_path: Path) -> None:

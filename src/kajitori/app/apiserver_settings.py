@@ -7,6 +7,8 @@ from pathlib import Path
 from kajitori.apiserver.audit.log_file import Rotation
 from kajitori.apiserver.audit.policy import read_policy
 from kajitori.apiserver.audit.settings import BATCH, FORMATS, MODES, AuditSettings
+from kajitori.apiserver.audit.sinks import BATCH_MAX, BATCH_WAIT_S, QUEUED_MAX, Batches
+from kajitori.apiserver.audit.truncation import NO_LIMITS, Limits
 from kajitori.apiserver.authn.chain import Anonymous
 from kajitori.apiserver.authn.keyring import SigningKey, VerifyingKey, read_signing_key, read_verifying_keys
 from kajitori.apiserver.authn.settings import AuthenticationSettings, OidcFlags, issuer_of_flags, read_authentication
@@ -208,9 +210,27 @@ def _audit(flags: Flags) -> AuditSettings | None:
             flags.number("audit-log-maxsize", 100),
             flags.number("audit-log-maxbackup", 0),
             flags.number("audit-log-maxage", 0),
+            flags.flag("audit-log-compress", default=False),
         ),
+        log_limits=_audit_limits(flags, "log"),
         webhook=flags.path("audit-webhook-config-file"),
+        batches=Batches(
+            max(1, flags.number("audit-webhook-batch-max-size", BATCH_MAX)),
+            flags.seconds("audit-webhook-batch-max-wait", BATCH_WAIT_S),
+            flags.number("audit-webhook-batch-buffer-size", QUEUED_MAX),
+        ),
+        webhook_limits=_audit_limits(flags, "webhook"),
     )
+
+
+_LIST_BYTES = "audit-webhook-truncate-max-batch-size"
+
+
+def _audit_limits(flags: Flags, output: str) -> Limits:
+    begin = f"audit-{output}-truncate"
+    if not flags.flag(f"{begin}-enabled", default=False):
+        return NO_LIMITS
+    return Limits(flags.number(f"{begin}-max-event-size", 100 << 10), flags.number(_LIST_BYTES, 10 << 20))
 
 
 def _token_lifetime(flags: Flags) -> int | None:

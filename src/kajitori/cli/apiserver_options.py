@@ -71,6 +71,15 @@ _CERTIFICATES = (
     Option("tls-cipher-suites", "Suites for TLS 1.2, by IANA's names. [default: OpenSSL's]", "list"),
 )
 
+
+def _limits(output: str) -> tuple[Option, ...]:
+    begin = f"audit-{output}-truncate"
+    return (
+        Option(f"{begin}-enabled", "Whether large events lose the objects that they show. [default: false]", "flag"),
+        Option(f"{begin}-max-event-size", "Bytes of an event before it does. [default: 102400]", "number"),
+    )
+
+
 _AUDIT = (
     Option("audit-policy-file", "audit.k8s.io/v1 Policy: what is written down.", "file"),
     Option("audit-log-path", "Where; `-` for the standard output.", "file"),
@@ -79,7 +88,14 @@ _AUDIT = (
     Option("audit-log-maxsize", "Megabytes before the file is rotated. [default: 100]", "number"),
     Option("audit-log-maxbackup", "Rotated files that are kept; 0 for all.", "number"),
     Option("audit-log-maxage", "Days that rotated files are kept; 0 for ever.", "number"),
+    Option("audit-log-compress", "Whether rotated files are packed with gzip. [default: false]", "flag"),
+    *_limits("log"),
     Option("audit-webhook-config-file", "Kubeconfig of a webhook that is sent EventLists.", "file"),
+    Option("audit-webhook-batch-max-size", "Events that it is sent together. [default: 400]", "number"),
+    Option("audit-webhook-batch-max-wait", "How long they wait for others. [default: 30s]", metavar="DURATION"),
+    Option("audit-webhook-batch-buffer-size", "Events that may wait; more are lost. [default: 10000]", "number"),
+    *_limits("webhook"),
+    Option("audit-webhook-truncate-max-batch-size", "Bytes that are sent together. [default: 10485760]", "number"),
 )
 
 _KEPT = (

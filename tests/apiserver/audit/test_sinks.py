@@ -1,6 +1,8 @@
 """Files, their rotation, queues and their bounds."""
 
 import asyncio
+import gzip
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from kajitori.apiserver.audit import sinks
 from kajitori.apiserver.audit.event import Facts, Stage, json_line, legacy_line
 from kajitori.apiserver.audit.log_file import LogFile, Rotation
 from kajitori.apiserver.audit.policy import Decision, Level
-from kajitori.apiserver.audit.sinks import BatchFile, BlockingFile, Entry, Webhook
+from kajitori.apiserver.audit.sinks import Batches, BatchFile, BlockingFile, Entry, Sink, Webhook
+from kajitori.apiserver.audit.truncation import Limits
 from kajitori.apiserver.configuration import BadConfiguration
 from kajitori.apiserver.interfaces import Attributes, User
 from kajitori.apiserver.remote import Unanswered
@@ -90,6 +93,43 @@ def test_a_full_file_is_set_aside_and_old_ones_go(tmp_path: Path) -> None:
     file.close()
 
 
+def test_what_is_set_aside_is_packed_and_counts_as_one_of_the_backups(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "audit.log", Rotation(megabytes=1, backups=2, compress=True))
+    half = b"x" * (600 << 10)
+    for hour in range(4):
+        file.write(half, NOW_S + hour * 3600)
+        file.wait_for_packing()
+    file.close()
+    packed = sorted(path.name for path in tmp_path.iterdir())
+    assert packed == [
+        "audit-2027-01-15T10-00-00.000000.log.gz",
+        "audit-2027-01-15T11-00-00.000000.log.gz",
+        "audit.log",
+    ]
+    assert gzip.decompress((tmp_path / packed[0]).read_bytes()) == half
+    assert (tmp_path / packed[0]).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_file_keeps_of_a_large_event_what_may_be_kept(tmp_path: Path, blocking: bool) -> None:
+    async def main() -> None:
+        file, limits = LogFile(tmp_path / "a", Rotation()), Limits(event_bytes=600)
+        clock = VirtualClock()
+        sink: Sink = BatchFile(file, json_line, clock, limits)
+        if blocking:
+            sink = BlockingFile(file, json_line, clock, strict=True, limits=limits)
+        assert sink.put(entry(1, orjson.dumps({"x": "y" * 700})))
+        facts = replace(entry(2).facts, uri="/" + "u" * 700)
+        assert sink.put(replace(entry(2), facts=facts))
+        await sink.close()
+        assert sink.losses.count == 1
+
+    asyncio.run(main())
+    (kept,) = lines(tmp_path / "a")
+    assert kept["annotations"] == {"audit.k8s.io/truncated": "true"}
+    assert "requestObject" not in kept
+
+
 def test_a_log_goes_on_where_it_was_after_a_restart(tmp_path: Path) -> None:
     for number in range(2):
         file = LogFile(tmp_path / "a", Rotation())
@@ -148,6 +188,23 @@ def test_a_webhook_gets_lists_after_a_while_or_when_there_are_enough() -> None:
         webhook.put(entry())
         await webhook.close()
         assert webhook.losses.count == 1
+
+    asyncio.run(main())
+
+
+def test_a_webhook_may_be_sent_smaller_lists_sooner() -> None:
+    async def main() -> None:
+        clock, calls = VirtualClock(), Calls()
+        webhook = Webhook(calls, clock, Batches(events=2, wait_s=3.0, queued=3), Limits(list_bytes=1))
+        webhook.put(entry(1))
+        await clock.advance(4)
+        assert [len(some["items"]) for some in calls.lists] == [1]
+        for number in range(4):
+            webhook.put(entry(number))
+        assert webhook.losses.count == 1
+        await clock.settle()
+        assert [len(some["items"]) for some in calls.lists] == [1, 1, 1]
+        await webhook.close()
 
     asyncio.run(main())
 

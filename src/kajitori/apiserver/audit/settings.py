@@ -9,7 +9,8 @@ from kajitori.apiserver.audit.auditor import Auditor
 from kajitori.apiserver.audit.event import json_line, legacy_line
 from kajitori.apiserver.audit.log_file import LogFile, Rotation
 from kajitori.apiserver.audit.policy import Policy
-from kajitori.apiserver.audit.sinks import BatchFile, BlockingFile, Sink, Webhook
+from kajitori.apiserver.audit.sinks import Batches, BatchFile, BlockingFile, Sink, Webhook
+from kajitori.apiserver.audit.truncation import NO_LIMITS, Limits
 from kajitori.apiserver.remote import ReviewCaller
 from kajitori.kit.clock import Clock
 
@@ -27,19 +28,23 @@ class AuditSettings:
     mode: str = BATCH
     format: str = "json"
     rotation: Rotation = field(default_factory=Rotation)
+    log_limits: Limits = NO_LIMITS
     webhook: Path | None = None
+    batches: Batches = field(default_factory=Batches)
+    webhook_limits: Limits = NO_LIMITS
 
 
 def build_auditor(settings: AuditSettings, clock: Clock) -> Auditor:
     """Opens the file and starts what writes it. Raises BadConfiguration."""
     sinks: list[Sink] = []
     if settings.webhook is not None:
-        sinks.append(Webhook(ReviewCaller(settings.webhook, clock), clock))
+        caller = ReviewCaller(settings.webhook, clock)
+        sinks.append(Webhook(caller, clock, settings.batches, settings.webhook_limits))
     if settings.log_path:
         file = LogFile(None if settings.log_path == "-" else Path(settings.log_path), settings.rotation)
-        line = FORMATS[settings.format]
+        line, limits = FORMATS[settings.format], settings.log_limits
         if settings.mode == BATCH:
-            sinks.append(BatchFile(file, line, clock))
+            sinks.append(BatchFile(file, line, clock, limits))
         else:
-            sinks.append(BlockingFile(file, line, clock, strict=settings.mode == STRICT))
+            sinks.append(BlockingFile(file, line, clock, strict=settings.mode == STRICT, limits=limits))
     return Auditor(settings.policy, sinks, clock)

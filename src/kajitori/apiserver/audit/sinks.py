@@ -15,6 +15,7 @@ from typing import Protocol
 from kajitori.api.meta import Object
 from kajitori.apiserver.audit.event import Facts, Stage, event
 from kajitori.apiserver.audit.log_file import LogFile
+from kajitori.apiserver.audit.truncation import NO_LIMITS, TOO_LARGE, Limits
 from kajitori.apiserver.remote import Unanswered
 from kajitori.kit.clock import Clock
 
@@ -24,6 +25,7 @@ QUEUED_MAX = 10_000
 QUEUED_BYTES_MAX = 32 << 20
 BATCH_MAX = 400
 """Events that are written or sent together."""
+BATCH_WAIT_S = 30.0
 _COMPLAIN_EVERY_S = 60.0
 
 
@@ -71,22 +73,40 @@ class Losses:
             log.error("the audit %s lost %d events so far: %s", self.name, self.count, why)
 
 
+def fitting(entries: Sequence[Entry], limits: Limits, losses: Losses) -> list[Object]:
+    """Their documents, each as large as it may be; those that cannot be are lost."""
+    documents = [small for entry in entries if (small := limits.fit(entry.document())) is not None]
+    if lost := len(entries) - len(documents):
+        losses.add(lost, TOO_LARGE)
+    return documents
+
+
 class BlockingFile:
     """Written before the request goes on. With `strict`, a request whose receipt cannot be written is refused."""
 
-    def __init__(self, file: LogFile, line: Callable[[Object], bytes], clock: Clock, *, strict: bool) -> None:
+    def __init__(
+        self,
+        file: LogFile,
+        line: Callable[[Object], bytes],
+        clock: Clock,
+        *,
+        strict: bool,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
         self._file = file
         self._line = line
         self._clock = clock
         self._strict = strict
+        self._limits = limits
         self.losses = Losses("log", clock)
 
     def put(self, entry: Entry) -> bool:
-        try:
-            self._file.write(self._line(entry.document()), self._clock.now())
-        except OSError as error:
-            self.losses.add(1, str(error))
-            return not self._strict
+        for document in fitting([entry], self._limits, self.losses):
+            try:
+                self._file.write(self._line(document), self._clock.now())
+            except OSError as error:
+                self.losses.add(1, str(error))
+                return not self._strict
         return True
 
     async def close(self) -> None:
@@ -96,10 +116,13 @@ class BlockingFile:
 class BatchFile:
     """Written by a thread, which also makes the JSON: the event loop pays for an append to a queue."""
 
-    def __init__(self, file: LogFile, line: Callable[[Object], bytes], clock: Clock) -> None:
+    def __init__(
+        self, file: LogFile, line: Callable[[Object], bytes], clock: Clock, limits: Limits = NO_LIMITS
+    ) -> None:
         self._file = file
         self._line = line
         self._clock = clock
+        self._limits = limits
         self._waiting: deque[Entry] = deque()
         self._bytes = 0
         self._some = threading.Condition()
@@ -139,7 +162,8 @@ class BatchFile:
 
     def _write(self, batch: Sequence[Entry]) -> None:
         try:
-            self._file.write(b"".join(self._line(entry.document()) for entry in batch), self._clock.now())
+            documents = fitting(batch, self._limits, self.losses)
+            self._file.write(b"".join(map(self._line, documents)), self._clock.now())
         except Exception as error:  # the thread must live on: the next batch may succeed
             self.losses.add(len(batch), str(error))
 
@@ -151,14 +175,25 @@ class Caller(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """How many events are sent together, how long the first of them waits for others, how many may wait."""
+
+    events: int = BATCH_MAX
+    wait_s: float = BATCH_WAIT_S
+    queued: int = QUEUED_MAX
+
+
 class Webhook:
-    """Sends EventLists: after half a minute, or at once when 400 events wait. Memory is bounded as above."""
+    """Sends EventLists: when enough events wait, or the first has waited long enough. Memory is bounded as above."""
 
-    BATCH_WAIT_S = 30.0
-
-    def __init__(self, caller: Caller, clock: Clock) -> None:
+    def __init__(
+        self, caller: Caller, clock: Clock, batches: Batches | None = None, limits: Limits = NO_LIMITS
+    ) -> None:
         self._caller = caller
         self._clock = clock
+        self._batches = batches or Batches()
+        self._limits = limits
         self._waiting: deque[Entry] = deque()
         self._bytes = 0
         self._enough = asyncio.Event()
@@ -166,14 +201,14 @@ class Webhook:
         self._task: asyncio.Task[None] | None = None
 
     def put(self, entry: Entry) -> bool:
-        if len(self._waiting) >= QUEUED_MAX or self._bytes + entry.size > QUEUED_BYTES_MAX:
+        if len(self._waiting) >= self._batches.queued or self._bytes + entry.size > QUEUED_BYTES_MAX:
             self.losses.add(1, "the webhook does not keep up (the queue is full)")
             return True
         self._waiting.append(entry)
         self._bytes += entry.size
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="audit webhook")
-        if len(self._waiting) >= BATCH_MAX:
+        if len(self._waiting) >= self._batches.events:
             self._enough.set()
         return True
 
@@ -189,9 +224,9 @@ class Webhook:
         """Runs while something waits, so that an idle server has no timer."""
         try:
             while self._waiting:
-                if len(self._waiting) < BATCH_MAX:
+                if len(self._waiting) < self._batches.events:
                     self._enough.clear()
-                    timer = self._clock.call_later(self.BATCH_WAIT_S, self._enough.set)
+                    timer = self._clock.call_later(self._batches.wait_s, self._enough.set)
                     try:
                         await self._enough.wait()
                     finally:
@@ -201,16 +236,20 @@ class Webhook:
             self._task = None
 
     async def _send(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batches.events))]
         self._bytes -= sum(entry.size for entry in batch)
-        items = [entry.document() for entry in batch]
-        document: Object = {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items}
         try:
-            await self._caller.post(document)
-        except Unanswered as error:
-            self.losses.add(len(batch), str(error))
+            for items in self._limits.lists(fitting(batch, self._limits, self.losses)):
+                await self._post(items)
         except asyncio.CancelledError:
             # The server stops: `close` sends them again, and an event told twice is better than none.
             self._waiting.extendleft(reversed(batch))
             self._bytes += sum(entry.size for entry in batch)
             raise
+
+    async def _post(self, items: list[Object]) -> None:
+        document: Object = {"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items}
+        try:
+            await self._caller.post(document)
+        except Unanswered as error:
+            self.losses.add(len(items), str(error))
