@@ -97,7 +97,7 @@ def test_a_nodes_amounts():
     found = core.NODE.validate({"metadata": {"name": "n"}, "spec": {}, "status": status})
     assert [str(error) for error in found] == [
         'status.capacity.cpu: Invalid value: "-1": must be greater than or equal to 0',
-        "status.allocatable.pods: Invalid value: \"1500m\": must be an integer",
+        'status.allocatable.pods: Invalid value: "1500m": must be an integer',
     ]
 
 
