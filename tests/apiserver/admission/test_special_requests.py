@@ -12,6 +12,7 @@ import orjson
 from kajitori.api.meta import Object
 from kajitori.apiserver import pki, security
 from kajitori.apiserver.http_types import Query, Request
+from kajitori.apiserver.rest.deleting import PARALLEL_DELETES
 from kajitori.testing.cluster import ControlPlane
 from kajitori.testing.requests import ADMIN
 
@@ -193,6 +194,20 @@ def test_a_deletion_of_a_collection_names_no_object(tmp_path: Path) -> None:
         assert (await server.ask("DELETE", f"{maps}/one"))[0] == 422
         await server.ok("DELETE", maps)
         assert (await server.ask("GET", f"{maps}/one"))[0] == 404
+
+    with_server(tmp_path, scenario)
+
+
+def test_after_a_refusal_no_other_deletion_of_a_collection_is_begun(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        maps = "/api/v1/namespaces/default/configmaps"
+        for number in range(2 * PARALLEL_DELETES):
+            await server.ok("POST", maps, {"metadata": {"name": f"c{number:02}"}})
+        await server.forbid("first", "DELETE", ":configmaps", "oldObject.metadata.name != 'c00'")
+        assert (await server.ask("DELETE", maps))[0] == 422
+        await server.plane.settle()
+        names = [item["metadata"]["name"] for item in (await server.ok("GET", maps))["items"]]
+        assert {"c00", *(f"c{number:02}" for number in range(PARALLEL_DELETES, 2 * PARALLEL_DELETES))} <= set(names)
 
     with_server(tmp_path, scenario)
 

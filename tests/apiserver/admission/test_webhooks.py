@@ -327,6 +327,9 @@ def test_match_conditions_choose_the_requests() -> None:
     world.webhook("d.example.com", allow, matchConditions=condition("object.nothing == 1"))
     with pytest.raises(Forbidden, match=r'configmaps "c" is forbidden: .* resulted in error: no such key: nothing'):
         world.admit()
+    unnamed = AdmissionRequest(ADMIN, Operation.CREATE, core.CONFIG_MAP, "default", "", {"metadata": {}})
+    with pytest.raises(Forbidden, match=r"^configmaps is forbidden: "):
+        world.run(unnamed)
 
 
 def test_a_webhook_is_told_how_long_the_request_may_still_take() -> None:

@@ -9,7 +9,7 @@ import logging
 
 import orjson
 
-from kajitori.api.errors import BadRequest, InternalError, StatusError, Timeout
+from kajitori.api.errors import BadRequest, Forbidden, InternalError, StatusError, Timeout
 from kajitori.api.meta import Object
 from kajitori.api.patch import json_patch
 from kajitori.api.patch.refusals import not_registered
@@ -17,7 +17,7 @@ from kajitori.api.resource import Resource
 from kajitori.api.schema import Undecodable, conform
 from kajitori.apiserver.admission.figures import INTERNAL
 from kajitori.apiserver.admission.matching import is_configuration
-from kajitori.apiserver.admission.plugin import Configured, refusal
+from kajitori.apiserver.admission.plugin import Configured
 from kajitori.apiserver.admission.rounds import Rounds, state_of
 from kajitori.apiserver.admission.scene import Scene, Surroundings, namespace_of, scene_of
 from kajitori.apiserver.admission.versions import converted, kind_of_document
@@ -56,7 +56,7 @@ class _Webhooks(Configured):
         if hook.conditions is not None:
             verdict = await hook.conditions.judge(scene)
             if verdict.error:
-                raise refusal(request, verdict.error)
+                raise _forbidden(request, verdict.error)
             if not verdict.holds:
                 return None
         return scene
@@ -81,6 +81,14 @@ class _Webhooks(Configured):
             raise InternalError.of(why) from error
         log.warning("webhook %s failed and is ignored: %s", hook.name, error)
         request.annotations[f"failed-open.{mark}"] = hook.name
+
+
+def _forbidden(request: AdmissionRequest, why: str) -> Forbidden:
+    """Unlike what plugins refuse, what has no name is given none."""
+    resource = request.resource
+    details = {"name": request.name, "group": resource.group, "kind": resource.plural}
+    named = f'{resource.qualified_name} "{request.name}"' if request.name else resource.qualified_name
+    return Forbidden(f"{named} is forbidden: {why}", {key: value for key, value in details.items() if value})
 
 
 class MutatingWebhooks(_Webhooks):

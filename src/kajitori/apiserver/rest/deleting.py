@@ -1,7 +1,6 @@
 """Delete: at once, after a grace period (pods), or when the last finalizer has gone."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -223,20 +222,31 @@ def shows_object(resource: Resource, deleted: Deleted) -> bool:
 async def delete_collection(
     backend: Backend, context: RequestContext, bodies: list[bytes], options: DeleteOptions
 ) -> None:
-    """Each object as a DELETE of its own; what has gone meanwhile is no error. Stops at the first refusal."""
+    """Each object as a DELETE of its own; what has gone meanwhile is no error. After a refusal none is begun."""
     resource = context.resource
     assert resource is not None
     room = asyncio.Semaphore(PARALLEL_DELETES)
     warn_of_kept_pods(resource, context, options)
+    refused = False
 
     async def one(body: bytes) -> None:
+        nonlocal refused
         metadata = in_version(resource, orjson.loads(body))["metadata"]
         attributes = _renamed(context, metadata["name"], metadata.get("namespace", ""))
         async with room:
-            with contextlib.suppress(NotFound):
+            if refused:
+                return
+            try:
                 await delete(backend, attributes, options)
+            except NotFound:
+                pass
+            except BaseException:
+                refused = True
+                raise
 
-    await asyncio.gather(*(one(body) for body in bodies))
+    for outcome in await asyncio.gather(*(one(body) for body in bodies), return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _renamed(context: RequestContext, name: str, namespace: str) -> RequestContext:
