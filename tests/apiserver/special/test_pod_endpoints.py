@@ -16,6 +16,7 @@ from kajitori.api.errors import (
     StatusError,
     TooManyRequests,
 )
+from kajitori.api.meta import condition_of
 from kajitori.apiserver import pki
 from kajitori.apiserver.authn.keyring import SigningKey
 from kajitori.apiserver.authn.service_accounts import TokenIssuer
@@ -114,6 +115,15 @@ def test_eviction_without_a_budget_deletes() -> None:
     world.evict()
     with pytest.raises(NotFound):
         asyncio.run(world.objects.get(core.POD, "web", "default"))
+
+
+def test_an_evicted_pod_says_so_while_it_goes() -> None:
+    world, seen = World(), list[Any]()
+    world.objects.put(core.POD, pod())
+    world.objects.subscribe(core.POD, lambda _, each: seen.append(condition_of(each, "DisruptionTarget")))
+    world.evict()
+    said = next(condition for condition in seen if condition is not None)
+    assert (said["status"], said["reason"], said["lastProbeTime"]) == ("True", "EvictionByEvictionAPI", None)
 
 
 def test_eviction_spends_the_budget_and_stops_when_it_is_spent() -> None:

@@ -60,7 +60,7 @@ def test_an_ip_asked_for_by_name_is_given_once_and_returned_with_its_service() -
         'Service "other" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.10"]: '
         "failed to allocate IP 10.96.0.10: provided IP is already allocated"
     )
-    with pytest.raises(Invalid, match=r"not in the valid range. The range of valid IPs is 10\.96\.0\.0/16"):
+    with pytest.raises(Invalid, match="the provided network does not match the current range"):
         world.create(service("other", clusterIP="10.97.0.10"))
     asyncio.run(world.objects.delete(core.SERVICE, "dns", "default"))
     assert world.create(service("other", clusterIP="10.96.0.10"))["spec"]["clusterIP"] == "10.96.0.10"
@@ -119,6 +119,16 @@ def test_a_refused_write_returns_what_it_held() -> None:
     asyncio.run(world.hooks.before_create(obj, WRITE))
     world.hooks.rollback(obj)
     world.create(service("other", clusterIP="10.96.0.20"))
+
+
+def test_a_dry_run_asks_whether_an_ip_could_be_given_and_not_whose_it_is() -> None:
+    world, dry = World(), WriteContext(ADMIN, dry_run=True)
+    world.create(service("dns", clusterIP="10.96.0.10"))
+    asyncio.run(world.hooks.before_create(service("other", clusterIP="10.96.0.10"), dry))
+    with pytest.raises(Invalid, match=r"not in the valid range. The range of valid IPs is 10\.96\.0\.0/16"):
+        asyncio.run(world.hooks.before_create(service("other", clusterIP="10.97.0.10"), dry))
+    with pytest.raises(Invalid, match="already allocated"):
+        world.create(service("other", clusterIP="10.96.0.10"))
 
 
 def test_dry_run_holds_nothing() -> None:

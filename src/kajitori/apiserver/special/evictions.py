@@ -77,6 +77,7 @@ class Evictions:
             condition = {
                 "type": "DisruptionTarget",
                 "status": "True",
+                "lastProbeTime": None,
                 "reason": "EvictionByEvictionAPI",
                 "message": "Eviction API: evicting",
             }

@@ -178,10 +178,14 @@ class ServiceHooks(RestHooks):
             detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
             raise _invalid(service, [invalid("spec.clusterIPs[0]", asked, detail)]) from None
         if not isinstance(address, IPv4Address) or int(address) not in self._ips:
+            if not dry_run:
+                raise refused("the provided network does not match the current range")
             valid = f"the provided IP ({asked}) is not in the valid range. The range of valid IPs is {self._network}"
             raise refused(valid)
+        if dry_run:
+            return  # as upstream, which looks up whose an address is only in order to claim it
         try:
-            self._ips.take(int(address), uid_of(service), hold=not dry_run)
+            self._ips.take(int(address), uid_of(service))
         except Taken:
             raise refused("provided IP is already allocated") from None
 
