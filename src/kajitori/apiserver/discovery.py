@@ -31,9 +31,10 @@ def version_rank(version: str) -> tuple[int, int, int]:
 class Discovery:
     """Documents made from the registry when they are asked for: kinds come and go with CustomResourceDefinitions."""
 
-    def __init__(self, registry: Registry, server_address: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._server_address = server_address
+        self.server_address = ""
+        """Host and port under which clients are told to reach this server."""
         self.others: Versions = dict
         self.priority: Callable[[str, str], Priority] = default_priority
 
@@ -66,11 +67,10 @@ class Discovery:
     # the documents
 
     def api_versions(self) -> Object:
-        address = self._server_address()
         return {
             "kind": "APIVersions",
             "versions": ["v1"],
-            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": self.server_address}],
         }
 
     def group(self, group: str) -> Object | None:

@@ -53,6 +53,8 @@ class Extension:
     aggregation: Aggregation | None = None
     """What discovery and OpenAPI say of those."""
     hooks: HookTable = field(default_factory=dict)
+    server_address: str = ""
+    """Host and port, as `/api` tells them to clients."""
     user_headers: tuple[str, ...] = STANDARD.all
     """What the names of headers begin with in which an authenticating proxy names users. They go no further than
     authentication."""

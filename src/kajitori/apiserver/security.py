@@ -119,6 +119,7 @@ class Security:
     path_handlers: Mapping[str, Handler]
     aggregation: Aggregation
     hooks: Mapping[tuple[str, str], Sequence[RestHooks]]
+    server_address: str
     user_headers: tuple[str, ...]
     anonymous_paths: frozenset[str] | None
     auditor: Auditor | None
@@ -140,6 +141,7 @@ class Security:
             group_handlers=self.aggregation.handlers,
             aggregation=self.aggregation,
             hooks=self.hooks,
+            server_address=self.server_address,
             user_headers=self.user_headers,
             anonymous_paths=self.anonymous_paths,
             auditor=self.auditor,
@@ -225,6 +227,7 @@ def build(
             (definitions.CRD.group, definitions.CRD.plural): [custom],
             (_CSR.group, _CSR.plural): [SigningRequestHooks()],
         },
+        server_address=f"{config.advertised_address}:{config.port}",
         user_headers=tuple({*STANDARD.all, *config.authentication.trust.headers.all}),
         anonymous_paths=config.authentication.anonymous.paths,
         auditor=config.auditor,

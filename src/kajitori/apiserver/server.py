@@ -147,6 +147,7 @@ class ApiServer:
         self.health.live.update(extension.live_checks)
         self.health.ready.update(extension.ready_checks)
         self._remote = extension.group_handlers
+        self.discovery.server_address = extension.server_address
         if (aggregation := extension.aggregation) is not None:
             self.discovery.others, self.discovery.priority = aggregation.versions, aggregation.priority
             self._openapi.others, self._openapi.others_v3 = aggregation.openapi, aggregation.openapi_v3

@@ -106,6 +106,16 @@ def test_a_pod_from_creation_to_its_own_token(tmp_path: Path) -> None:
     with_server(tmp_path, scenario)
 
 
+def test_clients_are_told_where_the_server_is(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        subset = (await api.ok("GET", "/api/v1/namespaces/default/endpoints/kubernetes"))["subsets"][0]
+        (told,) = (await api.ok("GET", "/api"))["serverAddressByClientCIDRs"]
+        address = f"{subset['addresses'][0]['ip']}:{subset['ports'][0]['port']}"
+        assert told == {"clientCIDR": "0.0.0.0/0", "serverAddress": address}
+
+    with_server(tmp_path, scenario)
+
+
 def test_services_get_addresses_and_return_them(tmp_path: Path) -> None:
     async def scenario(api: Server) -> None:
         services = "/api/v1/namespaces/default/services"
