@@ -102,6 +102,13 @@ def test_a_refused_log_becomes_a_status(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_pod_that_is_nowhere_has_no_log_and_that_is_no_error(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.objects.put(core.POD, {**POD, "spec": {**POD["spec"], "nodeName": ""}})
+    answer = asyncio.run(world.ask("log"))
+    assert (answer.status, answer.body, answer.content_type) == (204, b"", "")
+
+
 def test_an_upgrade_is_joined_both_ways_and_keeps_no_credentials(tmp_path: Path) -> None:
     world = World(tmp_path)
 

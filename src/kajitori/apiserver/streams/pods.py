@@ -63,7 +63,7 @@ class PodStreams:
         container = container_of(pod, context.query.get("container"))
         if not pod["spec"].get("nodeName"):
             # Not scheduled yet: there is no log, and that is no error.
-            return Response(200, b"", "text/plain")
+            return Response(204, b"", "")
         options = {name: context.query.get(name) for name in _LOG_OPTIONS if context.query.get(name)}
         check_log_options(options)
         target = f"/containerLogs/{_where(pod)}/{container}"
