@@ -104,10 +104,12 @@ def test_it_asks_again_when_it_was_told_to_and_reads_what_is_packed(tmp_path: Pa
     packed, bomb = gzip.compress(b"yes"), gzip.compress(b"x" * (ANSWER_BYTES_MAX + 1))
     answers = [
         b"HTTP/1.1 429 Too Many\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 503 Away\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 201 Created\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(packed), packed),
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(bomb), bomb),
         b"HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 204 Nothing\r\ncontent-type: text/plain\r\n\r\n",
+        b"HTTP/1.1 307 Elsewhere\r\nlocation: /y\r\ncontent-length: 0\r\n\r\n",
     ]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -132,7 +134,7 @@ def test_it_asks_again_when_it_was_told_to_and_reads_what_is_packed(tmp_path: Pa
         caller = WebhookCaller(objects, ServiceEndpoints(objects, random.Random(1)), Hasty())
         assert await caller.call(config, b"{}", 5) == b"yes"
         failures = []
-        for _ in range(4):
+        for _ in range(5):
             with pytest.raises(CallFailed) as failed:
                 await caller.call(config, b"{}", 5)
             failures.append(str(failed.value))
@@ -142,9 +144,10 @@ def test_it_asks_again_when_it_was_told_to_and_reads_what_is_packed(tmp_path: Pa
             await caller.call({**config, "url": "https://127.0.0.1:1/"}, b"{}", 5)
         return failures
 
-    too_long, away, nothing, gone = asyncio.run(scenario())
-    assert Hasty.slept == [3]
+    too_long, away, nothing, elsewhere, gone = asyncio.run(scenario())
+    assert Hasty.slept == [3, 0]
     assert "the answer is longer than" in too_long
     assert away == "the server is currently unable to handle the request"
     assert nothing == "0-length response with status code: 204 and content type: text/plain"
+    assert elsewhere == "the server responded with the status code 307 but did not return more information"
     assert gone.endswith(": EOF")

@@ -36,7 +36,11 @@ _HEADERS = {
 
 
 class WebhookCaller:
-    """One for all webhooks. `close` lets go of the connections that are kept."""
+    """One for all webhooks. `close` lets go of the connections that are kept.
+
+    Redirects are not followed, unlike upstream: who answers for a webhook does not choose what else the API server,
+    which reaches more than he does, is to call (CVE-2020-8561).
+    """
 
     def __init__(self, objects: Objects, endpoints: ServiceEndpoints, clock: Clock) -> None:
         self._clock = clock
@@ -63,7 +67,7 @@ class WebhookCaller:
         for attempt in range(ATTEMPTS_MAX + 1):
             status, headers, answer = await self._post(address, target, body)
             pause_s = _pause_s(status, headers)
-            if not pause_s or attempt == ATTEMPTS_MAX:
+            if pause_s is None or attempt == ATTEMPTS_MAX:
                 break
             await self._clock.sleep(pause_s)
         media = headers.get("content-type", "")
@@ -135,10 +139,10 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
     return whole
 
 
-def _pause_s(status: int, headers: dict[str, str]) -> int:
-    """How long a server that is too busy wants to be left alone; 0 where it does not say."""
+def _pause_s(status: int, headers: dict[str, str]) -> int | None:
+    """How long a server that is too busy wants to be left alone; None where it does not say."""
     told = headers.get("retry-after", "")
-    return int(told) if (status == _BUSY or status >= 500) and told.isdecimal() and len(told) < 10 else 0
+    return int(told) if (status == _BUSY or status >= 500) and told.isdecimal() and len(told) < 10 else None
 
 
 def _reason(address: Address, error: Disconnected) -> str:
