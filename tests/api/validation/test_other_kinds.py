@@ -151,6 +151,11 @@ def webhooks(**changes):
             ['spec.controller: Invalid value: "c": must be a domain-prefixed path (such as "acme.io/foo")'],
         ),
         (
+            networking.INGRESS_CLASS,
+            {"spec": {"controller": "A/b c"}},
+            ['spec.controller: Invalid value: "A": a lowercase', 'spec.controller: Invalid value: "b c": Invalid path'],
+        ),
+        (
             networking.NETWORK_POLICY,
             {"spec": {"ingress": [{"from": [{}, {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/9"]}}]}]}},
             [

@@ -7,7 +7,14 @@ from typing import Any
 from kajitori.api.field_errors import FieldError, duplicate, forbidden, invalid, required, too_long, too_many
 from kajitori.api.meta import Object
 from kajitori.api.selectors import label_key_errors, label_value_errors
-from kajitori.api.validation.formats import PORT_RANGE, Format, percent_errors, port_name_errors, subdomain_errors
+from kajitori.api.validation.formats import (
+    HTTP_PATH,
+    PORT_RANGE,
+    Format,
+    percent_errors,
+    port_name_errors,
+    subdomain_errors,
+)
 
 Errors = Iterator[FieldError]
 
@@ -34,6 +41,19 @@ def must_be_given(path: str, value: Any, form: Format | None = None, detail: str
         yield required(path, detail)
     elif form is not None:
         yield from must(path, value, form(value))
+
+
+def domain_prefixed_path(path: str, text: str) -> Errors:
+    """`example.com/any/path`."""
+    domain, _, rest = text.partition("/")
+    if not text:
+        yield required(path)
+    elif not domain or not rest:
+        yield invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        yield from must(path, domain, subdomain_errors(domain))
+        if not HTTP_PATH.fullmatch(rest):
+            yield invalid(path, rest, f"Invalid path (regex used for validation is '{HTTP_PATH.pattern}')")
 
 
 def when_given(path: str, value: Any, form: Format) -> Errors:

@@ -20,7 +20,7 @@ _HEADER = re.compile(r"[-A-Za-z0-9]+", re.ASCII)
 _ENV_NAME = re.compile(r"[ -<>-~]+")
 _C_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PERCENT = re.compile(r"[0-9]+%", re.ASCII)
-_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", re.ASCII)
+HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", re.ASCII)
 
 SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
@@ -187,12 +187,6 @@ def _is_mapped(text: str) -> bool:
         return getattr(ipaddress.ip_address(text), "ipv4_mapped", None) is not None
     except ValueError:
         return False
-
-
-def is_domain_prefixed_path(text: str) -> bool:
-    """`example.com/any/path`."""
-    domain, slash, path = text.partition("/")
-    return bool(slash and path) and not subdomain_errors(domain) and _HTTP_PATH.fullmatch(path) is not None
 
 
 def search_path_errors(name: str) -> list[str]:

@@ -18,6 +18,7 @@ from kajitori.api.schema.internal_shapes import as_shown
 from kajitori.api.selectors import label_key_errors
 from kajitori.api.validation.checks import (
     Errors,
+    domain_prefixed_path,
     each,
     label_selector,
     must,
@@ -26,7 +27,7 @@ from kajitori.api.validation.checks import (
     same_as_before,
     unsupported,
 )
-from kajitori.api.validation.formats import is_domain_prefixed_path, label_errors
+from kajitori.api.validation.formats import label_errors
 from kajitori.api.validation.immutability import unchanged
 from kajitori.api.validation.pods import pod_template
 from kajitori.api.validation.workloads import labels_match, parsed_selector
@@ -76,10 +77,7 @@ def job_spec(path: str, spec: Object) -> Errors:
     for name in _COUNTS:
         yield from not_negative(f"{path}.{name}", spec.get(name))
     if (manager := spec.get("managedBy")) is not None:
-        if not manager:
-            yield required(f"{path}.managedBy")
-        elif not is_domain_prefixed_path(manager):
-            yield invalid(f"{path}.managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        yield from domain_prefixed_path(f"{path}.managedBy", manager)
         if len(manager) > _MANAGED_BY_BYTES_MAX:
             yield too_long(f"{path}.managedBy", manager, _MANAGED_BY_BYTES_MAX)
     yield from _completion_mode(path, spec)

@@ -8,6 +8,7 @@ from kajitori.api.meta import Object
 from kajitori.api.validation.checks import (
     IMMUTABLE,
     Errors,
+    domain_prefixed_path,
     each,
     label_selector,
     must,
@@ -21,7 +22,6 @@ from kajitori.api.validation.checks import (
 )
 from kajitori.api.validation.formats import (
     cidr_errors,
-    is_domain_prefixed_path,
     is_ip,
     label_errors,
     path_segment_errors,
@@ -124,10 +124,7 @@ def _ingress_class(spec: Object) -> Errors:
     controller = spec.get("controller") or ""
     if len(controller) > _CONTROLLER_BYTES_MAX:
         yield too_long("spec.controller", controller, _CONTROLLER_BYTES_MAX)
-    if not controller:
-        yield required("spec.controller")
-    elif not is_domain_prefixed_path(controller):
-        yield invalid("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    yield from domain_prefixed_path("spec.controller", controller)
     parameters = spec.get("parameters")
     if parameters is None:
         return
