@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import logging
-import uuid
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -21,6 +21,7 @@ from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.request_info import LONG_SUBRESOURCES, RequestInfo, attributes_of, request_info
 from kajitori.apiserver.request_timeout import check_timeout
 from kajitori.apiserver.responses import status_response, with_warnings
+from kajitori.apiserver.rest.metadata import new_uid
 from kajitori.kit.clock import Clock
 from kajitori.storage.interface import Unanswered, Unavailable
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 Dispatch = Callable[[RequestInfo, RequestContext], Awaitable[Response]]
 _MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 _WIDE = frozenset(("list", "watch"))
+_NAMES = random.Random()
 _NOBODY: Mapping[str, str] = {}
 _SOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
@@ -181,7 +183,7 @@ class Pipeline:
 
 def _name_of(request: Request) -> bytes:
     """Every request has a name that its client may choose, also where nothing is written down."""
-    name = request.headers.get("audit-id", "") or str(uuid.uuid4())
+    name = request.headers.get("audit-id", "") or new_uid(_NAMES)
     return f"Audit-Id: {name}\r\n".encode("latin-1", "replace")
 
 
