@@ -78,15 +78,18 @@ class World:
             context.verify_mode = ssl.CERT_REQUIRED
         server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
+        self.node(port)
+        try:
+            yield port
+        finally:
+            server.close()
+
+    def node(self, port: int) -> None:
         status = {
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
         }
         self.objects.put(core.NODE, {"metadata": {"name": "n1"}, "status": status})
-        try:
-            yield port
-        finally:
-            server.close()
 
     async def ask(
         self, subresource: str, query: str = "", *, plural: str = "pods", name: str = "web", **more: Any
@@ -98,10 +101,14 @@ class World:
         return await self.handlers["", plural, subresource](RequestContext(request, user, attributes))
 
     @asynccontextmanager
-    async def session(self, serve: Serve, subresource: str, query: str, headers: dict[str, str]) -> AsyncIterator[Ends]:
+    async def session(
+        self, serve: Serve, subresource: str, query: str, headers: dict[str, str], reachable: bool = True
+    ) -> AsyncIterator[Ends]:
         """What a client that takes its connection over reads and writes; the handler must then say that it did."""
         connection = FakeConnection()
         async with self.kubelet(serve):
+            if not reachable:
+                self.node(1)
             task = asyncio.ensure_future(self.ask(subresource, query, headers=headers, connection=connection))
             reader, writer = await connection.client
             yield reader, writer

@@ -287,6 +287,38 @@ def test_a_v5_client_is_understood_by_a_kubelet_that_speaks_spdy(tmp_path: Path)
     assert "x-stream-protocol-version: v4.channel.k8s.io\r\n" in world.heads[0] and "secret" not in world.heads[0]
 
 
+@pytest.mark.parametrize(
+    ("reachable", "said"),
+    [
+        (True, 'unable to upgrade connection: container not found ("app")'),
+        (
+            False,
+            'error sending request: Post "https://127.0.0.1:1/exec/default/web/app?command=tr&error=1&output=1": '
+            "dial tcp 127.0.0.1:1: connect: connection refused",
+        ),
+    ],
+)
+def test_a_v5_client_is_told_why_its_command_never_began(tmp_path: Path, reachable: bool, said: str) -> None:
+    world = World(tmp_path)
+    refusal = b'HTTP/1.1 404 Not Found\r\ncontent-length: 27\r\n\r\ncontainer not found ("app")'
+
+    async def scenario() -> bytes:
+        headers = upgrade_to("v5.channel.k8s.io")
+        query = "command=tr&stdout=1&stderr=1"
+        async with world.session(answering(refusal), "exec", query, headers, reachable) as (reader, _):
+            return await reader.read()
+
+    head, _, frames = asyncio.run(scenario()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert frames[:3] == b"\x82\x01\x01" and frames[-4:] == b"\x88\x02\x03\xe8"
+    message = frames[7:-4]
+    assert message[:1] == b"\3"
+    status = orjson.loads(message[1:])
+    assert (status["status"], status["reason"], status["code"]) == ("Failure", "InternalError", 500)
+    assert status["message"] == f"Internal error occurred: {said}"
+    assert status["details"]["causes"] == [{"message": said}]
+
+
 def test_a_tunnelled_port_forward_reaches_the_kubelet_as_spdy(tmp_path: Path) -> None:
     world = World(tmp_path)
 

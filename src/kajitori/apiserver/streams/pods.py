@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import itemgetter
 from urllib.parse import urlencode
 
 from kajitori.api import core
@@ -67,7 +68,7 @@ class PodStreams:
         options = {name: context.query.get(name) for name in _LOG_OPTIONS if context.query.get(name)}
         check_log_options(options)
         target = f"/containerLogs/{_where(pod)}/{container}"
-        query = f"?{urlencode(options)}" if options else ""
+        query = f"?{_in_order(options.items())}" if options else ""
         address = self._address(pod)
         try:
             answer = await relay(address, "GET", target + query, {"accept": "*/*"})
@@ -103,7 +104,7 @@ class PodStreams:
             raise BadRequest("Upgrade request required")
         await self._check_may_create(context)
         address = self._address(pod)
-        target = f"{target}?{urlencode(query)}" if query else target
+        target = f"{target}?{_in_order(query)}" if query else target
         if is_websocket(context.headers):
             # What the runtimes do not speak themselves, as upstream's API server does since v1.30.
             for protocol in offered_protocols(context.headers):
@@ -144,6 +145,11 @@ async def _or_refusal(answer: Response) -> Response:
                 break
     message = text[:_REFUSAL_BYTES_MAX].decode(errors="replace")
     raise _REFUSALS.get(answer.status, InternalError)(message)
+
+
+def _in_order(query: Iterable[tuple[str, str]]) -> str:
+    """By name, as Go writes a query: messages show it."""
+    return urlencode(sorted(query, key=itemgetter(0)))
 
 
 def _where(pod: Object) -> str:

@@ -8,11 +8,12 @@ that makes us owe more than `OWED_BYTES_MAX` without reading is hung up on.
 import asyncio
 import contextlib
 
-from kajitori.api.errors import BadRequest
+from kajitori.api.errors import BadRequest, StatusError
 from kajitori.apiserver.http_types import CONNECTION_TAKEN, RequestContext, Response
+from kajitori.apiserver.streams.dial_words import dial_words
 from kajitori.apiserver.streams.tunnel import Ends, not_dialled, upgraded
 from kajitori.apiserver.streams.websocket import WebSocketError, handshake
-from kajitori.apiserver.streams.wires import TUNNELLED, V4, Wire
+from kajitori.apiserver.streams.wires import TUNNELLED, V4, RemoteCommand, Wire
 from kajitori.client.connection import Address
 from kajitori.client.interface import Disconnected
 
@@ -21,8 +22,8 @@ _PIECE_BYTES = 64 << 10
 
 
 async def translate(context: RequestContext, address: Address, target: str, protocol: str, wire: Wire) -> Response:
-    """Ask the kubelet for SPDY; when it agrees, answer the client's `protocol`, and carry until either ends. A kubelet
-    that declines has its answer handed on."""
+    """Ask the kubelet for SPDY; when it agrees, answer the client's `protocol`, and carry until either ends. Where it
+    cannot be reached or declines, whose command it is has that told as its end; others get a plain answer."""
     try:
         agreed = handshake(context.headers, protocol)
     except WebSocketError as error:
@@ -37,18 +38,38 @@ async def translate(context: RequestContext, address: Address, target: str, prot
     }
     try:
         answer = await upgraded(address, "POST", target, headers)
-        if isinstance(answer, Response):
-            return answer
-        backend, _ = answer
-        try:
-            client = await context.take_connection()
-            client[1].write(agreed)
-            await _carry(client, backend, wire)
-        finally:
-            backend[1].close()
-        return CONNECTION_TAKEN
-    except (OSError, EOFError, Disconnected) as error:
+    except (StatusError, OSError, EOFError, Disconnected) as error:
+        if isinstance(wire, RemoteCommand):
+            why = dial_words(address, error.__cause__ or error)
+            return await _refuse(
+                context, agreed, wire, f'error sending request: Post "https://{address}{target}": {why}'
+            )
+        raise error if isinstance(error, StatusError) else not_dialled(address, error) from error
+    if isinstance(answer, Response):
+        if isinstance(wire, RemoteCommand):
+            said = answer.body.decode(errors="replace").strip()
+            return await _refuse(context, agreed, wire, f"unable to upgrade connection: {said}")
+        return answer
+    backend, _ = answer
+    try:
+        client = await context.take_connection()
+        client[1].write(agreed)
+        await _carry(client, backend, wire)
+    except OSError as error:
         raise not_dialled(address, error) from error
+    finally:
+        backend[1].close()
+    return CONNECTION_TAKEN
+
+
+async def _refuse(context: RequestContext, agreed: bytes, wire: RemoteCommand, why: str) -> Response:
+    _, writer = await context.take_connection()
+    wire.refuse(why)
+    writer.write(agreed + bytes(wire.to_client))
+    with contextlib.suppress(OSError):
+        await writer.drain()
+    writer.close()
+    return CONNECTION_TAKEN
 
 
 async def _carry(client: Ends, backend: Ends, wire: Wire) -> None:

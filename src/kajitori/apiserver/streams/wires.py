@@ -103,6 +103,12 @@ class RemoteCommand:
             self._fail("the kubelet ended the connection before the command's end was known")
         self._end(NORMAL)
 
+    def refuse(self, why: str) -> None:
+        """The command never began: that is told where a command's end is told."""
+        status = InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]}).status()
+        self.to_client += self._socket.message(bytes((_ERROR,)) + orjson.dumps(status))
+        self._end(NORMAL)
+
     def _fail(self, message: str) -> None:
         if not self.over:
             status = orjson.dumps(InternalError(f"Internal error occurred: {message}").status())
