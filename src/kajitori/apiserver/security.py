@@ -59,7 +59,7 @@ from kajitori.apiserver.special.legacy_tokens import LegacyTokens
 from kajitori.apiserver.special.service_claims import ServiceClaims
 from kajitori.apiserver.special.services import ServiceHooks, numbers_of
 from kajitori.apiserver.special.signing_requests import SigningRequestHooks
-from kajitori.apiserver.special.token_requests import TokenRequests
+from kajitori.apiserver.special.token_requests import TOKENS, TokenRequests
 from kajitori.apiserver.start_checks import WRITTEN, start_checks
 from kajitori.apiserver.streams.kubelets import Kubelets
 from kajitori.apiserver.streams.pods import PodStreams
@@ -204,12 +204,13 @@ def build(
     stem = config.pki.directory / "front-proxy-client"
     shown = config.front_proxy or (stem.with_suffix(".crt"), stem.with_suffix(".key"))
     aggregation = Aggregation(objects, registry, clock, endpoints, shown)
+    tokens = TokenRequests(objects, issuer, config.audiences, clock, authorizer, config.token_lifetime_max_s)
     handlers = {
         **IdentityReviews(authenticator, clock).handlers(),
         **AccessReviews(authorizer, roles, clock, access.incomplete).handlers(),
         **Bindings(objects, clock).handlers(),
         **Evictions(objects, clock).handlers(),
-        **TokenRequests(objects, issuer, config.audiences, clock, authorizer, config.token_lifetime_max_s).handlers(),
+        **tokens.handlers(),
         **PodStreams(objects, kubelets, authorizer).handlers(),
         **Proxies(objects, kubelets, endpoints).handlers(),
         **ResourceMetrics(objects, kubelets, clock).handlers(),
@@ -218,7 +219,7 @@ def build(
     return Security(
         access=access,
         plugins=(plugins,),
-        handlers=SpecialRequests(plugins.by_users, clock).before(handlers),
+        handlers=SpecialRequests(plugins.by_users, clock, {TOKENS: tokens.settled}).before(handlers),
         path_handlers=IssuerDiscovery(keys, config.issuers[0]).path_handlers(),
         aggregation=aggregation,
         hooks={

@@ -152,6 +152,10 @@ def test_what_is_posted_is_shown_with_its_defaults_and_who_wrote_it(tmp_path: Pa
         )
         token = "/api/v1/namespaces/default/serviceaccounts/default/token"
         assert (await server.ask("POST", token, {}))[0] == 422
+        whole = "object.spec.audiences.size() == 1 && object.metadata.name == 'default' && object.metadata.uid != ''"
+        await server.forbid("whole", "CREATE", "serviceaccounts/token", whole)
+        nobody = token.replace("accounts/default", "accounts/nobody")
+        assert (await server.ask("POST", nobody, {"spec": {"expirationSeconds": 4000}}))[0] == 404
         await server.ok("POST", f"{token}?fieldManager=me", {"spec": {"expirationSeconds": 4000}})
 
     with_server(tmp_path, scenario)

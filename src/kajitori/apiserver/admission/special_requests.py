@@ -22,7 +22,7 @@ from kajitori.apiserver.rest.metadata import SYSTEM_FIELDS
 from kajitori.apiserver.rest.options import write_options
 from kajitori.apiserver.special.bodies import is_dry_run, read_posted
 from kajitori.apiserver.special.evictions import EVICTION
-from kajitori.apiserver.special.token_requests import TOKEN_REQUEST, default_token_request
+from kajitori.apiserver.special.token_requests import TOKEN_REQUEST, TOKENS, default_token_request
 from kajitori.kit.clock import Clock
 
 
@@ -43,7 +43,7 @@ CREATED: Mapping[HandlerKey, Posted] = {
     ("", "bindings", ""): Posted(core.BINDING),
     ("", "pods", "binding"): Posted(core.BINDING, SYSTEM_FIELDS),
     ("", "pods", "eviction"): Posted(EVICTION),
-    ("", "serviceaccounts", "token"): Posted(TOKEN_REQUEST, SYSTEM_FIELDS, default_token_request),
+    TOKENS: Posted(TOKEN_REQUEST, SYSTEM_FIELDS, default_token_request),
     **{
         (resource.group, resource.plural, ""): Posted(resource)
         for module in (authentication, authorization)
@@ -67,12 +67,17 @@ CONNECTED: Mapping[HandlerKey, Resource] = {
 """What the query says, as an object."""
 
 
+Settle = Callable[[RequestContext, Object], Awaitable[Object]]
+
+
 @dataclass(frozen=True, slots=True)
 class SpecialRequests:
     """`plugins` in their order."""
 
     plugins: Sequence[Configured]
     clock: Clock
+    settling: Mapping[HandlerKey, Settle]
+    """What a handler makes of a request before it is validated, and does so again when it is its turn."""
 
     def before(self, handlers: Mapping[HandlerKey, Handler]) -> dict[HandlerKey, Handler]:
         """The same handlers, each asking first."""
@@ -80,7 +85,7 @@ class SpecialRequests:
 
     def _wrapped(self, key: HandlerKey, handler: Handler) -> Handler:
         if (posted := CREATED.get(key)) is not None:
-            return self._asking(handler, partial(self._create, posted))
+            return self._asking(handler, partial(self._create, posted, self.settling.get(key)))
         if (kind := CONNECTED.get(key)) is not None:
             return self._asking(handler, partial(self._connect, kind))
         return handler
@@ -95,7 +100,7 @@ class SpecialRequests:
 
         return ask_first
 
-    async def _create(self, posted: Posted, context: RequestContext) -> RequestContext:
+    async def _create(self, posted: Posted, settle: Settle | None, context: RequestContext) -> RequestContext:
         if context.method != "POST":
             return context
         document = read_posted(context, posted.kind, self.clock, posted.keep, posted.default)
@@ -103,15 +108,20 @@ class SpecialRequests:
         request = self._request(context, posted.kind, Operation.CREATE, document)
         request.name = context.name or document["metadata"].get("name") or ""
         request.options, request.dry_run = options.document("CreateOptions"), is_dry_run(context)
-        await self._admit(request)
-        headers = {**context.headers, "content-type": JSON}
-        changed = replace(context.request, body=orjson.dumps(request.object), headers=headers)
+        await run_mutating(self.plugins, request)
+        assert request.object is not None
+        body, headers = orjson.dumps(request.object), {**context.headers, "content-type": JSON}
+        if settle is not None:
+            request.object = await settle(context, request.object)
+        await self._validate(request)
+        changed = replace(context.request, body=body, headers=headers)
         return replace(context, request=changed)
 
     async def _connect(self, kind: Resource, context: RequestContext) -> RequestContext:
         document = options_of(context, kind)
         request = self._request(context, kind, Operation.CONNECT, {**document})
-        await self._admit(request)
+        await run_mutating(self.plugins, request)
+        await self._validate(request)
         if request.object == document or kind.kind.endswith(_OF_PROXIES) or request.object is None:
             return context
         return replace(context, request=replace(context.request, query=_query_of(request.object)))
@@ -134,8 +144,7 @@ class SpecialRequests:
             timeout=context.query.get("timeout"),
         )
 
-    async def _admit(self, request: AdmissionRequest) -> None:
-        await run_mutating(self.plugins, request)
+    async def _validate(self, request: AdmissionRequest) -> None:
         for plugin in self.plugins:
             await plugin.validate(request)
 

@@ -17,6 +17,7 @@ from kajitori.apiserver.special.bodies import answer, only, read_posted
 from kajitori.apiserver.special.node_tokens import ANOTHER_UID, NodeTokens
 from kajitori.kit.clock import Clock
 
+TOKENS: HandlerKey = ("", "serviceaccounts", "token")
 _GROUP = "authentication.k8s.io"
 TOKEN_REQUEST = Resource(
     group=_GROUP,
@@ -53,11 +54,31 @@ class TokenRequests:
         self._node_rules = NodeTokens(objects, authorizer)
 
     def handlers(self) -> Mapping[HandlerKey, Handler]:
-        return {("", "serviceaccounts", "token"): self._create}
+        return {TOKENS: self._create}
 
     async def _create(self, context: RequestContext) -> Response:
         only(context, "POST")
-        request = read_posted(context, TOKEN_REQUEST, self._clock, keep=SYSTEM_FIELDS, default=default_token_request)
+        posted = read_posted(context, TOKEN_REQUEST, self._clock, keep=SYSTEM_FIELDS, default=default_token_request)
+        request, account = await self._settle(context, posted)
+        metadata, spec = request["metadata"], request["spec"]
+        bound, node = await self._bound(spec.get("boundObjectRef"), account)
+        now_s = self._clock.now()
+        token = self._issue(context, account, spec, now_s, bound, node)
+        lifetime_s = spec["expirationSeconds"]
+        document = {
+            **request,
+            "metadata": {**metadata, "creationTimestamp": timestamp(now_s)},
+            "spec": {**spec, "boundObjectRef": spec.get("boundObjectRef")},
+            "status": {"token": token, "expirationTimestamp": timestamp(now_s + lifetime_s)},
+        }
+        return answer(context, document, 201)
+
+    async def settled(self, context: RequestContext, request: Object) -> Object:
+        """The request as it is granted, which is what validating admission is shown. Raises StatusError."""
+        return (await self._settle(context, request))[0]
+
+    async def _settle(self, context: RequestContext, request: Object) -> tuple[Object, Object]:
+        """That, and the service account."""
         metadata, spec = request["metadata"], request["spec"]
         await self._node_rules.check(context, spec)
         if (named := metadata.get("name") or context.name) != context.name:
@@ -67,21 +88,15 @@ class TokenRequests:
         if (uid := metadata.get("uid") or uid_of(account)) != uid_of(account):
             why = f"the UID in the token request ({uid}) does not match the UID of the service account "
             raise Conflict.of(_GROUP, "TokenRequest", context.name, f"{why}({uid_of(account)})")
-        spec["audiences"] = spec.get("audiences") or self._audiences
         if errors := _errors(spec["expirationSeconds"]):
             raise Invalid.of(_GROUP, "TokenRequest", "", errors)
-        bound, node = await self._bound(spec.get("boundObjectRef"), account)
-        now_s = self._clock.now()
-        token = self._issue(context, account, spec, now_s, bound, node)
-        lifetime_s = spec["expirationSeconds"]
         filled = {"name": context.name, "namespace": context.namespace, "uid": uid}
-        document = {
+        settled = {
             **request,
-            "metadata": {**metadata, **filled, "creationTimestamp": timestamp(now_s)},
-            "spec": {**spec, "boundObjectRef": spec.get("boundObjectRef")},
-            "status": {"token": token, "expirationTimestamp": timestamp(now_s + lifetime_s)},
+            "metadata": {**metadata, **filled, "creationTimestamp": timestamp(self._clock.now())},
+            "spec": {**spec, "audiences": spec.get("audiences") or self._audiences},
         }
-        return answer(context, document, 201)
+        return settled, account
 
     def _issue(
         self,
