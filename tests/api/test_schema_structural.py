@@ -71,10 +71,10 @@ def test_prune_reports_and_removes_what_is_not_specified() -> None:
     assert conform(WIDGET, obj) == [
         "metadata.bogus",
         "extra",
-        "spec.other",
         "spec.free.known.b",
-        "spec.pod.status",
         "spec.items[0].no",
+        "spec.other",
+        "spec.pod.status",
     ]
     assert obj["spec"]["free"] == {"any": {"thing": 1}, "known": {"a": "x"}}
     assert prune(SCHEMA, obj) == []

@@ -153,3 +153,31 @@ def test_a_list_of_the_kind_is_another_kind_that_is_known(in_cluster):
         assert answer["message"].endswith("converting (v1.ConfigMapList) to (core.ConfigMap): unknown conversion")
 
     in_cluster(scenario)
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "told"),
+    [
+        ("merge-patch", b'{"data":{"a":"1","a":"2"},"zz":1}', ['duplicate field "data.a"', 'unknown field "zz"']),
+        ("strategic-merge-patch", b'{"data":{"a":"1","a":"2"}}', ['duplicate field "data.a"']),
+        (
+            "json-patch",
+            b'[{"op":"add","path":"/data","value":{},"value":{"a":"2"},"zz":1}]',
+            ['json patch duplicate field "[0].value"', 'json patch unknown field "[0].zz"'],
+        ),
+    ],
+)
+def test_a_patch_that_repeats_a_key_is_refused_when_strict(in_cluster, media, body, told):
+    async def scenario(plane):
+        path, content_type = f"{MAPS}/m", f"application/{media}+json"
+        await send(plane, "POST", MAPS, {"metadata": {"name": "m"}}, "application/json")
+        status, _, answer = await send(plane, "PATCH", f"{path}?fieldValidation=Strict", body, content_type)
+        assert status == 422
+        assert answer["message"].endswith(f"strict decoding error: {', '.join(told)}")
+        status, warned, answer = await send(plane, "PATCH", path, body, content_type)
+        assert (status, answer["data"]["a"]) == (200, "2")
+        assert told[-1].replace('"', '\\"') in warned[0]
+        status, warned, _ = await send(plane, "PATCH", f"{path}?fieldValidation=Ignore", body, content_type)
+        assert (status, warned) == (200, [])
+
+    in_cluster(scenario)

@@ -4,7 +4,9 @@ The store gives a record its revision; the revision is put into the bytes once, 
 what a GET, a LIST or a watch sends is never decoded.
 """
 
+import re
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
@@ -52,7 +54,10 @@ def encode(resource: Resource, obj: Object) -> bytes:
     managedFields of what is too large with them. Raises RequestEntityTooLarge."""
     metadata = obj["metadata"]
     metadata.pop("resourceVersion", None)
-    value = orjson.dumps({"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **obj})
+    document = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata, **obj}
+    value = orjson.dumps(document)
+    if resource.schema is not None and _WHOLE.search(value):
+        value = orjson.dumps(_with_whole_numbers(document))
     if len(value) > STORED_BYTES_MAX:
         if metadata.pop("managedFields", None):
             return encode(resource, obj)
@@ -61,6 +66,19 @@ def encode(resource: Resource, obj: Object) -> bytes:
             f"{STORED_BYTES_MAX} are possible; spread it over several objects"
         )
     return value
+
+
+_WHOLE = re.compile(rb"\.0[,}\]]")
+_INT64_MAX = 2**63 - 1
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """1.0 is written as 1, as Go writes it: what reads an integer of a custom object may take no fraction."""
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _INT64_MAX else value
 
 
 def with_revision(value: bytes, revision: int) -> bytes:

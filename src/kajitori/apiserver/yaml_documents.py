@@ -183,7 +183,7 @@ def _scalar_value(event: Any) -> Any:
         return text
     value = _plain(text)
     if wanted is float and type(value) is int:
-        return float(value)
+        return value
     if type(value) is not wanted:
         raise YamlError(f"{_line(event)}: cannot decode !!str `{text[:20]}` as a !!{tag.removeprefix(_TAG)}")
     return value
@@ -201,7 +201,9 @@ def _plain(text: str) -> Any:
             return number if number in _INTEGERS else float(number)
         if _FLOAT.fullmatch(text):
             found = float(text)
-            return found if math.isfinite(found) else text
+            if not math.isfinite(found):
+                return text
+            return int(found) if found.is_integer() and abs(found) < 2**63 else found  # 1.0 is 1 in Go's JSON
     except (ValueError, OverflowError):
         return text
     if _NOT_FINITE.fullmatch(text):

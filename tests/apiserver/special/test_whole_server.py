@@ -356,3 +356,38 @@ def test_a_custom_object_has_no_scale_until_it_says_how_many(tmp_path: Path) -> 
         assert entry["fieldsV1"]["f:spec"] == {".": {}, "f:x": {}}
 
     with_server(tmp_path, scenario)
+
+
+def test_what_an_update_of_a_custom_object_counts_takes_and_refuses(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        schema = {"type": "object", "properties": {"spec": free, "status": free}}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        names = {"plural": "widgets", "kind": "Widget"}
+        spec = {"group": "example.com", "scope": "Cluster", "names": names}
+        definition = {
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {**spec, "versions": [{**version, "subresources": {"status": {}}}]},
+        }
+        await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+        widgets, merge = "/apis/example.com/v1/widgets", "application/merge-patch+json"
+        sent = b'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"},"spec":{"n":1.0,"h":[1.5,2.0]}}'
+        assert str((await api.ok("POST", widgets, sent))["spec"]) == "{'n': 1, 'h': [1.5, 2]}"
+        for value, generation in ((b"1", 1), (b"1.0", 2), (b"true", 3)):
+            patched = await api.ok("PATCH", f"{widgets}/w", b'{"spec":{"n":%s}}' % value, patch=merge)
+            assert patched["metadata"]["generation"] == generation
+        kept = await api.ok("PATCH", f"{widgets}/w", {"metadata": {"managedFields": []}}, patch=merge)
+        assert kept["metadata"]["managedFields"] == patched["metadata"]["managedFields"]
+        status, answer = await api.ask("PATCH", f"{widgets}/w", {"kind": None}, patch=merge)
+        assert status == 422 and "Object 'Kind' is missing in '{" in answer["message"]
+        assert (await api.ask("PATCH", f"{widgets}/w", {"apiVersion": None}, patch=merge))[0] == 500
+        another = {"kind": "Other", "metadata": {"uid": "other"}, "status": {"a": 1}}
+        assert (await api.ask("PATCH", f"{widgets}/w", another, patch=merge))[0] == 422
+        taken = await api.ok("PATCH", f"{widgets}/w/status", another, patch=merge)
+        assert (taken["kind"], taken["status"]) == ("Widget", {"a": 1})
+        unknown = {"b": 1, "a": 1, "metadata": {"z": 1, "y": 1}}
+        status, answer = await api.ask("PATCH", f"{widgets}/w?fieldValidation=Strict", unknown, patch=merge)
+        told = ", ".join(f'unknown field "{path}"' for path in ("metadata.y", "metadata.z", "a", "b"))
+        assert status == 422 and answer["message"].endswith(f"strict decoding error: {told}")
+
+    with_server(tmp_path, scenario)

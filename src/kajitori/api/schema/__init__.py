@@ -3,7 +3,7 @@
 from kajitori.api.schema.conform import conform, conform_definition, fill
 from kajitori.api.schema.decode_errors import Undecodable
 from kajitori.api.schema.definitions import definition_of
-from kajitori.api.schema.strictness import duplicate_fields, strict_error, strict_messages
+from kajitori.api.schema.strictness import duplicate_fields, patch_messages, strict_error, strict_messages
 
 __all__ = [
     "Undecodable",
@@ -12,6 +12,7 @@ __all__ = [
     "definition_of",
     "duplicate_fields",
     "fill",
+    "patch_messages",
     "strict_error",
     "strict_messages",
 ]

@@ -154,8 +154,9 @@ def _conform_custom(resource: Resource, schema: Object, obj: Object) -> list[str
             _struct(node_of(structural.OBJECT_META), metadata, (None, "metadata", ""), unknown)
         except _Mismatch as error:
             raise decode_errors.refuse(resource.kind, resource.version, error.why, error.conversion) from None
+    unknown.sort()  # upstream looks at metadata, at the rest and at objects inside one after the other
     inside: list[Object] = []
-    unknown += structural.prune(schema, obj, inside)
+    unknown += sorted(structural.prune(schema, obj, inside))
     if inside:
         from kajitori.api.schema.embedded import coerce  # few kinds have these
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -63,7 +63,7 @@ def _keys(value: Any, at: Place | None, closed: Collection[str] = ()) -> Iterato
             yield from _keys(item, (at, index, ""), closed)
 
 
-def strict_messages(unknown: list[str], duplicates: list[str], typed_body: bytes = b"") -> list[str]:
+def strict_messages(unknown: Sequence[str], duplicates: Sequence[str], typed_body: bytes = b"") -> list[str]:
     """What a Warning header says of each, and what the strict error joins.
 
     A built-in kind is read key by key, so its complaints stand in the order of `typed_body`, the document; of a
@@ -78,6 +78,18 @@ def strict_messages(unknown: list[str], duplicates: list[str], typed_body: bytes
         ]
         return list(dict.fromkeys(met))
     return [*map(_duplicate, duplicates), *map(_unknown, unknown)]
+
+
+_OPERATION = frozenset(("op", "path", "from", "value"))
+
+
+def patch_messages(body: bytes, document: Any) -> list[str]:
+    """What is told of a patch itself: keys that it repeats, and those of JSON patch's operations that say nothing."""
+    duplicates = duplicate_fields(body, document)
+    if not isinstance(document, list):
+        return strict_messages([], duplicates)
+    unknown = [f"[{index}].{key}" for index, each in enumerate(document) for key in each if key not in _OPERATION]
+    return [f"json patch {message}" for message in strict_messages(unknown, duplicates, body)]
 
 
 def _duplicate(path: str) -> str:

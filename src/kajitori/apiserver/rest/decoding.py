@@ -1,5 +1,6 @@
 """From a body to an object of the right kind: form, kind and version, unknown and duplicate fields, types."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from kajitori.api.errors import BadRequest, Invalid, StatusError
@@ -33,9 +34,15 @@ def decode_object(resource: Resource, context: RequestContext, validation: str) 
 
         repeated = repeated_keys(context.body) if validation != IGNORE else []
         document = in_key_order(document)
+    if resource.schema is not None and context.attributes.subresource == "status" and _says_type(document):
+        document["kind"] = resource.kind  # only the status is taken of it
     obj = check_kind(resource, document, context.body)
     conform_object(resource, obj, validation, context.warnings, Repeated(duplicates, repeated, context.body))
     return obj
+
+
+def _says_type(document: Any) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("kind"), str) and document["kind"] != ""
 
 
 def in_key_order(document: Any) -> Any:
@@ -125,14 +132,16 @@ def _another_kind(resource: Resource, document: Object, kind: str, api_version: 
 
 
 class Repeated(NamedTuple):
-    """Keys that a document has twice: their paths in JSON, complaints about lines of YAML."""
+    """Keys that a document has twice: their paths in JSON, complaints about lines of YAML. Of a patch, what is told of
+    itself."""
 
-    paths: list[str]
-    lines: list[str]
-    body: bytes
+    paths: Sequence[str] = ()
+    lines: Sequence[str] = ()
+    body: bytes = b""
+    of_patch: Sequence[str] = ()
 
 
-_NOTHING_REPEATED = Repeated([], [], b"")
+_NOTHING_REPEATED = Repeated()
 
 
 def conform_object(
@@ -140,15 +149,16 @@ def conform_object(
 ) -> None:
     """Prune what the schema does not know, and say so as `validation` asks (KEP-2885)."""
     metadata = obj["metadata"]
-    resets = isinstance(metadata, dict) and metadata.get("managedFields") == []
+    resets = resource.schema is None and isinstance(metadata, dict) and metadata.get("managedFields") == []
     unknown = conform(resource, obj)
     if resets:  # not the same as none
         metadata["managedFields"] = []
-    if not (unknown or repeated.paths or repeated.lines) or validation == IGNORE:
+    if not (unknown or repeated.paths or repeated.lines or repeated.of_patch) or validation == IGNORE:
         return
     messages = strict_messages(unknown, repeated.paths, repeated.body if resource.schema is None else b"")
+    messages = [*repeated.of_patch, *messages]
     if validation == STRICT:
         lines = ["\n  ".join(("yaml: unmarshal errors:", *repeated.lines))] if repeated.lines else []
         raise strict_error(resource, lines + messages)
     if validation == WARN:
-        warnings.extend(repeated.lines + messages)
+        warnings.extend([*repeated.lines, *messages])

@@ -8,6 +8,7 @@ from kajitori.api.errors import (
     AlreadyExists,
     BadRequest,
     Conflict,
+    InternalError,
     Invalid,
     NotFound,
     StatusError,
@@ -17,12 +18,13 @@ from kajitori.api.meta import Object
 from kajitori.api.patch import apply, json_patch, merge, refusals, strategic
 from kajitori.api.patch.configuration import check_configuration
 from kajitori.api.resource import Resource
+from kajitori.api.schema import patch_messages
 from kajitori.api.schema.decode_errors import Undecodable
 from kajitori.api.times import timestamp
 from kajitori.apiserver.http_types import RequestContext
 from kajitori.apiserver.rest.backend import Backend
 from kajitori.apiserver.rest.creating import create_object
-from kajitori.apiserver.rest.decoding import check_kind, conform_object
+from kajitori.apiserver.rest.decoding import Repeated, check_kind, conform_object
 from kajitori.apiserver.rest.options import STRICT, WARN, WriteOptions, patch_options
 from kajitori.apiserver.rest.ownership import manager_of
 from kajitori.apiserver.rest.patch_documents import (
@@ -35,6 +37,7 @@ from kajitori.apiserver.rest.patch_documents import (
 from kajitori.apiserver.rest.updating import Change, change_object
 from kajitori.apiserver.yaml_documents import repeated_keys
 from kajitori.kit.numbers import parse_unsigned
+from kajitori.kit.syntax_errors import literal
 
 _APPLY_ATTEMPTS = 5
 """How often an object may come and go between being looked for and being created."""
@@ -123,7 +126,8 @@ def _check_uid(resource: Resource, metadata: Object, current: Object, context: R
         if made_for and made_for != current["metadata"]["resourceVersion"]:
             raise Conflict.modified(resource.group, resource.plural, context.name)
         changed = invalid("metadata.uid", uid, "field is immutable")
-        raise Invalid.of(resource.group, resource.kind, context.name, [changed])
+        times = 1 if resource.schema is None else 2  # metadata of custom objects is judged with them once more
+        raise Invalid.of(resource.group, resource.kind, context.name, [changed] * times)
 
 
 def _check_namespace(resource: Resource, metadata: Object, context: RequestContext) -> None:
@@ -147,40 +151,65 @@ def patched(
 ) -> Object:
     """The object as the patch wants it, conforming to the schema."""
     wanted = result_of_patch(resource, media, current, document, options, context)
+    if _is_custom_status(resource, context):  # of which only the status is taken
+        wanted["metadata"]["uid"] = current["metadata"]["uid"]
     _check_uid(resource, wanted["metadata"], current, context)
     return wanted
+
+
+def _is_custom_status(resource: Resource, context: RequestContext) -> bool:
+    return resource.schema is not None and context.attributes.subresource == "status"
 
 
 def result_of_patch(
     resource: Resource, media: str, current: Object, document: Any, options: WriteOptions, context: RequestContext
 ) -> Object:
     """What the patch makes of a document, if that is of its kind, conforms and stays at its place."""
+    told = patch_messages(context.body, document) if options.field_validation in (STRICT, WARN) else []
     wanted = _apply(resource, media, current, document)
     if media == STRATEGIC_PATCH:  # merged by type: what the patch says of that means nothing
         wanted = {**wanted, "kind": resource.kind, "apiVersion": resource.api_version}
+    if resource.schema is not None:
+        _check_type_is_said(wanted)
+        if _is_custom_status(resource, context):
+            wanted = {**wanted, "kind": resource.kind, "apiVersion": resource.api_version}
     kind, api_version = wanted.get("kind") or resource.kind, wanted.get("apiVersion")
     if not api_version:
         check_name({}, context)
     wanted["kind"] = kind
     if (kind, api_version) != (resource.kind, resource.api_version):
-        if resource.schema is not None and isinstance(kind, str) and isinstance(api_version, str):
+        if resource.schema is not None:
             check_name(wanted["metadata"], context)
             raise _another_type(resource, kind, api_version, context.name)
         raise refusals.bad_result(wanted, refusals.not_registered(kind, api_version))
     try:
         check_kind(resource, wanted)
-        conform_object(resource, wanted, options.field_validation, context.warnings)
+        conform_object(resource, wanted, options.field_validation, context.warnings, Repeated(of_patch=told))
     except Undecodable as error:
         if media == STRATEGIC_PATCH:
             raise refusals.bad_strategic_result(document, error.conversion) from None
-        whole = _apply(resource, media, current, document)  # `wanted` has lost what is unknown
+        # `wanted` has lost what is unknown, and so has what it shares with `document`.
+        whole = _apply(resource, media, current, decode_patch(media, context.body))
         raise refusals.bad_result(whole, error.why, ordered=resource.schema is not None) from None
     _check_namespace(resource, wanted["metadata"], context)
     check_name(wanted["metadata"], context)
     return wanted
 
 
-def _another_type(resource: Resource, kind: str, api_version: str, name: str) -> Invalid:
+def _check_type_is_said(wanted: Object) -> None:
+    """Custom objects are read without a type that would say it."""
+    for field in ("apiVersion", "kind"):
+        if (value := wanted.get(field)) is not None and not isinstance(value, str):
+            why = f"json: cannot unmarshal {literal(value)} into Go struct field .{field} of type string"
+            raise refusals.bad_result(wanted, f"couldn't get version/kind; json parse error: {why}", ordered=True)
+    if wanted.get("kind") in (None, ""):
+        shown = orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS).decode()
+        raise refusals.bad_result(wanted, f"Object 'Kind' is missing in '{shown}'", ordered=True)
+    if wanted.get("apiVersion") in (None, ""):
+        raise InternalError.of("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+
+
+def _another_type(resource: Resource, kind: str, api_version: Any, name: str) -> Invalid:
     """Custom objects have no Go type that would not decode: their kind is a field that may not change."""
     wrong = [
         invalid(field, value, f"must be {wanted}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import eq as equal
 from typing import Any
 
 from kajitori.api.errors import BadRequest, Conflict, Invalid, StatusError
@@ -132,7 +131,7 @@ async def update(backend: Backend, context: RequestContext) -> tuple[int, bytes]
         if error.code != 404 or not creates:
             raise
         if uid := obj["metadata"].get("uid"):
-            raise uid_differs(resource, context.namespace, context.name, uid, "") from None
+            raise uid_differs(resource, context.namespace, context.name, uid, "", dry_run=options.dry_run) from None
         obj["metadata"].pop("resourceVersion", None)
         return 201, await create_object(backend, resource, obj, context, options, manager)
     return 200, body
@@ -190,7 +189,8 @@ async def _attempt(
     wanted = await aside.run(size, change.edit, current.decode(resource))
     wanted = {**wanted, "metadata": {**wanted["metadata"]}}
     if (uid := wanted["metadata"].get("uid")) and uid != old["metadata"]["uid"]:
-        raise uid_differs(resource, context.namespace, context.name, uid, old["metadata"]["uid"])
+        actual = old["metadata"]["uid"]
+        raise uid_differs(resource, context.namespace, context.name, uid, actual, dry_run=options.dry_run)
     if resource.namespaced and not wanted["metadata"].get("namespace"):
         wanted["metadata"]["namespace"] = context.namespace
     if resource.default is not None:
@@ -265,12 +265,14 @@ _STORED_ELSEWHERE = {
 _STORED_BY_GROUP = ("apiextensions.k8s.io", "apiregistration.k8s.io")
 
 
-def uid_differs(resource: Resource, namespace: str, name: str, wanted: str, actual: str) -> Conflict:
-    """Another object of this name. The message tells of upstream's store and its keys."""
+def uid_differs(
+    resource: Resource, namespace: str, name: str, wanted: str, actual: str, *, dry_run: bool = False
+) -> Conflict:
+    """Another object of this name. The message has upstream's keys, without their root in a dry run."""
     place = _STORED_ELSEWHERE.get(resource.plural, resource.plural)
     if resource.schema is not None or resource.group in _STORED_BY_GROUP:
         place = f"{resource.group}/{place}"
-    key = "/".join(["/registry", place, *([namespace] if resource.namespaced else []), name])
+    key = "/".join(["" if dry_run else "/registry", place, *([namespace] if resource.namespaced else []), name])
     why = (
         f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
         f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
@@ -322,7 +324,7 @@ def _track(resource: Resource, wanted: Object, old: Object, manager: str, now: s
 
 
 def _counts(resource: Resource, new: Object, old: Object) -> bool:
-    if _spec_changed(new, old, equal if resource.schema is not None else _same):
+    if _spec_changed(new, old, _identical if resource.schema is not None else _same):
         return True
     if (
         resource.schema is not None
@@ -350,6 +352,17 @@ def _same(new: Any, old: Any) -> bool:
     if isinstance(new, list) and isinstance(old, list):
         return len(new) == len(old) and all(_same(*pair) for pair in zip(new, old, strict=True))
     return new in (None, [], {}) and old in (None, [], {})
+
+
+def _identical(new: Any, old: Any) -> bool:
+    """Equal and of the same types: 1.0 is not 1, and neither is true."""
+    if type(new) is not type(old):
+        return False
+    if isinstance(new, dict):
+        return new.keys() == old.keys() and all(_identical(item, old[key]) for key, item in new.items())
+    if isinstance(new, list):
+        return len(new) == len(old) and all(map(_identical, new, old))
+    return bool(new == old)
 
 
 _CHANGES_FIRST = {
