@@ -3,8 +3,10 @@ from typing import Any
 import pytest
 
 from kajitori.api.errors import BadRequest
+from kajitori.api.field_errors import required
 from kajitori.api.resource import Resource
 from kajitori.api.schema import conform, strict_error, strict_messages
+from kajitori.api.schema.ratcheting import ratcheted
 from kajitori.api.schema.structural import compile_schema, default, drop_nulls, prune
 from kajitori.api.schema.structural_validation import validate
 
@@ -221,3 +223,15 @@ def test_compiled_schema_knows_lists_by_key() -> None:
     items = node.fields["spec"].node.fields["items"].node
     assert items.list_keys == ("name",) and not items.atomic
     assert node.fields["metadata"].node.fields["labels"].node.kind == "map"
+
+
+def test_the_order_of_a_list_by_key_is_no_change_that_makes_old_errors_count() -> None:
+    item = {"type": "object", "properties": {"k": {"type": "string"}, "v": {"type": "string"}}}
+    by_key = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
+    schema = {"type": "object", "properties": {"l": by_key, "a": {"type": "array", "items": item}}}
+    a, b = {"k": "a"}, {"k": "b", "v": "x"}
+    missing = [required("must")]
+    assert ratcheted(missing, schema, {"l": [b, a]}, {"l": [a, b]}) == []
+    assert ratcheted(missing, schema, {"l": [b, {**a, "v": "y"}]}, {"l": [a, b]}) == missing
+    assert ratcheted(missing, schema, {"l": [b, b]}, {"l": [a, b]}) == missing
+    assert ratcheted(missing, schema, {"a": [b, a]}, {"a": [a, b]}) == missing

@@ -14,7 +14,13 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     namespaced=False,
     short_names=("crd", "crds"),
     categories=("api-extensions",),
-    subresources=(Subresource(name="status", verbs=("get", "patch", "update")),),
+    subresources=(
+        Subresource(
+            name="status",
+            verbs=("get", "patch", "update"),
+            validate_update=custom_resources_validation.validate_definition_status,
+        ),
+    ),
     definition="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
     columns=WITHOUT_OWN_COLUMNS,
     default=extensions.default_custom_resource_definition,

@@ -4,7 +4,7 @@ import pytest
 
 from kajitori.api.cel.definition_rules import rule_errors
 from kajitori.api.meta import Object
-from kajitori.api.validation.custom_resources import revalidate_definition, validate_definition
+from kajitori.api.validation.custom_resources import validate_definition, validate_definition_update
 
 PATH = "spec.validation.openAPIV3Schema"
 
@@ -134,9 +134,9 @@ def test_a_schema_that_stays_is_not_judged_again() -> None:
     broken = {**SPEC, "x-kubernetes-validations": [{"rule": "self.absent"}]}
     stored = definition(broken)
     assert validate_definition(stored)
-    assert not revalidate_definition(definition(broken), stored)
+    assert not validate_definition_update(definition(broken), stored)
     changed = {**broken, "description": "another"}
-    assert revalidate_definition(definition(changed), stored)
+    assert validate_definition_update(definition(changed), stored)
 
 
 def test_a_rule_may_stand_twice_as_in_the_definition_of_httproutes() -> None:

@@ -619,6 +619,18 @@ def test_an_established_definition_keeps_its_scope_and_kind():
     assert [e.field for e in found] == ["spec.scope", "spec.names.kind"]
 
 
+def test_the_name_of_a_definition_is_not_judged_again_and_its_status_alone():
+    kind, old = apiextensions.CUSTOM_RESOURCE_DEFINITION, definition()
+    found = kind.validate_update(definition(group="other.example"), old)
+    assert [e.field for e in found] == ["spec.group"]
+    new = deepcopy(old)
+    new["spec"]["versions"][0]["schema"] = {}
+    new["status"] |= {"storedVersions": [], "acceptedNames": {"plural": "UP", "kind": "Same", "listKind": "Same"}}
+    found = kind.validate_update_of("status")(new, old)
+    assert [e.field for e in found] == ["status.acceptedNames.plural", "status.acceptedNames.listKind"]
+    assert kind.revalidate(new, old) == []
+
+
 def test_a_version_that_was_stored_may_not_disappear():
     old = definition()
     renamed = [{**old["spec"]["versions"][0], "name": "v2"}]

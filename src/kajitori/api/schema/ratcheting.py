@@ -7,6 +7,8 @@ list-type map, by their keys; in other lists the whole list must be as before.
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from kajitori.api.field_errors import FieldError
 from kajitori.api.meta import Object
 
@@ -26,7 +28,41 @@ def _is_old(error: FieldError, schema: Object, new: Any, old: Any) -> bool:
         if step is None:
             break
         here, new, old, rest = step
-    return bool(old is not None and new == old)
+    return old is not None and same(here, new, old)
+
+
+def same(schema: Object | None, new: Any, old: Any) -> bool:
+    """Whether nothing has changed: the order of a list of list-type map says nothing."""
+    if new == old:
+        return True
+    if isinstance(new, dict) and isinstance(old, dict):
+        return new.keys() == old.keys() and all(same(_of_key(schema, key), new[key], old[key]) for key in new)
+    if not (isinstance(new, list) and isinstance(old, list)) or len(new) != len(old):
+        return False
+    items = (schema or {}).get("items")
+    items = items if isinstance(items, dict) else None
+    if not (keys := (schema or {}).get("x-kubernetes-list-map-keys")):
+        return all(map(same, [items] * len(new), new, old))
+    if not all(isinstance(item, dict) for item in (*new, *old)):
+        return False
+    after, before = ({_key_of(item, keys): item for item in values} for values in (new, old))
+    return after.keys() == before.keys() and all(same(items, item, before[key]) for key, item in after.items())
+
+
+def _key_of(item: Object, keys: Iterable[str]) -> bytes:
+    return orjson.dumps([item.get(key) for key in keys])
+
+
+def _of_key(schema: Object | None, key: str) -> Object | None:
+    values = (schema or {}).get("additionalProperties")
+    found: Object | None = ((schema or {}).get("properties") or {}).get(key)
+    return found or (values if isinstance(values, dict) else None)
+
+
+def _before(item: Object, old: list[Any], keys: Iterable[str]) -> Object | None:
+    """The item of the same keys."""
+    alike = (each for each in old if isinstance(each, dict) and all(each.get(key) == item.get(key) for key in keys))
+    return next(alike, None)
 
 
 _Step = tuple[Object | None, Any, Any, str]
@@ -39,10 +75,7 @@ def _key_step(schema: Object | None, new: Any, old: Any, rest: str) -> _Step | N
     for key in sorted(new, key=len, reverse=True):
         after = rest[len(key) :]
         if rest.startswith(key) and after[:1] in ("", ".", "["):
-            properties = (schema or {}).get("properties") or {}
-            values = (schema or {}).get("additionalProperties")
-            below = properties.get(key) or (values if isinstance(values, dict) else None)
-            return below, new[key], old.get(key), after.removeprefix(".")
+            return _of_key(schema, key), new[key], old.get(key), after.removeprefix(".")
     return None
 
 
@@ -54,7 +87,4 @@ def _index_step(schema: Object | None, new: Any, old: Any, rest: str) -> _Step |
     if int(number) >= len(new) or not isinstance(item := new[int(number)], dict):
         return None
     items = (schema or {}).get("items")
-    for before in old:
-        if isinstance(before, dict) and all(before.get(key) == item.get(key) for key in keys):
-            return items if isinstance(items, dict) else None, item, before, after.removeprefix(".")
-    return items if isinstance(items, dict) else None, item, None, after.removeprefix(".")
+    return items if isinstance(items, dict) else None, item, _before(item, old, keys), after.removeprefix(".")

@@ -24,9 +24,8 @@ def validate_definition(definition: Object) -> list[FieldError]:
 
 
 def revalidate_definition(new: Object, old: Object) -> list[FieldError]:
-    """Rules are not compiled again for a schema that the definition had before: that takes long."""
-    versions = (old.get("spec") or {}).get("versions") or ()
-    return list(_definition(new, [_schema_of(version) for version in versions]))
+    """A change of a definition and one of its status are judged each in its way: by what judges the change."""
+    return []
 
 
 def _schema_of(version: Object) -> Object | None:
@@ -43,6 +42,10 @@ def _definition(definition: Object, judged: list[Object | None]) -> Errors:
     yield from _spec(spec, group, judged)
     yield from _without_approval(definition)
     yield from _stored_versions(spec, status)
+    yield from _preserves(spec)
+
+
+def _preserves(spec: Object) -> Errors:
     if spec.get("preserveUnknownFields"):
         yield invalid("spec.preserveUnknownFields", True, _PRESERVE)
 
@@ -323,17 +326,21 @@ def _names(names: Object) -> Errors:
     for field in ("plural", "singular", "kind", "listKind"):
         if not names.get(field):
             yield required(f"spec.names.{field}")
+    yield from _forms_of_names("spec.names", names)
+
+
+def _forms_of_names(path: str, names: Object) -> Errors:
     for field in ("plural", "singular"):
-        yield from _form_of_name(f"spec.names.{field}", names.get(field) or "")
+        yield from _form_of_name(f"{path}.{field}", names.get(field) or "")
     kind, list_kind = names.get("kind") or "", names.get("listKind") or ""
-    yield from _form_of_name("spec.names.kind", kind, lowered=True)
-    yield from _form_of_name("spec.names.listKind", list_kind, lowered=True)
+    yield from _form_of_name(f"{path}.kind", kind, lowered=True)
+    yield from _form_of_name(f"{path}.listKind", list_kind, lowered=True)
     for field in ("shortNames", "categories"):
         for index, value in enumerate(names.get(field) or ()):
             if problems := dns_1035_errors(value):
-                yield invalid(f"spec.names.{field}[{index}]", value, ",".join(problems))
+                yield invalid(f"{path}.{field}[{index}]", value, ",".join(problems))
     if kind and kind == list_kind:
-        yield invalid("spec.names.listKind", list_kind, "kind and listKind may not be the same")
+        yield invalid(f"{path}.listKind", list_kind, "kind and listKind may not be the same")
 
 
 def _form_of_name(path: str, value: str, *, lowered: bool = False) -> Errors:
@@ -401,7 +408,26 @@ def _stored_versions(spec: Object, status: Object) -> Errors:
 
 
 def validate_definition_update(new: Object, old: Object) -> list[FieldError]:
-    return list(_definition_update(new["spec"], old["spec"], old.get("status") or {}))
+    """Rules are not compiled again for a schema that the definition had before: that takes long."""
+    spec, status = new.get("spec") or {}, new.get("status") or {}
+    versions = (old.get("spec") or {}).get("versions") or ()
+    return [
+        *_spec(spec, spec.get("group") or "", [_schema_of(version) for version in versions]),
+        *_definition_update(spec, old["spec"], old.get("status") or {}),
+        *_accepted_names(status),
+        *_stored_versions(spec, status),
+        *_without_approval(new),
+        *_preserves(spec),
+    ]
+
+
+def validate_definition_status(new: Object, old: Object) -> list[FieldError]:
+    """Of stored versions it may say what it likes: the next change of the definition is judged by them."""
+    return list(_accepted_names(new.get("status") or {}))
+
+
+def _accepted_names(status: Object) -> Errors:
+    return _forms_of_names("status.acceptedNames", status.get("acceptedNames") or {})
 
 
 def _definition_update(new: Object, old: Object, old_status: Object) -> Errors:
