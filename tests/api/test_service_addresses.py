@@ -28,25 +28,25 @@ ASIDE = {
 }
 
 
-def settled(spec, old=None):
+def asked_for(spec, old):
     spec = copy.deepcopy(spec)
     if old is None:
         settle_new_addresses(spec)
     else:
         settle_addresses(spec, old)
-    assert address_errors(spec, old) == []
+    return spec, address_errors(spec, old)
+
+
+def settled(spec, old=None):
+    spec, errors = asked_for(spec, old)
+    assert errors == []
     settle_families(spec, old)
     return spec
 
 
 def complaints(spec, old=None):
-    spec = copy.deepcopy(spec)
-    if old is None:
-        settle_new_addresses(spec)
-    else:
-        settle_addresses(spec, old)
-    found = address_errors(spec, old) or (list(change_errors(spec, old)) if old else [])
-    return [f"{error.field}: {error.message}" for error in found]
+    spec, errors = asked_for(spec, old)
+    return [f"{e.field}: {e.message}" for e in errors or (change_errors(spec, old) if old else ())]
 
 
 @pytest.mark.parametrize(
