@@ -311,6 +311,9 @@ def test_refusals_show_the_patch() -> None:
         ' "" is invalid: patch: Invalid value: "map[spec:map[replicas:three]]": unrecognized type: int32'
     )
     assert bad_result({"a": 1}, "why").message == ' "" is invalid: patch: Invalid value: "{\\"a\\":1}": why'
+    nested = {"b": {"d": 1, "c": 2}, "a": 1}
+    assert r"{\"a\":1,\"b\":{\"d\":1,\"c\":2}}" in bad_result(nested, "why").message
+    assert r"{\"a\":1,\"b\":{\"c\":2,\"d\":1}}" in bad_result(nested, "why", ordered=True).message
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,9 @@ def test_a_custom_resource_definition_names_itself_and_remembers_stored_versions
     new = {**old, "spec": {**old["spec"], "versions": [{"name": "v3", "storage": True}]}}
     CUSTOM_RESOURCE_DEFINITION.prepare_update(new, old)
     assert new["status"]["storedVersions"] == ["v2", "v3"]
+    new["status"]["storedVersions"] = []
+    CUSTOM_RESOURCE_DEFINITION.default(new)
+    assert new["status"]["storedVersions"] == ["v3"]
 
 
 def test_an_address_of_a_load_balancer_is_a_virtual_one_unless_it_says_otherwise():

@@ -391,3 +391,26 @@ def test_what_an_update_of_a_custom_object_counts_takes_and_refuses(tmp_path: Pa
         assert status == 422 and answer["message"].endswith(f"strict decoding error: {told}")
 
     with_server(tmp_path, scenario)
+
+
+def test_a_scale_of_a_custom_object_is_judged_with_the_object(tmp_path: Path) -> None:
+    async def scenario(api: Server) -> None:
+        replicas = {"type": "object", "properties": {"replicas": {"type": "integer"}}}
+        schema = {"type": "object", "properties": {"spec": replicas, "status": replicas}}
+        scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        spec = {"group": "example.com", "scope": "Cluster", "names": {"plural": "widgets", "kind": "Widget"}}
+        definition = {
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {**spec, "versions": [{**version, "subresources": {"scale": scale}}]},
+        }
+        await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+        widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"replicas": 1}}
+        await api.ok("POST", "/apis/example.com/v1/widgets", widget)
+        path, merge = "/apis/example.com/v1/widgets/w/scale", "application/merge-patch+json"
+        assert (await api.ok("PATCH", path, {"spec": {"replicas": 2}}, patch=merge))["spec"] == {"replicas": 2}
+        status, answer = await api.ask("PATCH", path, {"spec": {"replicas": -1}}, patch=merge)
+        assert (status, answer["details"]["kind"]) == (422, "Widget")
+        assert answer["message"].endswith(".spec.replicas: Invalid value: -1: should be a non-negative integer")
+
+    with_server(tmp_path, scenario)

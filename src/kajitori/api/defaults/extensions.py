@@ -40,11 +40,18 @@ def default_custom_resource_definition(definition: Object) -> None:
     service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
     if service is not None:
         fill(service, port=_PORT)
+    status = definition.get("status")
+    if isinstance(status, dict) and not status.get("storedVersions"):
+        status["storedVersions"] = _storage_versions(spec)
+
+
+def _storage_versions(spec: Object) -> list[str]:
+    return [version.get("name") or "" for version in each(spec, "versions") if version.get("storage")]
 
 
 def prepare_custom_resource_definition(definition: Object) -> None:
     """A new definition accepts nothing yet; its controller fills the conditions and the accepted names."""
-    stored = [version["name"] for version in each(definition["spec"], "versions") if version.get("storage")]
+    stored = _storage_versions(definition["spec"])
     definition["status"] = {
         "conditions": None,
         "acceptedNames": {"plural": "", "kind": ""},

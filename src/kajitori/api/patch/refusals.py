@@ -19,9 +19,10 @@ def not_applicable() -> Invalid:
 
 
 def bad_result(patched: Object, why: str, *, ordered: bool = False) -> Invalid:
-    """The document that a JSON or merge patch made does not decode; `why` is the decoder's message. `ordered`: it is
-    shown with its keys in order, as custom objects are, which have no Go type."""
-    return _invalid_patch(orjson.dumps(patched, option=orjson.OPT_SORT_KEYS if ordered else 0).decode(), why)
+    """The document that a JSON or merge patch made does not decode; `why` is the decoder's message. `ordered`: all its
+    keys are shown in order, as those of custom objects, which have no Go type; of others the outermost ones."""
+    shown = patched if ordered else dict(sorted(patched.items()))
+    return _invalid_patch(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS if ordered else 0).decode(), why)
 
 
 def bad_strategic_result(patch: Object, why: str) -> Invalid:

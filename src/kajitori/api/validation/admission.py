@@ -97,9 +97,9 @@ def _service_reference(path: str, service: Object) -> Errors:
         yield required(f"{path}.name")
     if not service.get("name"):
         yield required(f"{path}.namespace")
-    yield from _service_path(f"{path}.path", service.get("path") or "/")
     if (port := service.get("port")) is not None and not 1 <= port <= 65535:
         yield invalid(f"{path}.port", port, f"port is not valid: {PORT_RANGE}")
+    yield from _service_path(f"{path}.path", service.get("path") or "/")
 
 
 def _service_path(path: str, where: str) -> Errors:

@@ -161,7 +161,7 @@ async def patch_scale(backend: Backend, context: RequestContext) -> Response:
 def _check(resource: Resource, scale: Object, current: Object) -> None:
     metadata, before = scale["metadata"], current["metadata"]
     replicas = (scale.get("spec") or {}).get("replicas") or 0
-    if replicas < 0:
+    if replicas < 0 and resource.schema is None:  # a custom object is judged as a whole
         error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise Invalid.of("autoscaling", "Scale", before["name"], [error])
     if (uid := metadata.get("uid")) and uid != before["uid"]:
