@@ -148,8 +148,17 @@ def check_method(resource: Resource, info: RequestInfo, method: str) -> None:
     part = next((part for part in resource.subresources if part.name == info.subresource), None)
     if part is None or (info.subresource == "proxy" and method in ("HEAD", "OPTIONS")):
         return
-    if _BY_METHOD.get(method) not in part.verbs:
-        raise method_not_allowed()
+    if (verb := _BY_METHOD.get(method)) not in part.verbs:
+        raise _not_supported(resource, verb)
+
+
+def _not_supported(resource: Resource, verb: str | None) -> MethodNotAllowed:
+    """Parts of custom objects are told apart by their handler, those of built-in ones by their routes."""
+    if resource.schema is None or verb is None:
+        return method_not_allowed()
+    kind = f"{resource.plural}.{resource.group}"
+    details = {"group": resource.group, "kind": resource.plural}
+    return MethodNotAllowed(f'{verb} is not supported on resources of kind "{kind}"', details)
 
 
 def _is_routed(resource: Resource, context: RequestContext) -> bool:
@@ -179,7 +188,7 @@ def verb_of(resource: Resource, context: RequestContext) -> Verb:
             raise NotFound.of(resource.group, resource.plural, context.name)
         raise no_such_resource()
     if verb not in part.verbs:
-        raise method_not_allowed()
+        raise _not_supported(resource, verb)
     if subresource == "scale":
         return _SCALE[verb]
     if scope_of(resource, subresource) is None or verb not in _PARTS:
