@@ -412,6 +412,8 @@ def test_a_scale_of_a_custom_object_is_judged_with_the_object(tmp_path: Path) ->
         status, answer = await api.ask("PATCH", path, {"spec": {"replicas": -1}}, patch=merge)
         assert (status, answer["details"]["kind"]) == (422, "Widget")
         assert answer["message"].endswith(".spec.replicas: Invalid value: -1: should be a non-negative integer")
+        status, answer = await api.ask("PUT", path, {"kind": "Scale", "apiVersion": "v1", "metadata": {"name": "w"}})
+        assert status == 400 and answer["message"].startswith("no kind is registered for the type v1.Scale in scheme")
         status, answer = await api.ask("DELETE", path)
         assert (status, answer["details"]) == (405, {"group": "example.com", "kind": "widgets"})
         assert answer["message"] == 'delete is not supported on resources of kind "widgets.example.com"'

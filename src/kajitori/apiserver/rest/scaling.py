@@ -118,12 +118,22 @@ def _shown(backend: Backend, context: RequestContext, scale: Object) -> Response
     return object_response(kind, orjson.dumps(scale), accept, backend.clock.now(), include=include)
 
 
+def _decode_for_custom_object(kind: Resource, context: RequestContext, validation: str) -> Object:
+    """Upstream's handler of custom objects does not know by what name to call what it could not read."""
+    try:
+        return decode_object(kind, context, validation)
+    except BadRequest:
+        scheme = "k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go:781"
+        raise BadRequest(f'no kind is registered for the type v1.Scale in scheme "{scheme}"') from None
+
+
 async def put_scale(backend: Backend, context: RequestContext) -> Response:
     resource = context.resource
     assert resource is not None
     paths = _paths(resource)
     options = write_options(context.query, "UpdateOptions")
-    document = await backend.aside.run(len(context.body), decode_object, SCALE, context, options.field_validation)
+    decode = decode_object if resource.schema is None else _decode_for_custom_object
+    document = await backend.aside.run(len(context.body), decode, SCALE, context, options.field_validation)
     tell_audit(SCALE, context, {**document, "status": document.get("status") or {"replicas": 0}})
     check_url(SCALE, document["metadata"], context)
     manager = manager_of(context, options.manager)
