@@ -182,6 +182,12 @@ class Discovery:
         return self.aggregated(accept.version, core=core) if accept.form is Form.DISCOVERY else None
 
 
+def _ordered(resource: Resource, verbs: Iterable[str]) -> list[str]:
+    """Those of custom resources are alphabetical but for one: a definition that goes has none to create."""
+    creates = resource.schema is not None
+    return sorted(verbs, key=lambda verb: "patch-" if creates and verb == "create" else verb)
+
+
 def _row(
     name: str,
     singular: str,
@@ -194,7 +200,7 @@ def _row(
     row: Object = {"name": name, "singularName": singular, "namespaced": resource.namespaced}
     if version:
         row |= {"group": group, "version": version} if group else {"version": version}
-    return {**row, "kind": kind, "verbs": sorted(verbs)}
+    return {**row, "kind": kind, "verbs": _ordered(resource, verbs)}
 
 
 def _hash(resource: Resource) -> str:
@@ -215,7 +221,7 @@ def _aggregated_resource(resource: Resource) -> Object:
         "responseKind": kind(resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular or resource.kind.lower(),
-        "verbs": sorted(resource.verbs),
+        "verbs": _ordered(resource, resource.verbs),
     }
     if resource.short_names:
         document["shortNames"] = list(resource.short_names)
@@ -228,8 +234,8 @@ def _aggregated_resource(resource: Resource) -> Object:
                 "responseKind": kind(part.kind or resource.kind, part.group, part.version)
                 if part.version
                 else kind(part.kind or resource.kind),
-                "verbs": sorted(part.verbs),
+                "verbs": _ordered(resource, part.verbs),
             }
-            for part in sorted(resource.subresources, key=lambda part: part.name)
+            for part in sorted(resource.subresources, key=lambda part: part.name if resource.schema is None else "")
         ]
     return document

@@ -405,6 +405,8 @@ def test_a_scale_of_a_custom_object_is_judged_with_the_object(tmp_path: Path) ->
             "spec": {**spec, "versions": [{**version, "subresources": {"scale": scale}}]},
         }
         await api.ok("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+        (kind, _) = (await api.ok("GET", "/apis/example.com/v1"))["resources"]
+        assert kind["verbs"] == ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
         widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"replicas": 1}}
         await api.ok("POST", "/apis/example.com/v1/widgets", widget)
         path, merge = "/apis/example.com/v1/widgets/w/scale", "application/merge-patch+json"
