@@ -348,6 +348,17 @@ def test_ephemeral_containers_can_only_be_added():
     assert len(rule(pod(ephemeralContainers=[two]), pod(ephemeralContainers=[one]))) == 1
 
 
+def test_what_only_a_later_request_may_say():
+    """Debug containers are added to a pod that runs, and a node is chosen when nothing holds the pod back."""
+    debugged = {"ephemeralContainers": [{"name": "debug", "image": "i"}]}
+    assert errors(pod(**debugged))[-1] == "spec.ephemeralContainers: Forbidden: cannot be set on create"
+    gated = {"nodeName": "n", "schedulingGates": [{"name": "e.x/g"}]}
+    rule = "cannot be set until all schedulingGates have been cleared"
+    assert errors(pod(**gated)) == [f"spec.nodeName: Forbidden: {rule}"]
+    running = pod(**debugged)
+    assert core.POD.revalidate(running, running) == []
+
+
 def test_only_volumes_that_are_right_can_be_mounted():
     mounting = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
     wrong = [{"name": "v", "emptyDir": {}, "hostPath": {"path": "/x"}}]

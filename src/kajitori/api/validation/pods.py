@@ -42,6 +42,19 @@ _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _NAMESERVERS_MAX, _SEARCHES_MAX, _SEARCH_CHARACTERS_MAX = 3, 32, 2048
 
 
+def validate_new_pod(pod: Object) -> list[FieldError]:
+    errors, spec = validate_pod(pod), pod.get("spec") or {}
+    if spec.get("ephemeralContainers"):
+        errors = [*errors, forbidden("spec.ephemeralContainers", "cannot be set on create")]
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        errors = [*errors, forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")]
+    return errors
+
+
+def revalidate_pod(new: Object, _old: Object) -> list[FieldError]:
+    return validate_pod(new)
+
+
 def validate_pod(pod: Object) -> list[FieldError]:
     spec = pod.get("spec") or {}
     if any(volume.get("ephemeral") is not None for volume in spec.get("volumes") or ()):
