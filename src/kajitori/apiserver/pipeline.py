@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import itertools
 import logging
-import random
+import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -21,7 +22,6 @@ from kajitori.apiserver.refusals import forbidden
 from kajitori.apiserver.request_info import LONG_SUBRESOURCES, RequestInfo, attributes_of, request_info
 from kajitori.apiserver.request_timeout import check_timeout
 from kajitori.apiserver.responses import status_response, with_warnings
-from kajitori.apiserver.rest.metadata import new_uid
 from kajitori.kit.clock import Clock
 from kajitori.storage.interface import Unanswered, Unavailable
 
@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 Dispatch = Callable[[RequestInfo, RequestContext], Awaitable[Response]]
 _MUTATING = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 _WIDE = frozenset(("list", "watch"))
-_NAMES = random.Random()
+_NAMES = f"Audit-Id: {str(uuid.uuid4())[:24]}".encode()
+_numbers = itertools.count(1)
+"""Of requests without a name of their own: a UUID's beginning, and which request of this process it is."""
 _NOBODY: Mapping[str, str] = {}
 _SOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
@@ -183,8 +185,8 @@ class Pipeline:
 
 def _name_of(request: Request) -> bytes:
     """Every request has a name that its client may choose, also where nothing is written down."""
-    name = request.headers.get("audit-id", "") or new_uid(_NAMES)
-    return f"Audit-Id: {name}\r\n".encode("latin-1", "replace")
+    name = request.headers.get("audit-id")
+    return f"Audit-Id: {name}\r\n".encode("latin-1", "replace") if name else b"%s%012x\r\n" % (_NAMES, next(_numbers))
 
 
 def _too_deep(error: Exception) -> bool:
